@@ -17,6 +17,7 @@ from otel_ext.redaction.scan.assignments import NameRules
 from otel_ext.redaction.scan.cards import CARD_DIGITS
 from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
 from otel_ext.redaction.text import RedactionRules, TextRedactor
+from tests.examples import examples
 from tests.redaction.examples import expand
 from tests.redaction.notations import WRITTEN
 from tests.redaction.planted import SECRETS, log
@@ -50,8 +51,7 @@ TEXTS = st.one_of(
 )
 PLAIN = log(attributes=dict.fromkeys("abc", "plain text"))
 MANY = settings(
-    max_examples=500,
-    deadline=None,
+    examples(12.5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
