@@ -8,6 +8,7 @@ and a forked child gets its own ring buffer and file.
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, get_args
 
@@ -15,8 +16,8 @@ from otel_ext._accel import load_speed
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.path_check import absolute_path, problem_with
+from otel_ext.journal.settings import Durability, JournalSettings
 from otel_ext.journal.write.exit import PostExitJournal
-from otel_ext.journal.write.opening import Durability, JournalSettings
 from otel_ext.journal.write.warm_up import warm_up
 from otel_ext.record.codec import encode_line
 from otel_ext.record.untyped import reduce_record
@@ -389,7 +390,7 @@ def _dump_open_spans() -> None:
 def _with_durability(settings: JournalSettings, durability: str | None) -> JournalSettings:
     for mode in _MODES:
         if durability == mode:
-            return settings._replace(durability=mode)
+            return replace(settings, durability=mode)
     if durability is None:
         return settings
     raise ConfigError(

@@ -28,12 +28,9 @@ from otel_ext.setup.starting import with_usable_output
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_ext.config import InflightConfig, JournalConfig
     from otel_ext.exporters.console.exporter import ConsoleExporter
     from otel_ext.exporters.delivery.remote_queue import RemoteQueue
     from otel_ext.exporters.otlp.setup import OtlpParts
-    from otel_ext.inflight.tracker import InflightSettings
-    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
     from otel_ext.redaction import RedactCallback, Redactor
@@ -47,7 +44,6 @@ __all__ = [
 ]
 
 _WAIT_SECONDS: Final = 5.0
-_NEVER: Final = 1e9  # seconds: thirty years
 
 
 def configure(
@@ -222,7 +218,7 @@ def _make_handle(
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
-        inflight=_inflight_settings(config.inflight),
+        inflight=config.inflight,
     )
     return Handle(
         config,
@@ -258,10 +254,15 @@ def make_exporter(
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
     from otel_ext.journal.write.warm_up import warm_up_redaction  # noqa: PLC0415
 
+    if config.journal.recover_on_start:
+        # Imported here for the worker: a module that is first imported while the
+        # interpreter exits can make a program ended by Ctrl-C exit with 1 (evaluating
+        # code makes Python forget the interrupt).
+        import_module("otel_ext.journal.recovery.watching")
     # `is_compat` is called for each record, so compat mode can change while the program runs.
     journal = JsonlExporter(
         config.output.folder,
-        settings=_journal_settings(config.journal),
+        settings=config.journal,
         open_records=open_records,
     )
     if redactor is not None and not redactor.has_callback:
@@ -301,52 +302,12 @@ def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:
 def _make_resilient(config: Config, exporter: RemoteQueue) -> RecordExporter:
     """Wrap `exporter` in one that retries, and keeps records on disk during an outage."""
     from otel_ext.exporters.delivery.resilient import ResilientExporter  # noqa: PLC0415
-    from otel_ext.exporters.delivery.sending.breaker import RetryLimits  # noqa: PLC0415
 
-    remote = config.remote
     return ResilientExporter(
         exporter,
-        folder=config.output.folder if remote.persistent_queue else None,
-        persistent_queue_size=remote.persistent_queue_size,
-        limits=RetryLimits(
-            failures=remote.retry_failures,
-            initial_interval=remote.retry_initial_interval,
-            max_interval=remote.retry_max_interval,
-        ),
+        folder=config.output.folder,
+        settings=config.remote,
         shutdown_seconds=config.otlp.exit_timeout,
-    )
-
-
-def _journal_settings(journal: JournalConfig) -> JournalSettings:
-    from otel_ext.journal.write.opening import JournalSettings  # noqa: PLC0415
-
-    if journal.recover_on_start:
-        # Imported here for the worker: a module that is first imported while the
-        # interpreter exits can make a program ended by Ctrl-C exit with 1 (evaluating
-        # code makes Python forget the interrupt).
-        import_module("otel_ext.journal.recovery.watching")
-    return JournalSettings(
-        durability=journal.durability,
-        sync=journal.sync,
-        ring_size=journal.ring_size,
-        segment_size=journal.segment_size,
-        segment_age=journal.segment_age,
-        retention_size=journal.retention_size,
-        retention_age=journal.retention_age,
-        recover_on_start=journal.recover_on_start,
-    )
-
-
-def _inflight_settings(inflight: InflightConfig) -> InflightSettings:
-    from otel_ext.inflight.tracker import InflightSettings  # noqa: PLC0415
-
-    return InflightSettings(
-        max_spans=inflight.max_open_spans,
-        max_age=inflight.max_open_age or _NEVER,
-        owner_grace=inflight.owner_grace,
-        stall_after=inflight.stall_after,
-        stall_thresholds=inflight.stall_patterns,
-        heartbeat=inflight.heartbeat_interval or _NEVER,
     )
 
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
-    from otel_ext.inflight.tracker import InflightSettings
+    from otel_ext.inflight.settings import InflightSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
 

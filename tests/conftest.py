@@ -52,6 +52,16 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave tests that fork to `test_forks.py`, where each process runs many tests."""
+    forks = [item for item in items if item.get_closest_marker("forks")]
+    for item in forks:
+        item.add_marker(pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"))
+    if hasattr(config, "workerinput"):
+        items[:] = [item for item in items if item not in forks]
+        config.hook.pytest_deselected(items=forks)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose `needs(...)` names a command that is not on this machine."""
     for marker in item.iter_markers("needs"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import socket
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import sysconfig
 import time
+import traceback
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from otel_ext.record.decode import decode_line
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 OTEL_EXT = str(SCRIPTS / "otel-ext")
 EXAMPLES = Path(__file__).parents[1] / "examples"
+# Ask whether a process has ended, without waiting for that and without taking its status.
+_HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
 
 class Done(NamedTuple):
@@ -127,19 +132,40 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = 30.0
     assert becomes_true(condition, timeout), f"not within {timeout} s: {what}"
 
 
-def in_child(call: Callable[[], str], fork: Callable[[], int] = os.fork) -> str:
-    """Return the result of `call` in a child that `fork` starts."""
-    reader, writer = os.pipe()
-    child = fork()
-    if child == 0:
-        try:
-            os.write(writer, call().encode())
-        finally:
-            os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as stream:
-        return stream.read()
+def in_child(call: Callable[[], object], fork: Callable[[], int] = os.fork) -> str:
+    """Return what `call` returns, as text, in a child that `fork` starts.
+
+    Raises:
+        AssertionError: The child failed or hung; with its traceback, or its stacks.
+    """
+    assert "PYTEST_XDIST_WORKER" not in os.environ, "mark this test with pytest.mark.forks"
+    with TemporaryFile() as answer, TemporaryFile() as problem:
+        faulthandler.register(signal.SIGUSR2, problem, all_threads=True)
+        child = fork()
+        if child == 0:
+            _call_and_exit(call, answer.fileno(), problem.fileno())
+        if not becomes_true(lambda: os.waitid(os.P_PID, child, _HAS_ENDED), 30.0):
+            os.kill(child, signal.SIGUSR2)
+            becomes_true(lambda: os.fstat(problem.fileno()).st_size, 5.0)
+            os.kill(child, signal.SIGKILL)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        faulthandler.unregister(signal.SIGUSR2)
+        problem.seek(0)
+        assert code == 0, f"the child ended with {code}:\n{problem.read().decode()}"
+        answer.seek(0)
+        return answer.read().decode()
+
+
+def _call_and_exit(call: Callable[[], object], answer: int, problem: int) -> None:
+    """Make the call in a forked child, which must not go on as a test runner."""
+    code = 1
+    try:
+        os.write(answer, str(call()).encode())
+        code = 0
+    except BaseException:  # noqa: BLE001 - shown by the parent
+        os.write(problem, traceback.format_exc().encode())
+    finally:
+        os._exit(code)
 
 
 def free_port() -> int:

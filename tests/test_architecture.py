@@ -17,9 +17,11 @@ from tests import tree
 from tests.tree import Module, imports_of, modules
 
 RECORD: Final = frozenset({"record"})
-RUNTIME: Final = RECORD | {"config", "runtime"}
+RUNTIME: Final = RECORD | {"runtime", "settings"}
 BOTTOM: Final = RUNTIME | {"inflight", "journal", "redaction"}
 MIDDLE: Final = BOTTOM | {"processors", "exporters"}
+# Those that declare settings.
+PARTS: Final = frozenset({"exporters", "inflight", "journal", "redaction", "setup"})
 
 # Who may import whom. Every part may import itself and FOR_ALL.
 FOR_ALL: Final = frozenset({"_accel", "errors", "lazy_names", "protocols"})
@@ -30,24 +32,26 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "_accel": frozenset({"_speed"}),
     "terminal": RECORD,
     "record": frozenset(),
-    "config": RECORD,
-    "runtime": RECORD | {"config"},
-    "inflight": RECORD | {"runtime"},
-    "journal": RECORD | {"runtime"},
+    "settings": frozenset(),
+    "runtime": RECORD,
+    "inflight": RUNTIME,
+    "journal": RUNTIME,
     "redaction": RUNTIME,
     "processors": BOTTOM,
     "exporters": BOTTOM | {"processors", "terminal"},
     "observe": BOTTOM | {"terminal"},
     "instrumentors": RUNTIME,
-    "setup": MIDDLE | {"instrumentors"},
-    "pipeline": MIDDLE | {"setup", "instrumentors"},
-    "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline"},
-    "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code"},
-    "environment_variables": RUNTIME | {"zero_code"},
+    "config": PARTS | {"settings"},
+    "setup": MIDDLE | {"instrumentors", "config"},
+    "pipeline": MIDDLE | {"setup", "instrumentors", "config"},
+    "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline", "config"},
+    "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code", "config"},
+    "environment_variables": frozenset({"config", "zero_code"}),
     "testing": MIDDLE | {"pipeline"},
     "cli": MIDDLE
-    | {"observe", "terminal", "setup", "instrumentors", "pipeline", "zero_code", "otel_ext"},
-    "__init__": MIDDLE | {"setup", "pipeline"},
+    | {"observe", "terminal", "config", "setup", "instrumentors", "pipeline", "zero_code"}
+    | {"otel_ext"},
+    "__init__": MIDDLE | {"setup", "pipeline", "config"},
     "__main__": frozenset({"cli"}),
 }
 
@@ -105,6 +109,22 @@ def test_imports_flow_one_way() -> None:
     assert not wrong, "\n".join(wrong)
 
 
+def test_declarations_import_nothing_else() -> None:
+    """A `settings` module imports no other code of its part, and `config` only such modules."""
+    wrong: list[str] = []
+    for module in modules():
+        declares = module.part == "settings" or module.name.endswith(".settings")
+        if not declares and module.part != "config":
+            continue
+        allowed = {"settings", "errors"} if declares else {"settings", "errors", "config"}
+        for name, line in imports_of(module):
+            is_lazy = name == "otel_ext.redaction.patterns"  # only to parse a pattern
+            is_settings = not declares and name.endswith(".settings")
+            if target_of(name) not in allowed | {None} and not (is_lazy or is_settings):
+                wrong.append(f"{module.location(line)} imports {name}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_imports_have_no_circle() -> None:
     """No module imports itself by way of others, not for types nor inside a function."""
     names = {module.name.removesuffix(".__init__") for module in modules()} - {"otel_ext"}
@@ -128,6 +148,18 @@ def test_no_module_is_too_long() -> None:
     sizes = [(name, len(text.splitlines())) for name, text in texts]
     too_long = [f"{name}: {size} lines" for name, size in sizes if size > LONGEST]
     assert not too_long, "\n".join(too_long)
+
+
+def test_reading_a_journal_needs_no_writer() -> None:
+    """`journal/read` imports neither recovery, which changes files, nor the writers."""
+    wrong = [
+        f"{module.location(line)} imports {name}"
+        for module in modules()
+        if module.name.startswith("otel_ext.journal.read.")
+        for name, line in imports_of(module)
+        if name.startswith(("otel_ext.journal.recovery", "otel_ext.journal.write"))
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_no_relative_imports() -> None:

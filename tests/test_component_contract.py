@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import io
-import os
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -38,6 +37,7 @@ from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRende
 from otel_ext.protocols import RecordExporter, SendResult
 from tests.exporters.receiver import receiving
 from tests.exporters.samples import Noting, end, log, start
+from tests.programs import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -320,21 +320,18 @@ def test_without_flush_and_shutdown(component: Component, tmp_path: Path) -> Non
     shut_down(made)  # a stock BatchSpanProcessor would live as long as this process
 
 
+@pytest.mark.forks
 def test_forked_child(component: Component, tmp_path: Path) -> None:
     """A child can use, flush and shut down its parent's component, and so can the parent."""
     made = component.make(tmp_path)
     component.use(made)
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            component.use(made)
-            flush(made)
-            shut_down(made)
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    def child() -> None:
+        component.use(made)
+        flush(made)
+        shut_down(made)
+
+    in_child(child)
     component.use(made)
     assert flush(made)
     shut_down(made)

@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.config.kinds import Boolean, Integer, Thresholds
 from otel_ext.config.sections import SETTINGS
+from otel_ext.settings.kinds import Boolean, Integer, Thresholds
 
 if TYPE_CHECKING:
-    from otel_ext.config.declarations import Setting
+    from otel_ext.settings.declarations import Setting
 
 __all__ = ["render_configuration", "render_toml"]
 

@@ -21,9 +21,9 @@ _TABLE: Final = """\
 import gc, json, sys, time
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext._accel import load_speed
-from otel_ext.inflight import InflightSettings, InflightTable
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.owners import TaskOwner
-from otel_ext.inflight.table import Entry, span_key
+from otel_ext.inflight.table import Entry, InflightTable, span_key
 from otel_ext.processors import lifecycle
 from otel_ext.record.capture import capture_start
 from otel_ext.runtime.process import incarnation
@@ -51,7 +51,7 @@ def hook(add, max_spans):
             begin=Processor.begin_span, end=Processor.end_span, add=add,
             entry_type=Entry, owner_type=TaskOwner, monotonic_ns=time.monotonic_ns,
         )
-    processor = Processor(Nowhere(), inflight=InflightSettings(max_spans=max_spans))
+    processor = Processor(Nowhere(), inflight=InflightSettings(max_open_spans=max_spans))
     processor.tracker.begin = bool
     lifecycle.begin_span(processor, spans[-1])
     cost = per_span(lambda: [lifecycle.begin_span(processor, span) for span in some])

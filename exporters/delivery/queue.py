@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 
 from otel_ext.exporters.otlp.encoding.values import clean_attributes
+from otel_ext.exporters.otlp.settings import OtlpSettings
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -44,8 +45,8 @@ class QueueLimits(NamedTuple):
         size: Estimated bytes of final records; likewise.
     """
 
-    records: int = 8_192
-    size: int = 16 * 1024 * 1024
+    records: int = OtlpSettings.queue_size
+    size: int = OtlpSettings.queue_bytes
 
 
 class Priority:

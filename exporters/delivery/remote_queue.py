@@ -17,6 +17,7 @@ from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.retry_delay import retry_delays_for
 from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
+from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS, Counters
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -42,7 +43,6 @@ REMOTE_WORKER_NAME: Final = "otel-ext-remote"
 _INTERVAL: Final = 0.25
 # The maximum of batches before the thread runs its other jobs.
 _ROUNDS: Final = 32
-_SHUTDOWN_SECONDS: Final = 2.0
 
 
 class _Waiter:
@@ -88,9 +88,9 @@ class RemoteQueue:
         *,
         name: str = "remote",
         limits: QueueLimits | None = None,
-        grace: float = 0.5,
+        grace: float = OtlpSettings.grace,
         defer: SampleDecision | None = None,
-        shutdown_seconds: float = _SHUTDOWN_SECONDS,
+        shutdown_seconds: float = OtlpSettings.exit_timeout,
         finals: bool | Callable[[], bool] = True,
         worker: Worker | None = None,
     ) -> None:

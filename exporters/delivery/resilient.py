@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.by_signal import BySignal
-from otel_ext.exporters.delivery.persistent.store import DEFAULT_PERSISTENT_QUEUE_SIZE, RecordStore
+from otel_ext.exporters.delivery.persistent.store import RecordStore
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.sending.sender import ResilientSender
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import RecordSender, SignalSender
 from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.worker import Worker
@@ -19,7 +20,7 @@ from otel_ext.runtime.worker import Worker
 if TYPE_CHECKING:
     import os
 
-    from otel_ext.exporters.delivery.sending.breaker import CircuitState, RetryLimits
+    from otel_ext.exporters.delivery.sending.breaker import CircuitState
     from otel_ext.record.model import Record
 
 __all__ = ["ResilientExporter"]
@@ -48,8 +49,8 @@ class ResilientExporter:
         folder: The folder of records; None keeps nothing on disk.
         name: The name of the destination; two with the same folder need different
             names. Default: the name of `inner`.
-        persistent_queue_size: The maximum of bytes on disk.
-        limits: When a destination counts as down, and how it is retried.
+        settings: What may be kept on disk, when a destination counts as down, and how it is
+            retried.
         shutdown_seconds: How long `shutdown` tries to send; the rest goes to disk.
 
     Raises:
@@ -71,13 +72,12 @@ class ResilientExporter:
         *,
         folder: str | os.PathLike[str] | None,
         name: str = "",
-        persistent_queue_size: int = DEFAULT_PERSISTENT_QUEUE_SIZE,
-        limits: RetryLimits | None = None,
+        settings: RemoteSettings | None = None,
         shutdown_seconds: float = 1.5,
     ) -> None:
         queue = _queue_of(inner)
         self.name = name or queue.name
-        self._sender = _by_signal(queue, self.name, folder, persistent_queue_size, limits)
+        self._sender = _by_signal(queue, self.name, folder, settings or RemoteSettings())
         self._shutdown_seconds = shutdown_seconds
         self._flush_failed_at = -inf
         self._closed = False
@@ -150,12 +150,11 @@ def _by_signal(
     queue: RemoteQueue,
     name: str,
     folder: str | os.PathLike[str] | None,
-    persistent_queue_size: int,
-    limits: RetryLimits | None,
+    settings: RemoteSettings,
 ) -> BySignal:
     """Wrap the queue's sender in one `ResilientSender` for each signal."""
     inner = queue.sender
-    path = Path(folder) if folder is not None else None
+    path = Path(folder) if folder is not None and settings.persistent_queue else None
     signals = inner.signals if isinstance(inner, SignalSender) else ("",)
 
     def make(signal: str) -> ResilientSender:
@@ -164,8 +163,8 @@ def _by_signal(
         return ResilientSender(
             inner,
             name=full_name,
-            store=RecordStore(path, full_name, persistent_queue_size),
-            limits=limits,
+            store=RecordStore(path, full_name, settings.persistent_queue_size),
+            settings=settings,
             queue_is_filling=lambda: queue.is_filling,
             counts=queue.counts,
         )

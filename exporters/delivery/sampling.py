@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from opentelemetry.sdk.trace import SpanProcessor
 
+from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.record.capture import SAMPLED
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["UnsampledSpans"]
 
 _MAX_SPANS: Final = 200_000
-_MAX_ENDED: Final = 8_192
 
 
 class UnsampledSpans(SpanProcessor):
@@ -43,7 +43,9 @@ class UnsampledSpans(SpanProcessor):
     True
     """
 
-    def __init__(self, max_spans: int = _MAX_SPANS, max_ended: int = _MAX_ENDED) -> None:
+    def __init__(
+        self, max_spans: int = _MAX_SPANS, max_ended: int = OtlpSettings.queue_size
+    ) -> None:
         self._max_spans = max_spans
         self._max_ended = max_ended
         self._spans: dict[str, None] = {}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
+from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.threads import new_lock
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SampleDecision
     from otel_ext.record.model import Record
 
-__all__ = ["OTLPRecordExporter", "OtlpSender", "encoding_names", "otlp_protocol", "sends_logs"]
+__all__ = ["OTLPRecordExporter", "OtlpSender", "otlp_protocol", "sends_logs"]
 
 _PROTOCOLS: Final = ("grpc", "http/protobuf")
 # By encoding, the phases of a span that are sent as spans; the rest are log records.
@@ -36,15 +37,6 @@ _SPAN_PHASES: Final[dict[str, frozenset[str | None]]] = {
 }
 _SPANS: Final = "spans"
 _LOGS: Final = "logs"
-
-
-def encoding_names() -> tuple[str, ...]:
-    """Return the names of the encodings, without importing what they need.
-
-    >>> encoding_names()
-    ('events', 'logfire', 'same-id')
-    """
-    return tuple(_SPAN_PHASES)
 
 
 def otlp_protocol(signal: str) -> str:
@@ -99,7 +91,10 @@ class OtlpSender:
     signals = (_SPANS, _LOGS)
 
     def __init__(
-        self, *, encoding: str = "events", on_no_logs: Callable[[], object] = lambda: None
+        self,
+        *,
+        encoding: str = OtlpSettings.encoding,
+        on_no_logs: Callable[[], object] = lambda: None,
     ) -> None:
         if encoding not in _SPAN_PHASES:
             message = f"there is no OTLP encoding {encoding!r}"
@@ -219,13 +214,13 @@ class OTLPRecordExporter(RemoteQueue):
     def __init__(
         self,
         *,
-        encoding: str = "events",
+        encoding: str = OtlpSettings.encoding,
         spans: bool | Callable[[], bool] = True,
         ends_only: bool = False,
         limits: QueueLimits | None = None,
-        grace: float = 0.5,
+        grace: float = OtlpSettings.grace,
         defer: SampleDecision | None = None,
-        shutdown_seconds: float = 2.0,
+        shutdown_seconds: float = OtlpSettings.exit_timeout,
     ) -> None:
         sender = OtlpSender(encoding=encoding, on_no_logs=self._send_spans_only)
         self._signal_of = sender.signal_of

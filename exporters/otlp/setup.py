@@ -1,4 +1,4 @@
-"""Creates the OTLP exporter that the settings of `config.otlp` ask for; for `configure()`."""
+"""Creates the OTLP exporter that the settings ask for; for `configure()`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import SpanProcessor
 
-    from otel_ext.config import OtlpConfig
+    from otel_ext.exporters.otlp.settings import OtlpSettings
     from otel_ext.protocols import SampleDecision
 
 __all__ = ["OtlpParts", "make_otlp"]
@@ -31,12 +31,12 @@ class OtlpParts(NamedTuple):
 
 
 def make_otlp(
-    config: OtlpConfig, provider: Callable[[], object], *, record_only: bool = False
+    settings: OtlpSettings, provider: Callable[[], object], *, record_only: bool = False
 ) -> OtlpParts:
-    """Create the parts that send records as `config` sets.
+    """Create the parts that send records as `settings` ask.
 
     Args:
-        config: The settings.
+        settings: What is sent, and how.
         provider: Returns the tracer provider of the spans; if it has an OTLP exporter,
             ours need not send ended spans.
         record_only: Whether there are records of spans that are not sampled; those
@@ -56,15 +56,15 @@ def make_otlp(
     if record_only:
         from otel_ext.exporters.delivery.sampling import UnsampledSpans  # noqa: PLC0415
 
-        watch = unsampled = UnsampledSpans(max_ended=config.queue_size)
+        watch = unsampled = UnsampledSpans(max_ended=settings.queue_size)
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
-        encoding=config.encoding,
-        spans=sends_spans if config.spans == "auto" else config.spans == "always",
-        limits=QueueLimits(config.queue_size, config.queue_bytes),
-        ends_only=config.ends_only,
-        grace=config.grace,
+        encoding=settings.encoding,
+        spans=sends_spans if settings.spans == "auto" else settings.spans == "always",
+        limits=QueueLimits(settings.queue_size, settings.queue_bytes),
+        ends_only=settings.ends_only,
+        grace=settings.grace,
         defer=defer,
-        shutdown_seconds=config.exit_timeout,
+        shutdown_seconds=settings.exit_timeout,
     )
     return OtlpParts(exporter, watch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from otel_ext.config.declarations import Setting
 from otel_ext.config.live import (
     compat_mode,
     get_config,
@@ -15,31 +14,16 @@ from otel_ext.config.messages import Layer, Source
 from otel_ext.config.precedence import CONFIG_VARIABLE, load_config, load_leniently
 from otel_ext.config.sections import (
     SETTINGS,
-    CaptureConfig,
     Config,
-    ConsoleConfig,
-    InflightConfig,
-    JournalConfig,
-    OtlpConfig,
-    OutputConfig,
-    RedactionConfig,
-    RemoteConfig,
     setting_named,
 )
+from otel_ext.settings.declarations import Setting
 
 __all__ = [
     "CONFIG_VARIABLE",
     "SETTINGS",
-    "CaptureConfig",
     "Config",
-    "ConsoleConfig",
-    "InflightConfig",
-    "JournalConfig",
     "Layer",
-    "OtlpConfig",
-    "OutputConfig",
-    "RedactionConfig",
-    "RemoteConfig",
     "Setting",
     "Source",
     "compat_mode",

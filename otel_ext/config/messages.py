@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import reprlib
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.errors import ConfigError, OtelExtError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean", "short_repr"]
+__all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean"]
 
 Layer = Literal["code", "environment", "file", "default"]
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a value came from.
 
     Args:
@@ -97,29 +94,6 @@ class Problems:
         lines = self.sentences()
         message = f"{len(lines)} problems in the configuration:\n- " + "\n- ".join(lines)
         raise ConfigError(message, context={"problems": lines})
-
-
-class _ShortRepr(reprlib.Repr):
-    """A `repr` that is limited in depth, width and length."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.maxlevel = 2
-        self.maxdict = self.maxlist = self.maxtuple = 4
-        self.maxstring = self.maxother = self.maxlong = 80
-
-
-def short_repr(value: object) -> str:
-    r"""Return `value` as one short, printable line; never raises.
-
-    >>> short_repr("two\nlines"), short_repr(["x"] * 9)
-    ("'two\\nlines'", "['x', 'x', 'x', 'x', ...]")
-    """
-    try:
-        # The repr of a user's class may contain line breaks; those go too.
-        return " ".join(_ShortRepr().repr(value).split())
-    except Exception:  # noqa: BLE001 - the `__repr__` of a user's class failed
-        return f"<{type(value).__name__}>"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:

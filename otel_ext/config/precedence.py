@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.config.declarations import ENV_PREFIX, Setting
-from otel_ext.config.messages import Problems, Source, did_you_mean, short_repr
-from otel_ext.config.patterns import PatternError
-from otel_ext.config.redaction_kinds import Secret
+from otel_ext.config.messages import Problems, Source, did_you_mean
 from otel_ext.config.sections import SETTINGS, Config
 from otel_ext.config.sources.files import FileSettings, find_file, read_file
 from otel_ext.errors import ConfigError
+from otel_ext.settings.declarations import ENV_PREFIX, Setting
+from otel_ext.settings.kinds import NotAllowedError
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from otel_ext.config.sources.entry import Entry
 
+    _Path: TypeAlias = str | os.PathLike[str]
     # A value as its source has it, not yet checked.
     _Unchecked: TypeAlias = tuple[Setting, object, Source]
 
@@ -74,8 +75,7 @@ def load_config(
     >>> config.journal.sync, str(config.source_of("sync"))
     ('always', 'argument sync')
     """
-    sources = _Sources(file, environ, folder, command_line)
-    config, problems = _load(settings or {}, sources)
+    config, problems = _load(settings or {}, file, environ, folder, command_line=command_line)
     problems.raise_all()
     return config
 
@@ -107,7 +107,7 @@ def load_leniently(
     >>> config.journal.sync, len(config.warnings)
     ('interval', 1)
     """
-    config, problems = _load(settings or {}, _Sources(file, environ, None, command_line))
+    config, problems = _load(settings or {}, file, environ, command_line=command_line)
     if config.capture.strict or not problems.only_outside:
         problems.raise_all()
     ignored = [
@@ -117,24 +117,23 @@ def load_leniently(
     return replace(config, warnings=(*ignored, *config.warnings))
 
 
-class _Sources(NamedTuple):
-    """The sources besides arguments; see `load_config`."""
-
-    file: str | os.PathLike[str] | None
-    environ: Mapping[str, str] | None
-    folder: str | os.PathLike[str] | None
-    command_line: bool
-
-
-def _load(settings: Mapping[str, object], sources: _Sources) -> tuple[Config, Problems]:
+def _load(
+    settings: Mapping[str, object],
+    file: _Path | None,
+    environ: Mapping[str, str] | None,
+    folder: _Path | None = None,
+    *,
+    command_line: bool,
+) -> tuple[Config, Problems]:
     """Return the configuration without the wrong values, and the problems."""
-    environ = os.environ if sources.environ is None else sources.environ
+    environ = os.environ if environ is None else environ
     problems = Problems()
-    argument = "option --config" if sources.command_line else "argument file"
-    found = _read_settings_file(sources, environ, problems, argument)
+    found: FileSettings | None = None
+    with problems.collecting(outside=file is None):
+        found = _read_settings_file(file, environ, folder, command_line=command_line)
     unchecked = _from_file(found.path, found.entries, problems) if found and found.path else []
     unchecked += _from_environment(environ)
-    unchecked += _from_code(settings, problems, command_line=sources.command_line)
+    unchecked += _from_code(settings, problems, command_line=command_line)
     values: dict[str, tuple[object, Source]] = {}
     for setting, value, source in unchecked:
         with problems.collecting(outside=source.layer != "code"):
@@ -155,8 +154,8 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
         return setting.kind.parse(value)
     except Exception as error:  # noqa: BLE001 - a value from code may be of a user's class
         allowed = setting.kind.allowed
-        reason = str(error) if isinstance(error, PatternError) else ""
-        shown = "the value" if isinstance(setting.kind, Secret) else short_repr(value)
+        reason = str(error) if isinstance(error, NotAllowedError) else ""
+        shown = "the value" if setting.kind.is_secret else short_repr(value)
         suggestion = (
             did_you_mean(value, getattr(setting.kind, "names", ()))
             if isinstance(value, str)
@@ -175,26 +174,15 @@ def check_value(setting: Setting, value: object, source: Source) -> object:
 
 
 def _read_settings_file(
-    sources: _Sources, environ: Mapping[str, str], problems: Problems, argument: str
+    named: _Path | None, environ: Mapping[str, str], folder: _Path | None, *, command_line: bool
 ) -> FileSettings | None:
-    """Return the settings of the file that is named, else of the one that is found, if any.
-
-    Args:
-        sources: May name the file.
-        environ: May name it too.
-        problems: Collects errors.
-        argument: What messages call the argument that names the file.
-    """
-    found: FileSettings | None = None
-    with problems.collecting(outside=sources.file is None):
-        file, source = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
-        if sources.file is not None:
-            file, source = os.fspath(sources.file), argument
-        if file and file != os.devnull:
-            found = _read_named(file, source)
-        elif not file:
-            found = find_file(sources.folder)
-    return found
+    """Return the settings of the file that is named, else of the one that is found, if any."""
+    file, source = environ.get(CONFIG_VARIABLE, ""), f"environment variable {CONFIG_VARIABLE}"
+    if named is not None:
+        file, source = os.fspath(named), "option --config" if command_line else "argument file"
+    if file:
+        return None if file == os.devnull else _read_named(file, source)
+    return find_file(folder)
 
 
 def _read_named(file: str, source: str) -> FileSettings:

@@ -1,303 +1,33 @@
-"""Declares the settings, grouped in frozen sections, and `Config`, which holds them all.
+"""Collects the settings that the parts declare: `SETTINGS` lists them, `Config` holds their values.
 
-For a new setting, add a field: parsing, checks, error messages and documentation follow.
+For a new setting, add a field to the class in the `settings` module of its part: parsing,
+checks, error messages and documentation follow.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.config.declarations import Setting, declare, settings_of
-from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Size, Thresholds
-from otel_ext.config.messages import DEFAULT, Source, did_you_mean, short_repr
-from otel_ext.config.redaction_section import RedactionConfig
+from otel_ext.config.messages import DEFAULT, Source, did_you_mean
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.console.settings import ConsoleSettings
+from otel_ext.exporters.delivery.settings import RemoteSettings
+from otel_ext.exporters.otlp.settings import OtlpSettings
+from otel_ext.inflight.settings import InflightSettings
+from otel_ext.journal.settings import JournalSettings
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.settings.declarations import Setting, settings_of
+from otel_ext.settings.short_repr import short_repr
+from otel_ext.setup.settings import CaptureSettings, OutputSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
     from typing import Any
 
-__all__ = [
-    "SETTINGS",
-    "CaptureConfig",
-    "Config",
-    "ConsoleConfig",
-    "InflightConfig",
-    "JournalConfig",
-    "OtlpConfig",
-    "OutputConfig",
-    "RedactionConfig",
-    "RemoteConfig",
-    "setting_named",
-]
-
-ConsoleMode = Literal["auto", "on", "off", "json"]
-Durability = Literal["mapped", "queued", "write"]
-Sync = Literal["always", "interval", "never"]
-OtlpEncoding = Literal["events", "logfire", "same-id"]
-OtlpSpans = Literal["auto", "always", "never"]
-
-_KIB: Final = 1024
-_MIB: Final = 1024**2
-_GIB: Final = 1024**3
-_MINUTE: Final = 60.0
-_HOUR: Final = 3600.0
-_DAY: Final = 86_400.0
-_YEAR: Final = 365 * _DAY
-_STALL: Final = Duration(0.01, _YEAR, zero="for never")
-_NO_PATTERNS: Final[Mapping[str, float]] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class CaptureConfig:
-    """What is recorded."""
-
-    enabled: bool = declare(
-        Boolean(),
-        "Whether anything is recorded; with false, the program runs as without otel-ext.",
-        default=True,
-    )
-    record_only: bool = declare(
-        Boolean(),
-        "Also record spans that the sampler does not sample but records (`RECORD_ONLY`).",
-        default=False,
-    )
-    instrument: bool = declare(
-        Boolean(),
-        "Switch on each installed OpenTelemetry instrumentation when its library is imported."
-        " `otel-ext run` does so unless this is set to `false`.",
-        default=False,
-    )
-    strict: bool = declare(
-        Boolean(),
-        "Refuse to start if a variable, the configuration file or the output folder is wrong,"
-        " instead of printing a warning and ignoring it.",
-        default=False,
-    )
-    structlog: bool = declare(
-        Boolean(),
-        "Configure structlog too, so that its logs are recorded beside the spans; the same as"
-        " calling `otel_ext.configure_structlog()`.",
-        default=False,
-    )
-
-
-@dataclass(frozen=True)
-class OutputConfig:
-    """Where records are written, and in which form."""
-
-    folder: Path = declare(  # noqa: RUF009 - returns a field
-        Folder(),
-        "The folder for the JSONL files, one for each process. A relative path in a configuration"
-        " file is relative to that file, elsewhere to the working directory.",
-        default=Path("traces"),
-        name="output",
-    )
-    compat_mode: bool = declare(
-        Boolean(),
-        "Write the timestamp at the top level of each line too, for tools that expect it there."
-        " Can be changed while the program runs.",
-        default=False,
-        aliases=("AITRACE_COMPAT_MODE",),
-    )
-
-
-@dataclass(frozen=True)
-class ConsoleConfig:
-    """What is printed on the terminal."""
-
-    mode: ConsoleMode = declare(  # noqa: RUF009 - returns a field
-        Choice(("auto", "on", "off", "json")),
-        "Print records on standard error: `off` never; `auto` only on a terminal, while the"
-        " program is in the foreground; `on` always, for people; `json` always, as JSON lines."
-        " The default of `otel-ext run` is `auto`.",
-        default="off",
-        name="console",
-    )
-
-
-@dataclass(frozen=True)
-class JournalConfig:
-    """The ring buffer, the JSONL files and their retention. In seconds and bytes."""
-
-    durability: Durability = declare(  # noqa: RUF009 - returns a field
-        Choice(("mapped", "queued", "write")),
-        "How a record leaves the program: `mapped` stores it in memory that survives a kill;"
-        " `queued` puts it into a queue, which does not; `write` makes a system call, as slow as"
-        " the disk (after a write of more than 1 s it queues for 30 s, with a warning).",
-        default="mapped",
-    )
-    sync: Sync = declare(  # noqa: RUF009 - returns a field
-        Choice(("always", "interval", "never")),
-        "When files are synced to the disk, against power loss: after each write (`always`), once"
-        " a second (`interval`), or when the system decides to (`never`).",
-        default="interval",
-    )
-    ring_size: int = declare(
-        Size(64 * _KIB, _GIB),
-        "Size of the ring buffer of each process. It is emptied every 50 ms, less often while the"
-        " processor or the disk is busy; records that do not fit meanwhile (1 MiB holds about"
-        " 2,000) are dropped and counted. `otel-ext doctor` reports when it was nearly full.",
-        default=8 * _MIB,
-    )
-    segment_size: int = declare(
-        Size(64 * _KIB, 1024 * _GIB),
-        "At this size a new JSONL file is started; a file is larger by one ring buffer at most.",
-        default=64 * _MIB,
-    )
-    segment_age: float = declare(
-        Duration(1, _YEAR, zero="for no limit"),
-        "At this age a new JSONL file is started.",
-        default=_HOUR,
-    )
-    retention_size: int = declare(
-        Size(64 * _KIB, 1024 * _GIB, zero="for no limit"),
-        "Total size of a folder's closed files; above it the oldest are deleted.",
-        default=512 * _MIB,
-    )
-    retention_age: float = declare(
-        Duration(_MINUTE, 100 * _YEAR, zero="for no limit"),
-        "Closed files older than this are deleted.",
-        default=7 * _DAY,
-    )
-    recover_on_start: bool = declare(
-        Boolean(),
-        "At the start and later, write the ends of spans that dead processes left open.",
-        default=True,
-    )
-
-
-@dataclass(frozen=True)
-class InflightConfig:
-    """How open spans are watched. In seconds."""
-
-    max_open_spans: int = declare(
-        Integer(1, 100_000_000),
-        "How many open spans are watched at most; further ones are only recorded and counted.",
-        default=100_000,
-    )
-    max_open_age: float = declare(
-        Duration(1, 10 * _YEAR),
-        "A span that is open for longer is no longer watched and counts as abandoned (`expired`).",
-        default=7 * _DAY,
-    )
-    heartbeat_interval: float = declare(
-        Duration(0.1, _HOUR),
-        "Time between the heartbeats of a process.",
-        default=5.0,
-    )
-    stall_after: float = declare(
-        _STALL, "A span that is open for longer is reported as stalled.", default=_MINUTE
-    )
-    stall_patterns: Mapping[str, float] = declare(
-        Thresholds(_STALL),
-        "`stall-after` by span name: a table of patterns (`*`, `?`, `[...]`); the first pattern"
-        " that matches counts.",
-        default=_NO_PATTERNS,
-    )
-    owner_grace: float = declare(
-        Duration(0.001, _HOUR, zero="for none"),
-        "How long after its thread or task has ended a span is reported as abandoned.",
-        default=0.5,
-    )
-    handle_sigterm: bool = declare(
-        Boolean(),
-        "Write all records when SIGTERM arrives, then call the program's own handler.",
-        default=False,
-    )
-
-
-@dataclass(frozen=True)
-class OtlpConfig:
-    """What is sent to a collector, and how. In seconds and bytes."""
-
-    enabled: bool = declare(
-        Boolean(),
-        "Also send records to a collector, over OTLP. OpenTelemetry's variables set the address"
-        " and the rest: `OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_PROTOCOL` and so on.",
-        default=False,
-        name="otlp",
-    )
-    encoding: OtlpEncoding = declare(  # noqa: RUF009 - returns a field
-        Choice(("events", "logfire", "same-id")),
-        "How a start is sent: as a log record (`events`), as a pending span of Logfire"
-        " (`logfire`), or as a span without end and with the same id (`same-id`).",
-        default="events",
-        name="otlp-encoding",
-    )
-    spans: OtlpSpans = declare(  # noqa: RUF009 - returns a field
-        Choice(("auto", "always", "never")),
-        "Whether ended spans are sent; `auto`: unless the program has its own OTLP exporter.",
-        default="auto",
-        name="otlp-spans",
-    )
-    ends_only: bool = declare(
-        Boolean(),
-        "Send only the ends of spans: no starts, no logs, nothing about processes.",
-        default=False,
-        name="otlp-ends-only",
-    )
-    grace: float = declare(
-        Duration(0.001, _HOUR, zero="to send every start"),
-        "How long a start waits before it is sent. If the span ends meanwhile, only the end is"
-        " sent, unless a record of a span below it was sent before.",
-        default=0.5,
-        name="otlp-grace",
-    )
-    queue_size: int = declare(
-        Integer(1, 10_000_000),
-        "How many ended spans wait for the collector at most; of starts and of logs half as many"
-        " each. Starts are dropped first.",
-        default=8_192,
-        name="otlp-queue-size",
-    )
-    queue_bytes: int = declare(
-        Size(64 * _KIB, 64 * _GIB),
-        "Estimated memory for waiting spans at most; for starts and for logs half of it each.",
-        default=16 * _MIB,
-        name="otlp-queue-bytes",
-    )
-    exit_timeout: float = declare(
-        Duration(0.001, _HOUR, zero="for none"),
-        "How long the program waits at exit for the last records to be sent.",
-        default=2.0,
-        name="otlp-exit-timeout",
-    )
-
-
-@dataclass(frozen=True)
-class RemoteConfig:
-    """What happens while a destination cannot be reached. In seconds and bytes."""
-
-    persistent_queue: bool = declare(
-        Boolean(),
-        "Keep records that cannot be sent now on disk, in `.queue` below the output folder, and"
-        " send them when the destination is back, or when a program starts with the same folder.",
-        default=True,
-    )
-    persistent_queue_size: int = declare(
-        Size(64 * _KIB, 1024 * _GIB),
-        "Total size of the persistent queue; above it the oldest records are deleted.",
-        default=512 * _MIB,
-    )
-    retry_failures: int = declare(
-        Integer(1, 1_000),
-        "After this many failures in a row, sending to a destination pauses.",
-        default=3,
-    )
-    retry_initial_interval: float = declare(
-        Duration(0.01, _HOUR),
-        "The first pause; it doubles with each further failure. `Retry-After` can prolong it.",
-        default=0.5,
-    )
-    retry_max_interval: float = declare(
-        Duration(0.01, _DAY),
-        "The longest pause, apart from a longer `Retry-After`.",
-        default=30.0,
-    )
+__all__ = ["SETTINGS", "Config", "setting_named"]
 
 
 @dataclass(frozen=True)
@@ -322,14 +52,14 @@ class Config:
     ('mapped', 'mapped', 'default')
     """
 
-    capture: CaptureConfig = field(default_factory=CaptureConfig)
-    output: OutputConfig = field(default_factory=OutputConfig)
-    console: ConsoleConfig = field(default_factory=ConsoleConfig)
-    journal: JournalConfig = field(default_factory=JournalConfig)
-    inflight: InflightConfig = field(default_factory=InflightConfig)
-    otlp: OtlpConfig = field(default_factory=OtlpConfig)
-    remote: RemoteConfig = field(default_factory=RemoteConfig)
-    redaction: RedactionConfig = field(default_factory=RedactionConfig)
+    capture: CaptureSettings = field(default_factory=CaptureSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
+    inflight: InflightSettings = field(default_factory=InflightSettings)
+    otlp: OtlpSettings = field(default_factory=OtlpSettings)
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
+    redaction: RedactionSettings = field(default_factory=RedactionSettings)
     sources: Mapping[str, Source] = field(
         default_factory=lambda: MappingProxyType({}), compare=False
     )
@@ -369,18 +99,12 @@ class Config:
         return replace(self, sources=MappingProxyType({**self.sources, **sources}), **changes)
 
 
-_SECTIONS: Final = (
-    ("capture", CaptureConfig),
-    ("output", OutputConfig),
-    ("console", ConsoleConfig),
-    ("journal", JournalConfig),
-    ("inflight", InflightConfig),
-    ("otlp", OtlpConfig),
-    ("remote", RemoteConfig),
-    ("redaction", RedactionConfig),
-)
+_DEFAULTS: Final = Config()
 SETTINGS: Final[tuple[Setting, ...]] = tuple(
-    setting for name, holder in _SECTIONS for setting in settings_of(name, holder)
+    setting
+    for section in fields(Config)
+    if is_dataclass(declared := getattr(_DEFAULTS, section.name))
+    for setting in settings_of(section.name, type(declared))
 )
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 

@@ -18,10 +18,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["HEARTBEAT_INTERVAL", "PROCESS_HEARTBEAT", "Heartbeat", "memory_bytes"]
-
-HEARTBEAT_INTERVAL: Final = 5.0
-"""Seconds between two beats."""
+__all__ = ["PROCESS_HEARTBEAT", "Heartbeat", "memory_bytes"]
 
 PROCESS_HEARTBEAT: Final = "process.heartbeat"
 
@@ -65,7 +62,7 @@ class Heartbeat:
         self._is_wanted = is_wanted
 
     def run(self) -> None:
-        """Emit one beat if it is wanted; the worker's job, every `HEARTBEAT_INTERVAL`."""
+        """Emit one beat if it is wanted; the worker's job, every `heartbeat-interval`."""
         if self._is_wanted():
             self._emit(self.make_record())
 

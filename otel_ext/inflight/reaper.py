@@ -11,6 +11,7 @@ from time import monotonic, monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.inflight.owners import TaskOwner, ThreadOwner
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.record.model import EMPTY, UNSET_STATUS, Record
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import is_exiting
@@ -24,14 +25,10 @@ if TYPE_CHECKING:
     from otel_ext.inflight.table import Entry, InflightTable, Key
     from otel_ext.record.model import Abandoned
 
-__all__ = ["DEFAULT_GRACE", "DEFAULT_MAX_AGE", "REAPER_INTERVAL", "Reaper"]
+__all__ = ["REAPER_INTERVAL", "Reaper"]
 
 REAPER_INTERVAL: Final = 0.05
 """Seconds between two runs: short enough to report within 100 ms."""
-DEFAULT_GRACE: Final = 0.5
-"""Seconds in which another thread or task may still end a dead owner's span."""
-DEFAULT_MAX_AGE: Final = 7 * 24 * 3600.0
-"""Seconds after which an open span is no longer tracked."""
 
 _AGE_CHECK: Final = 5.0
 _new_record: Final = cast(
@@ -85,7 +82,8 @@ class Reaper:
     Args:
         table: The open spans.
         emit: Called with each record, without any lock held.
-        grace: Seconds between an owner's death and the report.
+        grace: Seconds between an owner's death and the report, in which another thread or
+            task may still end the span.
         max_age: Age in seconds at which a span is reported as expired.
     """
 
@@ -94,8 +92,8 @@ class Reaper:
         table: InflightTable,
         emit: Callable[[Record], None],
         *,
-        grace: float = DEFAULT_GRACE,
-        max_age: float = DEFAULT_MAX_AGE,
+        grace: float = InflightSettings.owner_grace,
+        max_age: float = InflightSettings.max_open_age,
     ) -> None:
         self._table = table
         self._emit = emit

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.inflight.owners import Owners
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from otel_ext.record.model import CallSite, Record, TaskInfo, ThreadInfo
 
 __all__ = [
-    "DEFAULT_MAX_SPANS",
     "Entry",
     "InflightTable",
     "Key",
@@ -38,8 +38,6 @@ __all__ = [
     "open_spans",
     "span_key",
 ]
-
-DEFAULT_MAX_SPANS: Final = 100_000
 
 Key: TypeAlias = tuple[int, int]
 """Trace id and span id. A span id alone is not unique across traces."""
@@ -109,7 +107,7 @@ class InflightTable:
             record, but are not reported if they never end.
     """
 
-    def __init__(self, *, max_spans: int = DEFAULT_MAX_SPANS) -> None:
+    def __init__(self, *, max_spans: int = InflightSettings.max_open_spans) -> None:
         if max_spans < 0:
             raise ValueError(f"max_spans={max_spans} is negative: use 0 or more")
         self._max_spans = max_spans

@@ -11,50 +11,28 @@ from __future__ import annotations
 
 import weakref
 from itertools import count
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.inflight.heartbeat import HEARTBEAT_INTERVAL, Heartbeat
-from otel_ext.inflight.reaper import DEFAULT_GRACE, DEFAULT_MAX_AGE, REAPER_INTERVAL, Reaper
-from otel_ext.inflight.table import DEFAULT_MAX_SPANS, InflightTable
-from otel_ext.inflight.watchdog import DEFAULT_THRESHOLD, WATCHDOG_INTERVAL, Watchdog
+from otel_ext.inflight.heartbeat import Heartbeat
+from otel_ext.inflight.reaper import REAPER_INTERVAL, Reaper
+from otel_ext.inflight.settings import InflightSettings
+from otel_ext.inflight.table import InflightTable
+from otel_ext.inflight.watchdog import WATCHDOG_INTERVAL, Watchdog
 from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.process.incarnation import declare_heartbeat
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from otel_ext.record.model import Record
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["InflightSettings", "Tracker", "dump"]
+__all__ = ["Tracker", "dump"]
 
 _FIRST_JOB: Final = "late spans"
-_LAST_JOB: Final = "heartbeat"
-_NO_THRESHOLDS: Final[Mapping[str, float]] = MappingProxyType({})
-# A longer interval, in seconds, stands for no heartbeat at all.
-_LONGEST_INTERVAL: Final = 1e8
-
-
-class InflightSettings(NamedTuple):
-    """How open spans are watched; times in seconds.
-
-    Attributes:
-        max_spans: Spans tracked at once; more are recorded without being tracked.
-        max_age: Age at which a span is reported as expired.
-        owner_grace: Time in which another thread or task may end a dead owner's span.
-        stall_after: Age at which a span counts as stalled; 0 means never.
-        stall_thresholds: Other such ages by pattern of the span's name.
-        heartbeat: Time between two heartbeat records.
-    """
-
-    max_spans: int = DEFAULT_MAX_SPANS
-    max_age: float = DEFAULT_MAX_AGE
-    owner_grace: float = DEFAULT_GRACE
-    stall_after: float = DEFAULT_THRESHOLD
-    stall_thresholds: Mapping[str, float] = _NO_THRESHOLDS
-    heartbeat: float = HEARTBEAT_INTERVAL
+_LAST_JOB: Final = "reaper"
+_NEVER: Final = 1e9  # seconds: thirty years
 
 
 class Tracker:
@@ -62,7 +40,7 @@ class Tracker:
 
     Args:
         emit: Called with each record; must not raise.
-        settings: Limits and intervals.
+        settings: Limits and intervals; an age or a heartbeat interval of 0 means never.
         worker: Runs the jobs; the process's shared worker by default.
         destination: Where the records go: trackers with the same one send one heartbeat.
         before: Called by the worker each time before it looks for abandoned spans.
@@ -78,21 +56,26 @@ class Tracker:
     ) -> None:
         self._before = before
         settings = settings or InflightSettings()
-        self.table = InflightTable(max_spans=settings.max_spans)
-        self.reaper = Reaper(self.table, emit, grace=settings.owner_grace, max_age=settings.max_age)
+        self.table = InflightTable(max_spans=settings.max_open_spans)
+        self.reaper = Reaper(
+            self.table,
+            emit,
+            grace=settings.owner_grace,
+            max_age=settings.max_open_age or _NEVER,
+        )
         self.watchdog = Watchdog(
             self.table,
             emit,
             threshold=settings.stall_after,
-            thresholds=settings.stall_thresholds,
+            thresholds=settings.stall_patterns,
         )
         self._number = next(_numbers)
         self._destination = emit if destination is None else destination
         self.heartbeat = Heartbeat(emit, _count_open, self._sends_heartbeat)
         self.worker = worker or shared_worker()
-        self._settings = settings
-        if settings.heartbeat < _LONGEST_INTERVAL:
-            declare_heartbeat(settings.heartbeat)
+        self._heartbeat_interval = settings.heartbeat_interval
+        if self._heartbeat_interval:
+            declare_heartbeat(self._heartbeat_interval)
         self._jobs: dict[str, Job] = {}
         _trackers[self._number] = self
 
@@ -107,9 +90,10 @@ class Tracker:
     def _run_first(self) -> None:
         jobs = self._jobs
         if _FIRST_JOB in jobs and _LAST_JOB not in jobs:
-            self._add(jobs, "reaper", REAPER_INTERVAL, self.reaper.run)
             self._add(jobs, "watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
-            self._add(jobs, _LAST_JOB, self._settings.heartbeat, self.heartbeat.run)
+            if self._heartbeat_interval:
+                self._add(jobs, "heartbeat", self._heartbeat_interval, self.heartbeat.run)
+            self._add(jobs, _LAST_JOB, REAPER_INTERVAL, self.reaper.run)
         if self._before is not None:
             self._before()
 
@@ -123,9 +107,11 @@ class Tracker:
 
     def _rank(self, destination: object) -> tuple[float, int] | None:
         """Return the rank among the trackers of `destination`; None if this cannot send to it."""
-        if self._destination is not destination or not self._jobs or not self.worker.is_alive:
+        if not self._heartbeat_interval or self._destination is not destination:
             return None
-        return self._settings.heartbeat, self._number
+        if not self._jobs or not self.worker.is_alive:
+            return None
+        return self._heartbeat_interval, self._number
 
     def _sends_heartbeat(self) -> bool:
         ranks = [tracker._rank(self._destination) for tracker in _living()]  # noqa: SLF001

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.inflight.owners import TaskOwner
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.stacks import (
     runs_on,
     stack_of_coroutine,
@@ -31,12 +32,10 @@ if TYPE_CHECKING:
     from otel_ext.inflight.table import Entry, InflightTable, Key
     from otel_ext.record.model import Record
 
-__all__ = ["DEFAULT_THRESHOLD", "WATCHDOG_INTERVAL", "Watchdog"]
+__all__ = ["WATCHDOG_INTERVAL", "Watchdog"]
 
 WATCHDOG_INTERVAL: Final = 0.5
 """Seconds between two runs."""
-DEFAULT_THRESHOLD: Final = 60.0
-"""Seconds after which a span counts as stalled."""
 
 _MAX_NAMES: Final = 4_096
 _MAX_AT_ONCE: Final = 500
@@ -58,7 +57,7 @@ class Watchdog:
         table: InflightTable,
         emit: Callable[[Record], None],
         *,
-        threshold: float = DEFAULT_THRESHOLD,
+        threshold: float = InflightSettings.stall_after,
         thresholds: Mapping[str, float] = EMPTY,  # type: ignore[assignment]
     ) -> None:
         self._table = table

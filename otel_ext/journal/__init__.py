@@ -53,6 +53,12 @@ What recovery may assume
 them; `recovery/` ends the spans of dead processes and deletes old segments. The modules beside
 them hold what these share: names of files, layout, liveness. Names load on first use, since a
 program that only writes needs no reader.
+
+All readers, recovery and commands alike, find lines by read/scanner.py, what was added to a
+file by read/follow.py, ring buffers by read/rings.py, which spans are open by
+read/open_spans.py, and what is known of a process by read/facts.py. Two readers stand on
+these: read/file_reader.py, fast and again and again, for `ps` and `top`, and
+read/incarnations.py, which checks each line of all segments, for recovery.
 """
 
 from __future__ import annotations
@@ -63,18 +69,15 @@ from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
     from otel_ext.journal.liveness import Liveness, ProcessIdentity, is_alive, watch
-    from otel_ext.journal.read.folder import FolderState, read_folder
-    from otel_ext.journal.read.incarnations import IncarnationState, RunningSpan
-    from otel_ext.journal.read.scanner import Skipped, read_records, read_ring, scan
+    from otel_ext.journal.read.rings import read_ring
+    from otel_ext.journal.read.scanner import Skipped, read_records, scan
     from otel_ext.journal.recovery.recover import RecoveryReport, recover
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.journal.types import JournalState, LineWriter
     from otel_ext.journal.write.journal import Journal
-    from otel_ext.journal.write.opening import JournalSettings
     from otel_ext.journal.write.ring_buffer import RingBuffer
 
 __all__ = [
-    "FolderState",
-    "IncarnationState",
     "Journal",
     "JournalSettings",
     "JournalState",
@@ -83,10 +86,8 @@ __all__ = [
     "ProcessIdentity",
     "RecoveryReport",
     "RingBuffer",
-    "RunningSpan",
     "Skipped",
     "is_alive",
-    "read_folder",
     "read_records",
     "read_ring",
     "recover",
@@ -96,20 +97,16 @@ __all__ = [
 
 _HOMES = {
     "RingBuffer": "otel_ext.journal.write.ring_buffer",
-    "FolderState": "otel_ext.journal.read.folder",
-    "IncarnationState": "otel_ext.journal.read.incarnations",
     "Journal": "otel_ext.journal.write.journal",
-    "JournalSettings": "otel_ext.journal.write.opening",
+    "JournalSettings": "otel_ext.journal.settings",
     "JournalState": "otel_ext.journal.types",
     "LineWriter": "otel_ext.journal.types",
     "Liveness": "otel_ext.journal.liveness",
     "ProcessIdentity": "otel_ext.journal.liveness",
     "RecoveryReport": "otel_ext.journal.recovery.recover",
-    "RunningSpan": "otel_ext.journal.read.incarnations",
     "Skipped": "otel_ext.journal.read.scanner",
     "is_alive": "otel_ext.journal.liveness",
-    "read_ring": "otel_ext.journal.read.scanner",
-    "read_folder": "otel_ext.journal.read.folder",
+    "read_ring": "otel_ext.journal.read.rings",
     "read_records": "otel_ext.journal.read.scanner",
     "recover": "otel_ext.journal.recovery.recover",
     "scan": "otel_ext.journal.read.scanner",

@@ -32,6 +32,7 @@ __all__ = [
     "list_rings",
     "list_segments",
     "make_folder",
+    "newest_segments",
     "open_folder",
     "parse_ring_name",
     "parse_segment_name",
@@ -143,6 +144,12 @@ def list_segments(folder: Path) -> list[Path]:
     except OSError:
         return []
     return sorted(found, key=order)
+
+
+def newest_segments(folder: Path) -> dict[tuple[str, int], Path]:
+    """Return the newest segment of each journal in `folder`, by `SegmentName.stream`."""
+    named = ((parse_segment_name(path.name), path) for path in list_segments(folder))
+    return {name.stream: path for name, path in named if name is not None}
 
 
 def list_rings(folder: Path, incarnation: str = "") -> list[Path]:

@@ -153,7 +153,8 @@ PyObject *speed_learn_triggers(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyObject *triggers;
     long digits;
-    if (!PyArg_ParseTuple(args, "O!l:learn_triggers", &PyTuple_Type, &triggers, &digits))
+    const char *gaps;
+    if (!PyArg_ParseTuple(args, "O!ls:learn_triggers", &PyTuple_Type, &triggers, &digits, &gaps))
         return NULL;
     if (least_digits != 0)
         Py_RETURN_NONE;    /* the table is the same for every redactor */
@@ -162,7 +163,7 @@ PyObject *speed_learn_triggers(PyObject *Py_UNUSED(module), PyObject *args)
                                                                                 : character);
     mark("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", INSIDE);
     mark("0123456789", DIGIT);
-    mark(" .+-%", GAP);
+    mark(gaps, GAP);
     int count = 0;
     Py_ssize_t used = 0;
     memset(pairs, 0, sizeof(pairs));

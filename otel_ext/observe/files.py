@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import ends_with_process_end, list_segments, parse_segment_name
-from otel_ext.observe.ring_buffers import RingView, read_rings
-from otel_ext.observe.scan import FileReader
+from otel_ext.journal.read.file_reader import FileReader
+from otel_ext.journal.read.rings import RingContents, read_rings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ class JournalFiles:
         self._used: set[Path] = set()
         self._closed: dict[Path, int] = {}
 
-    def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingView]]]:
+    def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingContents]]]:
         """Yield each file that may hold open spans, read to its end, with the ring buffers it has.
 
         Args:
@@ -57,7 +57,7 @@ class JournalFiles:
             yield from self._read_path(input_path)
         self._readers = {path: self._readers[path] for path in self._used}
 
-    def _read_path(self, input_path: Path) -> Iterator[tuple[FileReader, list[RingView]]]:
+    def _read_path(self, input_path: Path) -> Iterator[tuple[FileReader, list[RingContents]]]:
         is_file = input_path.is_file()
         folder = input_path.parent if is_file else input_path
         # The order matters. What a file holds beyond its mark (its size now) may be in a ring
@@ -65,7 +65,7 @@ class JournalFiles:
         marks = {path: _size(path) for path in list_segments(folder)}
         rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
-        by_file: dict[Path, list[RingView]] = {input_path: []} if is_file else {}
+        by_file: dict[Path, list[RingContents]] = {input_path: []} if is_file else {}
         by_path = {one.path: one for one in newest.values()}
         for journal, one in newest.items():
             if any(ring.stream == journal for ring in rings) or not self._is_closed(one.path):
@@ -88,7 +88,7 @@ class JournalFiles:
         previous = segment.previous
         # Dropped records are counted in heartbeats, which no segment repeats.
         if previous is not None and (
-            not reader.is_preamble_complete
+            not reader.spans.is_past_first_lines
             or (not reader.heartbeats and _follows_closely(segment.path, previous))
         ):
             if not reader.has_process_start:  # that file may hold all of the ring buffers' lines

@@ -15,9 +15,10 @@ from otel_ext.journal.liveness import liveness_of
 from otel_ext.journal.read.silence import STAMP_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from otel_ext.journal.liveness import ProcessIdentity
+    from otel_ext.journal.read.rings import RingContents
 
 __all__ = ["ClockReading", "Condition", "LivenessEvidence", "condition_of", "worker_silent_ns_at"]
 
@@ -51,6 +52,20 @@ class LivenessEvidence(NamedTuple):
     steady_ns: int = 0
     record_ns: int = 0
     seen_ns: int = 0
+
+    @classmethod
+    def of_rings(cls, rings: Sequence[RingContents], now_ns: int) -> LivenessEvidence:
+        """Return when a process was last active by its ring buffers.
+
+        Args:
+            rings: All ring buffers of the process.
+            now_ns: The time, nanoseconds since the epoch.
+        """
+        return cls(
+            stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
+            steady_ns=max((ring.state.steady_ns for ring in rings if ring.state), default=0),
+            record_ns=max((ring.newest_ns(now_ns) for ring in rings), default=0),
+        )
 
     @property
     def newest_ns(self) -> int:

@@ -6,27 +6,29 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
-from otel_ext.journal.liveness import ProcessIdentity, identity_from_id
-from otel_ext.journal.read.incarnations import base_id, estimate_last_seen_ns, time_of
-from otel_ext.journal.read.silence import silence_limit
-from otel_ext.journal.recovery.replaced import replaced_incarnations
+from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
-from otel_ext.observe.liveness import ClockReading, condition_of, worker_silent_ns_at
+from otel_ext.observe.liveness import (
+    ClockReading,
+    LivenessEvidence,
+    condition_of,
+    worker_silent_ns_at,
+)
 from otel_ext.observe.location import location_of
 from otel_ext.observe.process_names import argv_of, command_name, service_of
 from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
-from otel_ext.observe.ring_buffers import liveness_evidence
 from otel_ext.record.model import EMPTY
-from otel_ext.runtime.process.records import dropped_in, whole_number
+from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from otel_ext.observe.liveness import LivenessEvidence
+    from otel_ext.journal.read.file_reader import FileReader
+    from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.location import Location
-    from otel_ext.observe.ring_buffers import RingView
-    from otel_ext.observe.scan import FileReader
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
@@ -123,7 +125,7 @@ class Collector:
     def _read(
         self,
         reader: FileReader,
-        rings: list[RingView],
+        rings: list[RingContents],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
     ) -> Iterator[OpenSpan]:
@@ -131,12 +133,15 @@ class Collector:
         if folder not in self._replaced:
             self._replaced[folder] = replaced_incarnations(folder)
         known: dict[str, RunningProcess | None] = {}
-        for ring in rings:
-            ring.add_process_lines_to(reader)
+        spans = reader.open_spans(rings)
         ids = [*(ring.id for ring in rings), *map(base_id, reader.process_ids())]
         for name in dict.fromkeys(ids):
             known[name] = self._process(name, reader, rings, now_ns)
-        for record, update in _open_records(reader, rings):
+        running = spans.running(
+            lambda update: reader.process_record(update.process.id, "start") is not None,
+            reader.decode,
+        )
+        for record, update in running:
             name = base_id(record.process.id)
             if name not in known:
                 known[name] = self._process(name, reader, rings, now_ns)
@@ -150,27 +155,25 @@ class Collector:
                 processes[folder, name] = process if other is None else process.merged_with(other)
 
     def _process(
-        self, name: str, reader: FileReader, rings: list[RingView], now_ns: int
+        self, name: str, reader: FileReader, rings: list[RingContents], now_ns: int
     ) -> RunningProcess | None:
         own_rings = [ring for ring in rings if ring.id == name]
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
-        extra = EMPTY if start is None else start.extra
-        identity = next((ring.identity for ring in own_rings if ring.identity), None) or _identity(
-            name, extra
-        )
+        facts = IncarnationFacts(name, start, heartbeat, own_rings)
+        identity = facts.identity
         if not self._other_hosts and is_on_another_host(identity):
             return None
         now = ClockReading.now()
         # Times in records count last: the clock may have been set back since.
         record_times = [record.time_ns for record in (start, heartbeat) if record is not None]
-        evidence = liveness_evidence(own_rings, now.wall_ns)._replace(
+        evidence = LivenessEvidence.of_rings(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        limit = silence_limit(whole_number(extra.get("heartbeat_ms")), has_ring=bool(own_rings))
         is_replaced = name in self._replaced[reader.path.parent]
-        dropped = dropped_in(heartbeat.extra if heartbeat else EMPTY)
+        limit = facts.silence_limit
         condition = "dead" if is_replaced else condition_of(identity, evidence, now, limit)
+        extra = EMPTY if start is None else start.extra
         return RunningProcess(
             id=name,
             pid=identity.pid,
@@ -179,18 +182,22 @@ class Collector:
             folder=reader.path.parent,
             condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, own_rings, evidence, now_ns),
-            last_seq=_last_seq(own_rings, heartbeat),
+            last_seq=facts.last_seq,
             rings=tuple(ring.path for ring in own_rings),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silent_ns_at(evidence, now),
             service=service_of(extra),
-            dropped=max([dropped, *(ring.dropped for ring in own_rings)]),
+            dropped=facts.dropped,
             is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
 
 
 def _last_seen_ns(
-    reader: FileReader, name: str, rings: list[RingView], evidence: LivenessEvidence, now_ns: int
+    reader: FileReader,
+    name: str,
+    rings: list[RingContents],
+    evidence: LivenessEvidence,
+    now_ns: int,
 ) -> int:
     """Return when a process was last active; as recovery computes it, if a record shows that."""
     texts = [ring.last_text for ring in rings]
@@ -201,25 +208,6 @@ def _last_seen_ns(
     if not record_ns:
         return min(evidence.newest_ns, now_ns)
     return estimate_last_seen_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
-
-
-def _open_records(
-    reader: FileReader, rings: list[RingView]
-) -> Iterator[tuple[Record, Record | None]]:
-    """Yield start and newest update of each open span of a file and its ring buffers."""
-    starts, updates = reader.open_lines()
-    for ring in rings:
-        ring.apply(starts, updates, reader)
-    for key in dict.fromkeys((*starts, *updates)):
-        update = updates.get(key)
-        newest = None if update is None else reader.decode(key, update, is_update=True)
-        start = starts.get(key)
-        record = None if start is None else reader.decode(key, start)
-        if record is None and newest and reader.process_record(newest.process.id, "start"):
-            continue  # it ended while its update was made: the file has all starts of this process
-        record = record or newest
-        if record is not None:
-            yield record, newest
 
 
 def _open_span(
@@ -239,28 +227,6 @@ def _open_span(
     newest_ns = record.time_ns if update is None else update.time_ns
     age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
     return OpenSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
-
-
-def _identity(name: str, extra: Mapping[str, object]) -> ProcessIdentity:
-    """Return the identity of a process from its start record, else from its id alone."""
-    by_id = identity_from_id(name) or ProcessIdentity(0)
-    pid, start_time = extra.get("pid"), extra.get("start_time")
-    if type(pid) is not int or type(start_time) is not int:
-        return by_id
-    boot_id, host = str(extra.get("boot_id") or ""), str(extra.get("host") or "")
-    namespace = extra.get("pid_namespace")
-    return ProcessIdentity(
-        pid,
-        start_time,
-        boot_id or by_id.boot_id,
-        host,
-        namespace if type(namespace) is int else 0,
-    )
-
-
-def _last_seq(rings: list[RingView], heartbeat: Record | None) -> int:
-    recorded = None if heartbeat is None else heartbeat.extra.get("last_seq")
-    return max([recorded if type(recorded) is int else 0, *(ring.last_seq for ring in rings)])
 
 
 def _modified_ns(path: Path, name: str) -> int:

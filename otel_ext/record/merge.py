@@ -8,14 +8,16 @@ repetition. SQL and TypeScript follow the same order and the same cases: tests/c
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from otel_ext.record.model import Record
 
-__all__ = ["Merger", "Rank", "SpanKey", "merge", "rank"]
+__all__ = ["Merger", "Rank", "SpanKey", "merge", "rank", "rank_in"]
 
 SpanKey: TypeAlias = tuple[str, str]
 """Trace id and span id."""
@@ -45,12 +47,34 @@ def rank(record: Record) -> Rank:
     >>> rank(end) > rank(end._replace(abandoned="owner-died")) > rank(start)
     True
     """
-    microseconds = record.time_ns // _MICROSECOND
-    if record.phase == "end":
-        standing = _REAL_END if record.abandoned is None else _ABANDONED_END
-        return standing, microseconds, record.seq, record.process.id
-    standing = _UPDATE if record.phase == "update" else _START
-    return standing, record.seq, microseconds, record.process.id
+    return _rank(
+        record.phase,
+        record.abandoned,
+        record.time_ns // _MICROSECOND,
+        record.seq,
+        record.process.id,
+    )
+
+
+def rank_in(meta: Mapping[str, object]) -> Rank:
+    """Return the same sort key for a record that is not decoded.
+
+    Args:
+        meta: The metadata in its line, with process and sequence number.
+
+    >>> rank_in({"phase": "start", "seq": 9, "process": "a", "timestamp": "soon"})
+    (0, 9, 0, 'a')
+    """
+    microseconds = time_of(str(meta.get("timestamp"))) // _MICROSECOND
+    seq, process = cast("int", meta["seq"]), str(meta["process"])
+    return _rank(meta.get("phase"), meta.get("abandoned"), microseconds, seq, process)
+
+
+def _rank(phase: object, abandoned: object, microseconds: int, seq: int, process: str) -> Rank:
+    if phase == "end":
+        standing = _REAL_END if abandoned is None else _ABANDONED_END
+        return standing, microseconds, seq, process
+    return _UPDATE if phase == "update" else _START, seq, microseconds, process
 
 
 class Merger:

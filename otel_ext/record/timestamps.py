@@ -8,7 +8,7 @@ from typing import Final
 
 from otel_ext.errors import RecordError
 
-__all__ = ["format_ns", "parse_timestamp"]
+__all__ = ["format_ns", "parse_timestamp", "time_of"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND: Final = 1_000_000_000
@@ -73,3 +73,15 @@ def parse_timestamp(text: str) -> int:
         raise RecordError(f"timestamp {text!r} does not exist: {error}") from None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
     return seconds * _SECOND + int(match[3]) * 1000
+
+
+def time_of(timestamp: str) -> int:
+    """Return the time of a record's timestamp; 0 if it is not a valid one.
+
+    >>> time_of("1970-01-01T00:00:01.000000Z"), time_of("soon")
+    (1000000000, 0)
+    """
+    try:
+        return parse_timestamp(timestamp) if timestamp else 0
+    except RecordError:
+        return 0

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.text import RedactionRules
-from otel_ext.redaction.walk import RedactCallback
+from typing import TYPE_CHECKING
 
-__all__ = ["RedactCallback", "RedactionRules", "Redactor"]
+from otel_ext.lazy_names import lazy_name
+
+if TYPE_CHECKING:
+    from otel_ext.redaction.redactor import Redactor
+    from otel_ext.redaction.settings import RedactionSettings
+    from otel_ext.redaction.walk import RedactCallback
+
+__all__ = ["RedactCallback", "RedactionSettings", "Redactor"]
+
+_HOMES = {
+    "RedactCallback": "otel_ext.redaction.walk",
+    "RedactionSettings": "otel_ext.redaction.settings",
+    "Redactor": "otel_ext.redaction.redactor",
+}
+
+
+def __getattr__(name: str) -> object:
+    return lazy_name(globals(), _HOMES, name)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from otel_ext.config.patterns import Node, Pattern
+    from otel_ext.redaction.patterns import Node, Pattern
 
 __all__ = ["Automaton"]
 
@@ -42,7 +42,7 @@ class _State:
 class Automaton:
     r"""One pattern, ready to be searched for.
 
-    >>> from otel_ext.config.patterns import parse_pattern
+    >>> from otel_ext.redaction.patterns import parse_pattern
     >>> Automaton(parse_pattern(r"EMP-\d{3,6}")).spans("of EMP-12 and EMP-345.")
     [(14, 21)]
     """

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from otel_ext.redaction.rules.contexts import SHORT_OPTIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -15,13 +17,6 @@ _MAX_FIELDS: Final = 8
 VALUES: Final = frozenset({"value", "Value"})
 """The fields of a mapping that hold the value named by another field."""
 _NAMES: Final = ("name", "Name", "key", "Key")
-# Options of one letter that take a password, with the commands that have them.
-_SHORT: Final = {
-    "-a": {"redis-cli"},
-    "-p": {"sshpass", "docker", "podman", "mysql", "mysqldump", "mariadb", "mongo", "mongosh"},
-    "-u": {"curl"},
-    "-w": {"ldapsearch", "ldapmodify"},
-}
 
 
 def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[tuple[object, str]]:
@@ -46,7 +41,7 @@ def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[
             rule = ""
             if "=" not in item:
                 next_rule = _rule_of(item.lstrip("-"), rule_for)
-                if not next_rule and command in _SHORT.get(item[:2], ()):
+                if not next_rule and command in SHORT_OPTIONS.get(item[:2], ()):
                     # Only MySQL's clients take the value right after the letter.
                     is_glued = command.startswith(("mysql", "maria"))
                     rule = "password" if is_glued and item[2:] else ""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.redaction.rules.row import MARK
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.rules.row import Span
 
-__all__ = ["ERROR_MARK", "MARK_BEGIN", "Marker"]
+__all__ = ["ERROR_MARK", "MARK", "MARK_BEGIN", "Marker"]
 
-ERROR_MARK: Final = "[redacted: error]"
-MARK_BEGIN: Final = "[redacted: "
 _HEX_DIGITS: Final = 32
+MARK_BEGIN: Final = "[redacted: "
+ERROR_MARK: Final = f"{MARK_BEGIN}error]"
+MARK: Final = re.compile(
+    rf"{re.escape(MARK_BEGIN)}[a-z-]{{1,32}}(?: hmac:[0-9a-f]{{{_HEX_DIGITS}}})?\]"
+)
+"""Matches the marks that replace secrets."""
 
 
 class Marker:
@@ -44,21 +48,16 @@ class Marker:
         """Whether marks show which values are equal."""
         return bool(self._key)
 
-    def mark_without_code(self, rule: str) -> str:
-        """Return the mark for a secret, without a code for its value."""
+    def mark(self, secret: str | bytes | None, rule: str) -> str:
+        """Return the mark for `secret`; for None, one without a code for its value."""
         COUNTERS.add(f"redacted.{rule}")
-        return f"[redacted: {rule}]"
+        code = ""
+        if self._key and secret is not None:
+            import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
 
-    def mark(self, secret: str | bytes, rule: str) -> str:
-        """Return the mark for `secret`."""
-        if not self._key:
-            return self.mark_without_code(rule)
-        COUNTERS.add(f"redacted.{rule}")
-        import hmac  # noqa: PLC0415 - loads OpenSSL, and only with a key
-
-        data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
-        code = hmac.new(self._key, data, "sha256").hexdigest()[:_HEX_DIGITS]
-        return f"[redacted: {rule} hmac:{code}]"
+            data = secret if isinstance(secret, bytes) else secret.encode("utf-8", "surrogatepass")
+            code = f" hmac:{hmac.new(self._key, data, 'sha256').hexdigest()[:_HEX_DIGITS]}"
+        return f"{MARK_BEGIN}{rule}{code}]"
 
     def mark_spans(self, text: str, spans: Iterable[Span]) -> str:
         """Return `text` with a mark for each span; overlapping ones become one."""

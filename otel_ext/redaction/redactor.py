@@ -7,7 +7,6 @@ from operator import is_
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from otel_ext.config.patterns import PatternError
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import (
     EMPTY,
@@ -24,18 +23,19 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.redaction.masks import ERROR_MARK
-from otel_ext.redaction.scan.scanner import is_suspicious
-from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, RedactionRules, TextRedactor
-from otel_ext.redaction.walk import LEAST_CARD, NO_SECRETS, Walker
+from otel_ext.redaction.patterns import PatternError
+from otel_ext.redaction.scan.cards import LEAST_CARD
+from otel_ext.redaction.scan.prefilter import is_suspicious
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, TextRedactor
+from otel_ext.redaction.walk import NO_SECRETS, Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
 from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-    from otel_ext.config import RedactionConfig
     from otel_ext.redaction.walk import RedactCallback
     from otel_ext.runtime.health import State
 
@@ -67,13 +67,13 @@ class Redactor:
     reveals a secret, and nothing is raised. See docs/redaction.md for the rules.
 
     Args:
-        rules: What to redact beside the default rules, and how.
+        settings: What to redact beside the default rules, and how.
         callback: A function of the program's own that gets the path and the value of
             each text, number, bool and None, and returns its replacement, to which the
             rules then apply.
 
     Raises:
-        ConfigError: A pattern cannot be used.
+        ConfigError: A pattern cannot be used, or `settings` switch redaction off.
 
     >>> from otel_ext.record.model import Process, Record
     >>> record = Record("log", None, "login", 0, 1, Process("p"), attributes={"password": "x"})
@@ -82,20 +82,24 @@ class Redactor:
     """
 
     def __init__(
-        self, rules: RedactionRules | None = None, callback: RedactCallback | None = None
+        self, settings: RedactionSettings | None = None, callback: RedactCallback | None = None
     ) -> None:
-        self._rules = rules or RedactionRules()
+        self._settings = settings or RedactionSettings()
+        if self._settings.mode == "off":
+            raise ConfigError("redact=off: a Redactor always redacts", hint="Leave it out")
         try:
-            self._texts = TextRedactor(self._rules)
+            self._texts = TextRedactor(self._settings)
         except PatternError as error:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.has_callback = callback is not None
         self._callback = callback
         self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
-        self._last_known: tuple[Process, Process] | None = None
         # What the compiled form of `_is_plain` needs; None if it must not be used.
-        self.prefilter_parts = None if self._scans_everything else self._prefilter_parts()
+        texts = self._texts
+        known: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
+        parts = (*known, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
+        self.prefilter_parts = None if self._scans_everything else parts
         self._last = _Last()
         self._since = time_ns()
         register_part(self.health)
@@ -121,8 +125,11 @@ class Redactor:
         last.raw, last.clean = record, clean
         return clean
 
-    def __reduce__(self) -> tuple[type[Redactor], tuple[RedactionRules, RedactCallback | None]]:
-        return type(self), (self._rules, self._callback)  # a logger is copied with its processors
+    def __reduce__(self) -> tuple[type[Redactor], tuple[RedactionSettings, RedactCallback | None]]:
+        return type(self), (
+            self._settings,
+            self._callback,
+        )  # a logger is copied with its processors
 
     def health(self) -> PartHealth:
         """Return how much was redacted in this process so far, by rule."""
@@ -135,11 +142,6 @@ class Redactor:
         detail = f"redacted: {counted}" if counted else "nothing redacted yet"
         state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
-
-    def _prefilter_parts(self) -> tuple[object, ...]:
-        texts = self._texts
-        words: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
-        return (*words, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
 
     def _is_plain(self, record: Record) -> bool:  # noqa: C901, PLR0911 - on the hot path
         """Prefilter: whether `record` surely holds no secret, as for most records."""
@@ -187,9 +189,10 @@ class Redactor:
     def _is_plain_site(self, call_site: CallSite) -> bool:
         """Whether a call site surely holds no secret; remembered if so."""
         is_clean = self._texts.is_clean
-        for text in (call_site.file, call_site.function):
-            if type(text) is not str or not is_clean(text):
-                return False
+        if not all(
+            type(one) is str and is_clean(one) for one in (call_site.file, call_site.function)
+        ):
+            return False
         self._texts.remember(call_site.fragment)
         return True
 
@@ -207,11 +210,14 @@ class Redactor:
             description = text("status.description", status.description)
             status = _same_or_new(status, status._replace(description=description))
         # What may be large has a budget of its own, so that it leaves room for the rest.
-        links, events = self._walker(_MAX_WORK // 8), self._walker(_MAX_WORK // 2)
+        links, events = (
+            self._walker(_MAX_WORK // 8, "links."),
+            self._walker(_MAX_WORK // 2, "events."),
+        )
         made = record._replace(
             name=text("name", record.name),
             call_site=self._call_site(walker, record.call_site),
-            attributes=self._walker().mapping("", record.attributes),
+            attributes=self._walker().mapping(record.attributes),
             links=_same_or_new(record.links, tuple(_link(links, one) for one in record.links)),
             events=_same_or_new(record.events, tuple(_event(events, one) for one in record.events)),
             thread=_named(walker, record.thread, "thread.name"),
@@ -221,12 +227,13 @@ class Redactor:
             logger=text("logger", record.logger),
             extra=extra
             if is_redacted or not extra
-            else self._walker(_MAX_WORK // 8).mapping("", extra),
+            else self._walker(_MAX_WORK // 8).mapping(extra),
         )
         return _same_or_new(record, made)
 
-    def _walker(self, work: int = _MAX_WORK) -> Walker:
-        return Walker(self._texts, self._callback, Budget(work))
+    def _walker(self, budget: int | Budget = _MAX_WORK, prefix: str = "") -> Walker:
+        budget = Budget(budget) if isinstance(budget, int) else budget
+        return Walker(self._texts, self._callback, budget, prefix)
 
     def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
         if call_site.fragment in self._texts.clean:
@@ -241,74 +248,38 @@ class Redactor:
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        known = self._redact_like_last(process) or self._redact_new_process(process)
+        budget = Budget(_MAX_WORK)
+        walker = self._walker(budget)
+        argv = tuple(_argv(walker, process.argv))
+        resource = self._walker(budget, "resource.").mapping(process.resource)
+        clean = process
+        if argv != tuple(process.argv) or resource is not process.resource:
+            start = (process.id, process.pid, process.start_time, process.boot_id)
+            host = walker.text("host", process.host)
+            clean = Process(
+                *start, host, argv, resource, process.pid_namespace, process.heartbeat_ms
+            )
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()
-        self._processes[process.id] = self._last_known = known
-        return known
-
-    def _redact_like_last(self, process: Process) -> tuple[Process, Process] | None:
-        """Return `process` and its redacted form if it is like the last one; else None.
-
-        A forked child has the command line of its parent and nearly the same resource.
-        """
-        last = self._last_known
-        if last is None or self.has_callback:
-            return None
-        old, clean = last
-        before, now = old.resource, process.resource
-        facts = (process.host, process.argv, now.keys())
-        if facts != (old.host, old.argv, before.keys()):
-            return None
-        new = {key: value for key, value in now.items() if value is not before[key]}
-        if self._walker().mapping("resource.", new) is not new:
-            return None
-        if clean is old:
-            return process, process
-        return process, _with_facts(process, clean.host, clean.argv, {**clean.resource, **new})
-
-    def _redact_new_process(self, process: Process) -> tuple[Process, Process]:
-        walker = self._walker()
-        argv = _argv(walker, process.argv)
-        resource = walker.mapping("resource.", process.resource)
-        clean = process
-        if argv != list(process.argv) or resource is not process.resource:
-            host = walker.text("host", process.host)
-            clean = _with_facts(process, host, tuple(argv), resource)
+        self._processes[process.id] = process, clean
         return process, clean
-
-
-def _with_facts(
-    process: Process, host: str, argv: tuple[str, ...], resource: Mapping[str, object]
-) -> Process:
-    return Process(
-        process.id,
-        process.pid,
-        process.start_time,
-        process.boot_id,
-        host,
-        argv,
-        resource,
-        process.pid_namespace,
-        process.heartbeat_ms,
-    )
 
 
 def _argv(walker: Walker, argv: object) -> list[str]:
     """Return a command line without secrets, including those in an argument of their own."""
     if not isinstance(argv, (list, tuple)):
         return [ERROR_MARK]
-    found = walker.value("", "argv", list(map(str, cast("list[object]", argv))))
+    found = walker.value("argv", list(map(str, cast("list[object]", argv))))
     return cast("list[str]", found) if isinstance(found, list) else [ERROR_MARK]
 
 
 def _link(walker: Walker, link: Link) -> Link:
-    return _same_or_new(link, link._replace(attributes=walker.mapping("links.", link.attributes)))
+    return _same_or_new(link, link._replace(attributes=walker.mapping(link.attributes)))
 
 
 def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
-    attributes = walker.mapping("events.", event.attributes)
-    name = walker.text("events.name", event.name)
+    attributes = walker.mapping(event.attributes)
+    name = walker.text("name", event.name)
     return _same_or_new(event, event._replace(name=name, attributes=attributes))
 
 
@@ -347,12 +318,12 @@ def _emptied(record: Record, error: Exception) -> Record:
 
 
 def make_redactor(
-    redaction: RedactionConfig, callback: RedactCallback | None = None
+    settings: RedactionSettings, callback: RedactCallback | None = None
 ) -> Redactor | None:
     """Return the redactor for the settings; None if redaction is off.
 
     Args:
-        redaction: The settings.
+        settings: Whether to redact, what and how.
         callback: As for `Redactor`.
 
     Raises:
@@ -363,16 +334,8 @@ def make_redactor(
             f"redact_callback: {type(callback).__name__} cannot be called",
             hint="Pass a function of a path and a value that returns a value",
         )
-    if redaction.mode == "off":
+    if settings.mode == "off":
         if callback is not None:
             report_problem("configure()", "redact_callback is not called, since redact=off")
         return None
-    rules = RedactionRules(
-        strict=redaction.mode == "strict",
-        keys=redaction.keys,
-        values=redaction.values,
-        allow=redaction.allow,
-        hmac_key=redaction.hmac_key,
-        scan_limit=redaction.scan_limit,
-    )
-    return Redactor(rules, callback)
+    return Redactor(settings, callback)

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext._accel import load_speed
-from otel_ext.config.patterns import parse_pattern
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.masks import MARK_BEGIN, Marker
+from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
+from otel_ext.redaction.patterns import parse_pattern
 from otel_ext.redaction.rules.names import rule_for_name, split_words
-from otel_ext.redaction.rules.row import MARK, Span
-from otel_ext.redaction.scan.assignments import NameRules
-from otel_ext.redaction.scan.cards import CARD_DIGITS
-from otel_ext.redaction.scan.scanner import TRIGGERS, find_secrets, is_suspicious
+from otel_ext.redaction.rules.row import Span
+from otel_ext.redaction.scan.prefilter import compiled_prefilter, is_suspicious
+from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "RedactionRules", "TextRedactor", "Verdict"]
+    from otel_ext.redaction.settings import RedactionSettings
+
+__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
 """The fewest characters that can be a secret by their form."""
@@ -26,7 +27,6 @@ SHORTEST: Final = 5
 MAX_TEXT: Final = 65_536
 """The most characters of a text; longer ones are cut even if the prefilter finds nothing."""
 
-_SCAN_LIMIT: Final = 8 * 1024
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
 # Mostly stack traces: exceptions from one location have the same.
@@ -37,26 +37,6 @@ _MARGIN_BEFORE: Final = 2_048
 _NOTE_ROOM: Final = 64
 # The end matters most here: it shows where an exception was raised.
 _KEPT_FROM_END: Final = frozenset({"stacktrace", "traceback", "stack", "exception"})
-
-
-class RedactionRules(NamedTuple):
-    """What to redact, apart from a program's callback.
-
-    Attributes:
-        strict: Whether personal data counts too.
-        keys: Patterns of keys whose values are secrets.
-        values: Patterns of texts, or parts of texts, that are secrets.
-        allow: Patterns of whole keys whose values stay as they are.
-        hmac_key: With a key, marks show which values are equal.
-        scan_limit: The most characters of a text that are searched; the rest is cut.
-    """
-
-    strict: bool = False
-    keys: tuple[str, ...] = ()
-    values: tuple[str, ...] = ()
-    allow: tuple[str, ...] = ()
-    hmac_key: str = ""
-    scan_limit: int = _SCAN_LIMIT
 
 
 class Verdict(NamedTuple):
@@ -79,34 +59,33 @@ class TextRedactor:
     Raises:
         PatternError: One of the patterns cannot be used.
 
-    >>> texts = TextRedactor(RedactionRules())
+    >>> from otel_ext.redaction.settings import RedactionSettings
+    >>> texts = TextRedactor(RedactionSettings())
     >>> texts.redact("GET https://api.example/items?token=abc&page=2")
     'GET https://api.example/items?token=[redacted: token]&page=2'
     """
 
-    def __init__(self, rules: RedactionRules) -> None:
-        self._strict = rules.strict
+    def __init__(self, settings: RedactionSettings) -> None:
+        self._strict = settings.mode == "strict"
         self._keys = _automata(
-            f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in rules.keys
+            f"(?i)(^|[^a-z0-9])({_bare(key)})([^a-z0-9]|$)" for key in settings.keys
         )
-        self._allow = _automata(f"(?i)^({_bare(key)})$" for key in rules.allow)
-        self._values = _automata(rules.values)
-        self.scan_limit = rules.scan_limit
-        self.scans_everything = rules.strict or bool(self._values) or bool(self._keys)
-        self._name_rules = NameRules(self.rule_in_text, judges_all=rules.strict or bool(self._keys))
-        self.marker = Marker(rules.hmac_key)
-        self._is_harmless: Callable[[str], bool] | None = None
-        speed = load_speed()
-        if speed is not None:
-            speed.learn_triggers(TRIGGERS, CARD_DIGITS)
-            self._is_harmless = speed.is_harmless
-        self._names: dict[str, str] = {}
+        self._allow = _automata(f"(?i)^({_bare(key)})$" for key in settings.allow)
+        self._values = _automata(settings.values)
+        self.scan_limit = settings.scan_limit
+        self.scans_everything = self._strict or bool(self._values) or bool(self._keys)
+        # By which rule the value after a name in a text is a secret; "" if by none.
+        self.rule_in_text = lru_cache(_MAX_KNOWN)(self._rule_in_text)
+        self._judges_all = self._strict or bool(self._keys)
+        self.marker = Marker(settings.hmac_key)
+        self._is_harmless = compiled_prefilter()
         self.verdicts: dict[str, Verdict] = {}
         self.clean: set[str] = set()
         self._long_clean: set[str] = set()
-        is_suspicious("")  # compiles what only pure Python needs, before any span
-        if self._name_rules.judges_all:
-            list(self._find("name=value"))  # compiles what only these rules need, before any span
+        # Compiles what only these rules need, before any span.
+        rule_for_name("name", strict=self._strict)
+        if self._judges_all:
+            list(self._find("name=value"))
 
     def verdict(self, path: str) -> Verdict:
         """Return the verdict on the value under `path`, cached."""
@@ -133,16 +112,8 @@ class TextRedactor:
             return "custom-key"
         return rule_for_name(name, strict=self._strict)
 
-    def rule_in_text(self, name: str) -> str:
-        """Return the rule by which the value after `name` in a text is a secret, or ""."""
-        found = self._names.get(name)
-        if found is None:
-            allowed = any(one.matches(name) for one in self._allow)
-            found = "" if allowed else self._rule_for(name)
-            if len(self._names) >= _MAX_KNOWN:
-                self._names.clear()
-            self._names[name] = found
-        return found
+    def _rule_in_text(self, name: str) -> str:
+        return "" if any(one.matches(name) for one in self._allow) else self._rule_for(name)
 
     def is_clean(self, text: str) -> bool:
         """Prefilter: whether `text` surely holds no secret and is short enough."""
@@ -166,12 +137,7 @@ class TextRedactor:
 
     def is_clean_by_search(self, text: str) -> bool:
         """Whether a search finds no secret in `text`, a short one; remembered if so."""
-        if len(text) > min(_LONGEST_KNOWN, self.scan_limit):
-            return False
-        if any(True for _ in self._find(text)):
-            return False
-        self.remember(text)
-        return True
+        return len(text) <= min(_LONGEST_KNOWN, self.scan_limit) and not self._search(text)
 
     def redact(self, text: str, path: str = "") -> str:
         """Return `text` without secrets, cut if it is longer than the scan limit.
@@ -182,14 +148,17 @@ class TextRedactor:
         """
         if self.is_clean(text):
             return text
-        limit = self.scan_limit
-        if len(text) <= limit:
-            spans = list(self._find(text))
-            if not spans:
-                self.remember(text)
-                return text
-            return self.marker.mark_spans(text, spans)
+        if len(text) <= self.scan_limit:
+            spans = self._search(text)
+            return self.marker.mark_spans(text, spans) if spans else text
         return self._cut(text, from_end=path.rpartition(".")[2] in _KEPT_FROM_END)
+
+    def _search(self, text: str) -> list[Span]:
+        """Return the secrets in `text`; remember it if there are none."""
+        spans = list(self._find(text))
+        if not spans:
+            self.remember(text)
+        return spans
 
     def _cut(self, text: str, *, from_end: bool) -> str:
         """Return the searched part of the text, without the secrets across its ends."""
@@ -216,7 +185,9 @@ class TextRedactor:
         return f"{head}{kept}…[+{len(text) - end} characters]" if end < len(text) else head + kept
 
     def _find(self, text: str) -> Iterable[Span]:
-        yield from find_secrets(text, self._name_rules, strict=self._strict)
+        yield from find_secrets(
+            text, self.rule_in_text, strict=self._strict, judges_all=self._judges_all
+        )
         for automaton in self._values:
             yield from (Span(start, end, "custom-value") for start, end in automaton.spans(text))
 

@@ -25,9 +25,8 @@ from otel_ext.record.sanitise.budget import (
 from otel_ext.record.sanitise.cleaning import MAX_DEPTH, Cleaner, text_of
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.redaction.list_rules import VALUES, rule_of_fields, with_rules
-from otel_ext.redaction.masks import ERROR_MARK, MARK_BEGIN
-from otel_ext.redaction.rules.row import MARK
-from otel_ext.redaction.scan.cards import is_card, is_identifier
+from otel_ext.redaction.masks import ERROR_MARK, MARK, MARK_BEGIN
+from otel_ext.redaction.scan.cards import LEAST_CARD, MOST_CARD, is_card, is_identifier
 from otel_ext.redaction.scan.values import is_secret
 from otel_ext.redaction.text import ALLOWED, CLEAN
 from otel_ext.runtime.counters import COUNTERS
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.text import TextRedactor
 
-__all__ = ["LEAST_CARD", "NO_SECRETS", "RedactCallback", "Walker"]
+__all__ = ["NO_SECRETS", "RedactCallback", "Walker"]
 
 RedactCallback: TypeAlias = "Callable[[str, object], object]"
 """Gets the path of a value and the value, returns its replacement."""
@@ -46,8 +45,6 @@ RedactCallback: TypeAlias = "Callable[[str, object], object]"
 NO_SECRETS: Final[frozenset[type]] = frozenset({bool, float, type(None)})
 """Types to whose values no rule applies."""
 
-LEAST_CARD: Final = 10**12
-_MOST_CARD: Final = 10**19
 _SCALARS: Final[frozenset[type]] = frozenset({dt.datetime, dt.date, dt.time, uuid.UUID})
 _MAX_PATH: Final = 1_024
 # What work costs; checking a plain number costs 1.
@@ -69,42 +66,40 @@ class Walker:
         texts: Judges keys and redacts texts.
         callback: A function of the program's own; its answer is redacted too.
         budget: Pays for each value and for all that is nested in it.
+        prefix: Precedes each path that the callback gets.
     """
 
-    __slots__ = ("_budget", "_callback", "_marker", "_open", "_texts")
+    __slots__ = ("_budget", "_callback", "_marker", "_open", "_prefix", "_texts")
 
     def __init__(
         self,
         texts: TextRedactor,
         callback: RedactCallback | None = None,
         budget: Budget | None = None,
+        prefix: str = "",
     ) -> None:
         self._texts = texts
         self._marker = texts.marker
         self._callback = callback
         self._budget = budget or Budget()
+        self._prefix = prefix
         # The containers around the current one, by identity.
         self._open: set[int] = set()
 
-    def mapping(self, prefix: str, values: Mapping[str, object]) -> Mapping[str, object]:
-        """Return `values` without secrets, itself if there are none.
-
-        Args:
-            prefix: Precedes a key in the path that a callback gets.
-            values: Attributes, or the fields of a log.
-        """
-        changed, is_same = self._entries(prefix, "", values, 0)
-        return (
-            values if is_same and (not values or type(cast("object", values)) is dict) else changed
-        )
+    def mapping(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """Return attributes or the fields of a log without secrets, themselves if without any."""
+        changed, is_same = self._entries("", values, 0)
+        is_same = is_same and (not values or type(cast("object", values)) is dict)
+        return values if is_same else changed
 
     def text(self, path: str, text: str) -> str:
         """Return a text that is not under a key of the user's, without secrets."""
         try:
             # A record that a program made itself may hold any type.
-            return self._scalar_text(path, text if type(text) is str else text_of(text))
+            found = self._scalar(path, text if type(text) is str else text_of(text))
         except Exception as error:  # noqa: BLE001 - a callback may raise anything
             return self.failed(error)
+        return found if isinstance(found, str) else ERROR_MARK
 
     def failed(self, error: Exception) -> str:
         """Return the replacement for a value that could not be redacted."""
@@ -119,9 +114,7 @@ class Walker:
         except Exception:  # noqa: BLE001 - the same error again
             return ERROR_MARK
 
-    def _item(
-        self, prefix: str, parents: str, key: object, value: object, depth: int
-    ) -> tuple[str, object]:
+    def _item(self, parents: str, key: object, value: object, depth: int) -> tuple[str, object]:
         """Return an entry's key and value, redacted."""
         if type(key) is not str:
             key = text_of(key)
@@ -139,29 +132,28 @@ class Walker:
             if name == key:
                 name = key
             if verdict.rule:
-                return name, self._by_key(verdict.rule, value, prefix + path)
-        return name, self.value(prefix, path, value, depth)
+                return name, self._by_key(verdict.rule, value, path)
+        return name, self.value(path, value, depth)
 
-    def value(self, prefix: str, path: str, value: object, depth: int = 1) -> object:
+    def value(self, path: str, value: object, depth: int = 1) -> object:
         """Return one value without secrets.
 
         Args:
-            prefix: Precedes `path` in the path that a callback gets.
             path: The keys that lead to the value, with dots between.
             value: Anything.
             depth: How deep it is nested.
         """
         kind = type(value)
         if kind is dict or kind is list or kind is tuple:
-            return self._container(prefix, path, value, depth)
+            return self._container(path, value, depth)
         if kind is str or kind is int or kind in NO_SECRETS or _is_other_scalar(kind):
-            return self._scalar(prefix + path, value, path)
+            return self._scalar(path, value)
         if isinstance(value, str):
-            return self._scalar(prefix + path, str.__str__(value), path)
+            return self._scalar(path, str.__str__(value))
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._bytes(path, bytes(cast("bytes", value)), prefix)
+            return self._bytes(path, bytes(cast("bytes", value)))
         # Converted once, so that the line holds the very text that was checked.
-        return self.value(prefix, path, self._plain(value), depth)
+        return self.value(path, self._plain(value), depth)
 
     def _plain(self, value: object) -> object:
         """Return any value as plain data, as far as the budget allows."""
@@ -176,7 +168,7 @@ class Walker:
         return plain
 
     def _container(  # noqa: PLR0911 - one for each reason to leave it
-        self, prefix: str, path: str, value: object, depth: int
+        self, path: str, value: object, depth: int
     ) -> object:
         """Return a dict, a list or a tuple redacted; itself if it holds no secret."""
         budget = self._budget
@@ -199,9 +191,9 @@ class Walker:
         try:
             if items is None:
                 fields = cast("dict[str, object]", value)
-                changed, is_same = self._entries(prefix, path, fields, depth)
+                changed, is_same = self._entries(path, fields, depth)
                 return value if is_same else changed
-            kept, is_same = self._items(prefix, path, items, depth)
+            kept, is_same = self._items(path, items, depth)
         finally:
             self._open.discard(id(value))
         if is_same:
@@ -209,7 +201,7 @@ class Walker:
         return tuple(kept) if kind is tuple else kept
 
     def _entries(
-        self, prefix: str, path: str, values: Mapping[str, object], depth: int
+        self, path: str, values: Mapping[str, object], depth: int
     ) -> tuple[dict[str, object], bool]:
         """Return the redacted entries of a mapping, and whether nothing changed."""
         size = size_of(values)
@@ -225,18 +217,16 @@ class Walker:
                 changed[unique("…", changed, taken)] = left_out(size, len(changed), what, last)
                 break
             try:
-                name, kept = self._item(prefix, path, key, item, depth + 1)
+                name, kept = self._item(path, key, item, depth + 1)
                 if value_rule and key in VALUES and kept is item:
-                    kept = self._by_key(value_rule, item, f"{prefix}{path}.{key}")
+                    kept = self._by_key(value_rule, item, f"{path}.{key}")
             except Exception as error:  # noqa: BLE001 - a value or a callback may raise anything
                 name, kept = self._failed_name(key), self.failed(error)
             is_same = is_same and kept is item and name is key
             changed[unique(name, changed, taken)] = kept
         return changed, is_same
 
-    def _items(
-        self, prefix: str, path: str, value: list[object], depth: int
-    ) -> tuple[list[object], bool]:
+    def _items(self, path: str, value: list[object], depth: int) -> tuple[list[object], bool]:
         """Return the redacted items of a list, and whether nothing changed."""
         budget = self._budget
         size = len(value)
@@ -249,9 +239,7 @@ class Walker:
             budget.left -= 1
             try:
                 kept = (
-                    self._list_item(rule, prefix, path, item)
-                    if rule
-                    else self.value(prefix, path, item, depth + 1)
+                    self._list_item(rule, path, item) if rule else self.value(path, item, depth + 1)
                 )
             except Exception as error:  # noqa: BLE001 - as above
                 kept = self.failed(error)
@@ -259,21 +247,21 @@ class Walker:
             changed.append(kept)
         return changed, is_same
 
-    def _list_item(self, rule: str, prefix: str, path: str, item: object) -> object:
+    def _list_item(self, rule: str, path: str, item: object) -> object:
         """Redact an item that its list marks as a secret, or as a name with its secret."""
         if type(item) is not list and type(item) is not tuple:
-            return self._by_key(rule, item, prefix + path)
+            return self._by_key(rule, item, path)
         name, secret = pair = cast("list[object] | tuple[object, ...]", item)
-        kept = (self.value(prefix, path, name), self._by_key(rule, secret, prefix + path))
+        kept = (self.value(path, name), self._by_key(rule, secret, path))
         if kept[0] is name and kept[1] is secret:
             return pair
         return list(kept) if type(pair) is list else kept
 
-    def _scalar(self, callback_path: str, value: object, path: str) -> object:
+    def _scalar(self, path: str, value: object) -> object:
         """Return a value that holds no other values, after callback and rules."""
         self._budget.left -= 1
         if self._callback is not None:
-            answer = self._callback(callback_path, value)
+            answer = self._callback(self._prefix + path, value)
             if answer is not value:
                 value = self._answer(answer, path)
         if type(value) is str:
@@ -291,34 +279,30 @@ class Walker:
             found = self._texts.redact(value, path)
             self._budget.left -= _MARK * found.count(MARK_BEGIN)
             return found
-        if type(value) is int and LEAST_CARD <= value < _MOST_CARD:
+        if type(value) is int and LEAST_CARD <= value < MOST_CARD:
             self._budget.left -= 2 * _CHECKED
             if is_card(str(value)) and not is_identifier(path):
                 self._budget.left -= _MARK
                 return self._marker.mark(str(value), "credit-card")
         return value
 
-    def _scalar_text(self, path: str, text: str) -> str:
-        found = self._scalar(path, text, path)
-        return found if isinstance(found, str) else ERROR_MARK
-
     def _answer(self, answer: object, path: str) -> object:
         """Return a callback's answer as plain data, redacted by the rules."""
         COUNTERS.add("redacted.callback")
         if type(answer) is str or type(answer) is int or type(answer) in NO_SECRETS:
             return answer
-        return Walker(self._texts, None, self._budget).value("", path, self._plain(answer))
+        return Walker(self._texts, None, self._budget).value(path, self._plain(answer))
 
-    def _bytes(self, path: str, value: bytes, prefix: str) -> object:
+    def _bytes(self, path: str, value: bytes) -> object:
         self._budget.left -= len(value) >> 8
         text = value.decode("latin-1")
-        found = self._scalar(prefix + path, text, path)
+        found = self._scalar(path, text)
         if found is text or found == text:
             return value
         return found if isinstance(found, str) else ERROR_MARK
 
     def _by_key(  # noqa: PLR0911 - one for each kind of value
-        self, rule: str, value: object, callback_path: str
+        self, rule: str, value: object, path: str
     ) -> object:
         """Return a mark for the value under a key that names a secret."""
         if value is None or type(value) is bool:
@@ -329,12 +313,12 @@ class Walker:
             if not text or (text.startswith(MARK_BEGIN) and MARK.fullmatch(text)):
                 return value
             if rule not in CERTAIN and not is_secret(text, rule, is_bare=False):
-                return self._scalar(callback_path, value, callback_path)
+                return self._scalar(path, value)
             return self._marker.mark(text, rule)
         if type(value) is int and rule not in CERTAIN and not is_secret(str(value), rule):
             return value
         if not self._marker.shows_equality or not self._budget.has_share_left():
-            return self._marker.mark_without_code(rule)
+            return self._marker.mark(None, rule)
         return self._marker.mark(encode_value(value, Cleaner(self._budget)), rule)
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 from random import Random
 from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.journal import Journal
-from otel_ext.journal.write.opening import JournalSettings
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Record
@@ -116,7 +117,7 @@ class Interleaved:
         settings = JournalSettings(
             ring_size=1, segment_size=random.choice([4, 30, 100]) * 1024, sync="never"
         )
-        settings = settings._replace(recover_on_start=False)
+        settings = replace(settings, recover_on_start=False)
         self.journal = Journal(folder, settings, first_lines=self._preamble)
         for name in _CALLS:
             monkeypatch.setattr(os, name, self._switching(getattr(os, name)))

@@ -31,7 +31,7 @@ BURST = """\
 import sys
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 
 sys.setswitchinterval(5)  # the worker does not run until the burst is over

@@ -78,9 +78,9 @@ def test_a_process_records_its_heartbeat_interval(tmp_path: Path, interval: floa
     with shop(tmp_path, heartbeat_interval=interval, durability="queued"):
         wait_until(lambda: read_incarnations(tmp_path / "traces")[0], "its first records")
         (found,) = read_incarnations(tmp_path / "traces")[0].values()
-        process, _ = found.facts()
-        assert process.heartbeat_ms == interval * 1_000
-        assert found.silence_limit == 3 * interval + 1
+        facts = found.facts()
+        assert facts.process.heartbeat_ms == interval * 1_000
+        assert facts.silence_limit == 3 * interval + 1
 
 
 def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from otel_ext.journal.read.folder import read_folder, read_incarnations
+from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.write.journal import Journal
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_start_record
 from tests.cli.interleaved import Interleaved
-from tests.journal.builders import ALONE, end, start
+from tests.journal.builders import alone, end, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,22 +28,13 @@ def shown_by_collector(collector: Collector) -> set[int]:
     return {int(span.record.span_id, 16) for span in collector.collect().spans}
 
 
-def shown_by_folder(folder: Path) -> set[int]:
-    """Return the numbers of the spans that `read_folder` finds running."""
-    return {
-        int(span.start.span_id, 16)
-        for state in read_folder(folder).incarnations
-        for span in state.running
-    }
-
-
 def shown_by_recovery(folder: Path) -> set[int]:
     """Return the numbers of the spans that recovery would end."""
-    readers, _ = read_incarnations(folder, every_segment=True)
+    readers, _ = read_incarnations(folder)
     return {int(span.start.span_id, 16) for one in readers.values() for span in one.running()}
 
 
-@pytest.mark.parametrize("reader", ["top", "ps", "read_folder", "recover"])
+@pytest.mark.parametrize("reader", ["top", "ps", "recover"])
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_each_read_is_true(
     tmp_path: Path, seed: int, reader: str, monkeypatch: pytest.MonkeyPatch
@@ -54,7 +45,6 @@ def test_each_read_is_true(
     reads: dict[str, Callable[[], set[int]]] = {
         "top": lambda: shown_by_collector(collector),
         "ps": lambda: shown_by_collector(Collector([tmp_path])),
-        "read_folder": lambda: shown_by_folder(tmp_path),
         "recover": lambda: shown_by_recovery(tmp_path),
     }
     faults: list[str] = []
@@ -75,7 +65,7 @@ def test_a_truncated_file_does_not_hide_spans_of_the_previous_file(tmp_path: Pat
     """The newest file of a hung program is emptied: older files and the ring buffer show all."""
     me = current().process_for(None)
     lines = [encode_line(process_start_record(me, 1))]
-    settings = ALONE._replace(ring_size=1, segment_size=4_096)
+    settings = alone(ring_size=1, segment_size=4_096)
     journal = Journal(tmp_path, settings, first_lines=lambda: lines)
     ended = encode_line(start(2, me.id))
     for line in (ended, encode_line(end(3, me.id, 2, name="x" * 4_096))):
@@ -90,5 +80,5 @@ def test_a_truncated_file_does_not_hide_spans_of_the_previous_file(tmp_path: Pat
     assert newest.read_bytes().endswith(opened[1])
     os.truncate(newest, 0)
     assert shown_by_collector(Collector([tmp_path])) == {4, 5}
-    assert shown_by_folder(tmp_path) == {4, 5}
+    assert shown_by_recovery(tmp_path) == {4, 5}
     journal.close()

@@ -74,6 +74,21 @@ def test_new_lines_come_once_and_complete(tmp_path: Path) -> None:
     assert followed.new_lines() == []
 
 
+def test_a_line_that_is_too_long_is_left_out(tmp_path: Path) -> None:
+    """Zeros and megabytes without a newline are not shown as lines."""
+    path = tmp_path / "a.jsonl"
+    written(path, "one")
+    followed = FollowedFiles([path])
+    followed.last_lines(1)
+    with path.open("ab") as file:
+        file.write(bytes(600_000) + b"x" * 3_000_000 + b"\n")
+    written(path, "two")
+    assert [name for name in followed.new_lines() if len(name) < 1_000] == [
+        encode_line(log("two"))[:-1]
+    ]
+    assert followed.new_lines() == []
+
+
 def test_a_file_that_was_replaced_is_read_from_its_start(tmp_path: Path) -> None:
     """A new file of the same name, or an emptied one, is read from its start."""
     path = tmp_path / "a.jsonl"

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
+    from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
     from otel_ext.record.model import Record
     from otel_ext.setup.handle import Handle
 
@@ -81,6 +82,7 @@ class Session:
         self.collector = collector
         self.output = folder / "traces"
         self.spied: list[str] = []
+        self.made: list[object] = []
         self.kept: list[Span] = []
         sampler = RecordOnly() if settings.get("record_only") is not None else None
         self.provider = TracerProvider(sampler=sampler, shutdown_on_exit=False)
@@ -143,8 +145,8 @@ class Proof(NamedTuple):
         observe: Does something and returns its effect; repeated, with `value`, until the
             effect differs from that of the default.
         beside: Other settings, used in both cases.
-        spy: The module and name of a part whose calls `Session.spied` lists, if other tests
-            show what the part does.
+        spy: The module and name of a part whose calls `Session.spied` lists and whose results
+            `Session.made`, if other tests show what the part does.
     """
 
     value: object
@@ -269,6 +271,28 @@ def _persisted(session: Session) -> bool:
     return any((session.output / ".queue").rglob("*"))
 
 
+def _opens_after(failures: int) -> Callable[[Session], bool]:
+    def observe(session: Session) -> bool:
+        breaker = cast("CircuitBreaker", session.made[0])
+        breaker.succeeded()
+        for _ in range(failures):
+            breaker.failed("no answer")
+        return breaker.state == "open"
+
+    return observe
+
+
+def _pauses(failures: int, seconds: float) -> Callable[[Session], bool]:
+    def observe(session: Session) -> bool:
+        breaker = cast("CircuitBreaker", session.made[0])
+        breaker.succeeded()
+        for _ in range(failures):
+            breaker.failed("no answer", at_once=True)
+        return breaker.wait > seconds
+
+    return observe
+
+
 def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as the SDK's
     def observe(session: Session) -> bytes:
         session.span(**attributes)
@@ -280,9 +304,9 @@ def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as
 _OTLP = {"otlp": True}
 _QUICK = {"otlp": True, "otlp_grace": 0}
 _LIMITS = ("otel_ext.exporters.otlp.setup", "QueueLimits")
-_RESILIENT = ("otel_ext.exporters.delivery.resilient", "ResilientExporter")
+_STORE = ("otel_ext.exporters.delivery.resilient", "RecordStore")
 _WATCH = ("otel_ext.journal.recovery.watching", "FolderWatch")
-_RETRY = ("otel_ext.exporters.delivery.sending.breaker", "RetryLimits")
+_BREAKER = ("otel_ext.exporters.delivery.sending.sender", "CircuitBreaker")
 _SECRET = {"password": "open sesame"}
 _REAPER = ("otel_ext.inflight.tracker", "Reaper")
 
@@ -325,10 +349,10 @@ PROOFS: dict[str, Proof] = {
     "otlp-queue-bytes": Proof("1 MiB", _spied, _OTLP, _LIMITS),
     "otlp-exit-timeout": Proof("5s", _seconds, _OTLP),
     "persistent-queue": Proof(value=False, observe=_persisted, beside=_OTLP),
-    "persistent-queue-size": Proof("1 MiB", _spied, _OTLP, _RESILIENT),
-    "retry-failures": Proof(7, _spied, _OTLP, _RETRY),
-    "retry-initial-interval": Proof("7s", _spied, _OTLP, _RETRY),
-    "retry-max-interval": Proof("7m", _spied, _OTLP, _RETRY),
+    "persistent-queue-size": Proof("1 MiB", _spied, _OTLP, _STORE),
+    "retry-failures": Proof(7, _opens_after(3), _OTLP, _BREAKER),
+    "retry-initial-interval": Proof("7s", _pauses(1, 3.0), _OTLP, _BREAKER),
+    "retry-max-interval": Proof("7m", _pauses(20, 100.0), _OTLP, _BREAKER),
     "redact": Proof("off", _line(**_SECRET)),
     "redact-keys": Proof("color", _line(color="red")),
     "redact-values": Proof("zebra-[0-9]+", _line(text="a zebra-77")),

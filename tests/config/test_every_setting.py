@@ -41,19 +41,21 @@ def observe(session: Session, name: str) -> object:
     return PROOFS[name].observe(session)
 
 
-def spy_on(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that receives the arguments of each call of the setting's part."""
+def spy_on(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[object]]:
+    """Return lists that receive the arguments and the result of each call of the setting's part."""
     module, part = PROOFS[name].spy
     calls: list[str] = []
+    results: list[object] = []
     if module:
         real: Any = getattr(import_module(module), part)
 
         def called(*args: object, **kwargs: object) -> object:
             calls.append(repr([one for one in (*args, kwargs) if not callable(one)]))
-            return real(*args, **kwargs)
+            results.append(real(*args, **kwargs))
+            return results[-1]
 
         monkeypatch.setattr(import_module(module), part, called)
-    return calls
+    return calls, results
 
 
 def shown(value: object) -> str:
@@ -76,10 +78,10 @@ def test_each_setting_changes_something(
             patch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
             # The libraries of the tests themselves stay as they are.
             patch.setenv("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "*")
-            calls = spy_on(name, patch)
+            calls, results = spy_on(name, patch)
             together = {**proof.beside, **settings}
             with recording(tmp_path / folder, together, collector) as session:
-                session.spied = calls
+                session.spied, session.made = calls, results
                 seen.append(shown(observe(session, name)))
                 if settings:
                     wait_until(

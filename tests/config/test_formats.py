@@ -226,6 +226,19 @@ def test_importing_reads_nothing(repository: Path) -> None:
     assert run_python(code, repository) == "[]"
 
 
+def test_importing_loads_no_part(repository: Path) -> None:
+    """Of the parts, importing the package loads the `settings` modules and their packages only."""
+    code = (
+        "import sys, otel_ext.config\n"
+        "ours = [name for name in sys.modules if name.startswith('otel_ext.')]\n"
+        "ends = ('.settings', '.exporters', '.console', '.delivery', '.otlp', '.inflight',\n"
+        "        '.journal', '.redaction', '.setup', '.errors', '.lazy_names')\n"
+        "print([name for name in ours if not name.endswith(ends)\n"
+        "       and name.split('.')[1] not in ('config', 'settings')])\n"
+    )
+    assert run_python(code, repository) == "[]"
+
+
 def test_an_endless_dotted_key_is_refused() -> None:
     """A key for which the parser would need gigabytes is refused first, also as a table's name."""
     for text in ("\na" + ".a" * 100_000 + " = 1", "\n[a" + ".a" * 100_000 + "]"):

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from otel_ext.config import SETTINGS, Config, Setting, load_config
-from otel_ext.config.kinds import (
+from otel_ext.errors import ConfigError
+from otel_ext.redaction.settings import Patterns, Secret
+from otel_ext.settings.kinds import (
     Boolean,
     Choice,
     Duration,
@@ -18,8 +20,6 @@ from otel_ext.config.kinds import (
     Size,
     Thresholds,
 )
-from otel_ext.config.redaction_kinds import Patterns, Secret
-from otel_ext.errors import ConfigError
 
 BY_NAME = {setting.name: setting for setting in SETTINGS}
 each_setting = pytest.mark.parametrize("setting", SETTINGS, ids=lambda item: item.name)

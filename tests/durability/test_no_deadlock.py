@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EVERYWHERE = """
     import faulthandler, gc, json, logging
     from itertools import count
-    from otel_ext.inflight import open_spans
+    from otel_ext.inflight.table import open_spans
     from otel_ext.runtime.counters import COUNTERS
     faulthandler.dump_traceback_later(40, exit=True)
     gc.set_threshold(50, 2, 2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.journal.files import list_segments, parse_segment_name
-from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.recovery.retention import apply_retention
 from tests.durability.kit import (
     assert_ended_once,
@@ -84,8 +84,10 @@ def test_readers_and_retention_use_the_files_of_each_exporter(
         assert set(open_span_states(tmp_path)) == {"of 0", "of 1"}
         write_line(process)
         process.wait(20)
-    [state] = read_folder(tmp_path).incarnations
-    assert sorted(span.start.name for span in state.running) == ["of 0", "of 1"]
+    readers, _ = read_incarnations(tmp_path)
+    assert len({key.incarnation for key in readers}) == 1
+    running_in_each = [[span.start.name for span in one.running()] for one in readers.values()]
+    assert sorted(running_in_each) == [[], ["of 0"], ["of 1"]]
     assert open_span_states(tmp_path) == dict.fromkeys(["of 0", "of 1"], "lost")
     found = recovered(tmp_path)
     assert_ended_once(found)

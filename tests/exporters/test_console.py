@@ -21,7 +21,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import at_exit
 from tests.exporters.samples import end, log, start
-from tests.programs import environment, execute, write_program
+from tests.programs import environment, execute, in_child, write_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -348,20 +348,17 @@ exporter.shutdown()
     assert "< gr??e 12.3 ms" in done.err
 
 
+@pytest.mark.forks
 def test_child_does_not_repeat_the_parents_waiting_lines(pipe: Pipe) -> None:
     """After a fork, only the parent writes them."""
     exporter = ConsoleExporter(pipe.stream)
     record = start(attributes={"text": "x" * 60_000})
     for _ in range(3):
         exporter.export(record)
-    child = os.fork()
-    if child == 0:
-        exporter.force_flush(200)
-        os._exit(0)
+    in_child(lambda: exporter.force_flush(200))
     kept: list[bytes] = []
     reader = threading.Thread(target=lambda: kept.extend(read_all(pipe.reader)))
     reader.start()
-    assert os.waitpid(child, 0)[1] == 0
     assert exporter.force_flush(20_000)
     exporter.shutdown()
     pipe.stream.close()

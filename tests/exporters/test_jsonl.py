@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters import CompatExporter, JsonlExporter
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import Counted, end, log, own_process, start
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
     from otel_ext.record.model import Record
 
 MODES: list[Durability] = ["mapped", "queued", "write"]

@@ -12,27 +12,14 @@ from otel_ext.exporters import JsonlExporter
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import end, start
+from tests.programs import in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
-
-
-def in_child(call: Callable[[], None]) -> int:
-    """Fork, make the call in the child, and return how the child ended."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            call()
-            code = 0
-        finally:
-            os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+pytestmark = pytest.mark.forks
 
 
 def by_file(folder: Path) -> dict[str, list[str]]:
@@ -56,7 +43,7 @@ def test_child_writes_to_its_own_file(tmp_path: Path, mode: Durability) -> None:
         exporter.export(end("child", 2))
         exporter.shutdown()
 
-    assert in_child(child) == 0
+    in_child(child)
     exporter.export(end("parent"))
     exporter.shutdown()
     files = by_file(tmp_path)
@@ -70,7 +57,7 @@ def test_child_that_records_nothing_leaves_nothing(tmp_path: Path) -> None:
     """A child without records creates no file and repeats none of its parent's lines."""
     exporter = JsonlExporter(tmp_path)
     exporter.export(start("parent"))
-    assert in_child(exporter.shutdown) == 0
+    in_child(exporter.shutdown)
     exporter.shutdown()
     assert list(by_file(tmp_path).values()) == [["process.start", "parent.start", "process.end"]]
 
@@ -85,7 +72,7 @@ def test_waiting_lines_of_the_parent_are_written_once(tmp_path: Path) -> None:
         exporter.export(start("child", 900))
         exporter.shutdown()
 
-    assert in_child(child) == 0
+    in_child(child)
     exporter.shutdown()
     events = [event for events in by_file(tmp_path).values() for event in events]
     assert events.count("parent.start") == 200
@@ -99,13 +86,15 @@ def test_one_shared_file_gets_lines_of_both(tmp_path: Path) -> None:
 
     def child() -> None:
         exporter.export(start("child", 2))
+        exporter.export(end("child", 2))  # else the parent's worker might end it
         exporter.shutdown()
 
-    assert in_child(child) == 0
+    in_child(child)
     exporter.shutdown()
     lines = (tmp_path / "trace.jsonl").read_bytes().splitlines()
     records = [decode_line(line) for line in lines]
     assert sorted(record.event for record in records) == [
+        "child.end",
         "child.start",
         "parent.start",
         "process.end",
@@ -121,7 +110,7 @@ def test_grandchild_after_the_parents_shutdown(tmp_path: Path) -> None:
     exporter = JsonlExporter(tmp_path)
     exporter.export(start("parent"))
     exporter.shutdown()
-    assert in_child(lambda: exporter.export(start("child", 2))) == 0
+    in_child(lambda: exporter.export(start("child", 2)))
     assert len(by_file(tmp_path)) == 1
 
 
@@ -146,7 +135,7 @@ def test_forks_while_threads_write(tmp_path: Path) -> None:
                 exporter.export(start("child", os.getpid()))
                 exporter.shutdown()
 
-            assert in_child(child) == 0
+            in_child(child)
     finally:
         stop.set()
         thread.join()

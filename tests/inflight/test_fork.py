@@ -6,41 +6,20 @@ import json
 import os
 import subprocess
 import sys
-import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.inflight import open_spans
+from otel_ext.inflight.table import open_spans
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
 from tests.inflight.tracking import Tracking
-from tests.programs import becomes_true
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.programs import becomes_true, in_child
 
 PROGRAMS = Path(__file__).parent / "programs"
 ROOT = Path(__file__).parents[2]
 
-# Since Python 3.12 a fork beside other threads warns; these tests show that it works.
-pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-
-
-def in_child(body: Callable[[], None]) -> int:
-    """Run `body` in a forked child that ends by `os._exit`; return its exit status."""
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            body()
-            status = 0
-        except BaseException:  # noqa: BLE001 - the child must not go on as a test runner
-            traceback.print_exc()
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+pytestmark = pytest.mark.forks
 
 
 def test_a_child_starts_with_an_empty_table_and_never_ends_the_parents_spans() -> None:
@@ -60,7 +39,7 @@ def test_a_child_starts_with_an_empty_table_and_never_ends_the_parents_spans() -
         assert tracking.ignored == 2
         assert COUNTERS.value("inflight.inherited_ends") == 2
 
-    assert in_child(child) == 0
+    in_child(child)
     assert len(tracking.table) == 2
     for span in inherited:
         span.end()
@@ -81,7 +60,7 @@ def test_a_child_never_abandons_the_parents_spans() -> None:
         (record,) = tracking.reap_until(1)
         assert record.process.pid == os.getpid()
 
-    assert in_child(child) == 0
+    in_child(child)
     assert not tracking.reap_for(0.02)
     inherited[0].end()
 
@@ -100,10 +79,10 @@ def test_a_grandchild_recognises_the_spans_of_both(tmp_path: Path) -> None:
 
     def child() -> None:
         spans.append(tracking.tracer.start_span("parent's"))
-        assert in_child(grandchild) == 0
+        in_child(grandchild)
         assert len(tracking.table) == 1
 
-    assert in_child(child) == 0
+    in_child(child)
     assert (tmp_path / "done").exists()
     spans[0].end()
 
@@ -120,7 +99,7 @@ def test_a_span_that_the_parents_full_table_refused_is_known_by_its_start_time()
         assert [end.name for end in tracking.ends] == ["child's"]
         assert tracking.ignored == 1
 
-    assert in_child(child) == 0
+    in_child(child)
     refused.end()
     assert [end.name for end in tracking.ends] == ["refused"]
 
@@ -140,7 +119,7 @@ def test_the_childs_worker_starts_with_its_own_first_span() -> None:
         assert becomes_true(lambda: len(tracking.abandoned) == 1)
         assert worker.stop()
 
-    assert in_child(child) == 0
+    in_child(child)
     assert worker.is_alive
     assert not tracking.abandoned
     job.cancel()
@@ -161,7 +140,7 @@ def test_a_child_may_be_forked_on_another_thread_and_while_the_worker_runs() -> 
         assert [end.name for end in tracking.ends if end.process.pid == os.getpid()] == ["child's"]
 
     for _ in range(20):
-        assert in_child(child) == 0
+        in_child(child)
     open_span.end()
     job.cancel()
     assert worker.stop()

@@ -10,8 +10,10 @@ from weakref import WeakValueDictionary
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.inflight import Heartbeat, InflightSettings, Tracker, tracker
-from otel_ext.inflight.heartbeat import memory_bytes
+from otel_ext.inflight import tracker
+from otel_ext.inflight.heartbeat import Heartbeat, memory_bytes
+from otel_ext.inflight.settings import InflightSettings
+from otel_ext.inflight.tracker import Tracker
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
@@ -20,13 +22,13 @@ from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.worker import Worker
 from otel_ext.testing import RecordCapture
 from tests.durability.kit import command, read, tree_env
+from tests.inflight.tracking import Tracking
 from tests.programs import becomes_true, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
-    from tests.inflight.tracking import Tracking
 
 
 def test_a_beat_contains_open_spans_numbers_drops_and_memory(
@@ -84,7 +86,7 @@ def test_beats_come_from_the_worker(tracking: Tracking) -> None:
 
 
 INTERVAL = 0.2
-SETTINGS = InflightSettings(heartbeat=INTERVAL)
+SETTINGS = InflightSettings(heartbeat_interval=INTERVAL)
 
 
 @pytest.fixture
@@ -105,6 +107,22 @@ def provider_on(*captures: RecordCapture) -> TracerProvider:
 def beats_in(capture: RecordCapture, since: int = 0) -> list[Record]:
     """Return the heartbeats among the captured records, from the `since`-th record on."""
     return [one for one in capture.records[since:] if one.event == "process.heartbeat"]
+
+
+@pytest.mark.usefixtures("alone")
+def test_zero_means_never() -> None:
+    """With an interval of 0 there is no heartbeat, and with an age of 0 no span expires."""
+    records: list[Record] = []
+    runs: list[bool] = []
+    never = InflightSettings(heartbeat_interval=0, max_open_age=0)
+    made = Tracker(records.append, never, Worker("test-never"), before=lambda: runs.append(True))
+    tracking = Tracking(made.table)
+    span = tracking.tracer.start_span("open")
+    assert made.begin()
+    assert becomes_true(lambda: len(runs) >= 5)
+    made.worker.stop()
+    assert not records
+    span.end()
 
 
 @pytest.mark.usefixtures("alone")
@@ -164,12 +182,12 @@ def test_when_the_one_that_beats_is_shut_down_another_goes_on(which: int) -> Non
 FORKS = """
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters import JsonlExporter
-    from otel_ext.inflight import InflightSettings
+    from otel_ext.inflight.settings import InflightSettings
     from otel_ext.processors import LifecycleSpanProcessor
     exporter = JsonlExporter(sys.argv[1])
     def make():
         provider = TracerProvider(shutdown_on_exit=False)
-        settings = InflightSettings(heartbeat=0.2)
+        settings = InflightSettings(heartbeat_interval=0.2)
         provider.add_span_processor(LifecycleSpanProcessor(exporter, inflight=settings))
         return provider
     providers = [make() for _ in range(3)]

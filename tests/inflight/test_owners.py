@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.inflight import open_spans
 from otel_ext.inflight.owners import Owners, ThreadOwner
+from otel_ext.inflight.table import open_spans
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import report_figures
 from tests.inflight.tracking import Tracking

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.inflight import InflightTable, Reaper, open_spans
+from otel_ext.inflight.reaper import Reaper
+from otel_ext.inflight.table import InflightTable, open_spans
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from opentelemetry.trace import SpanContext, set_span_in_context
 
-from otel_ext.inflight import InflightTable, open_spans, span_key
+from otel_ext.inflight.table import InflightTable, open_spans, span_key
 from otel_ext.runtime.counters import COUNTERS
 from tests.inflight.tracking import Tracking
 

@@ -8,8 +8,9 @@ import time
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from otel_ext.inflight import Watchdog, open_spans
 from otel_ext.inflight.stacks import MAX_FRAMES
+from otel_ext.inflight.table import open_spans
+from otel_ext.inflight.watchdog import Watchdog
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.programs import becomes_true

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
-from otel_ext.inflight import InflightTable, Reaper, span_key
+from otel_ext.inflight.reaper import Reaper
+from otel_ext.inflight.table import InflightTable, span_key
 from otel_ext.record.capture import capture_end, capture_start
 from otel_ext.runtime.process import incarnation
 from tests.programs import becomes_true

@@ -8,14 +8,15 @@ import sys
 import textwrap
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from otel_ext.journal.files import open_folder
 from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
@@ -28,6 +29,11 @@ TRACE = "0" * 31 + "1"
 BASE_NS = 1_800_000_000_000_000_000
 ALONE = JournalSettings(recover_on_start=False)
 KIB = 1024
+
+
+def alone(**changes: Any) -> JournalSettings:  # noqa: ANN401 - of the fields' types
+    """Return settings without recovery, and with these changes."""
+    return replace(ALONE, **changes)
 
 
 def span_id(number: int) -> str:

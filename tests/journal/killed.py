@@ -17,7 +17,7 @@ DIES = """
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters.jsonl import JsonlExporter
-    from otel_ext.journal.write.opening import JournalSettings
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor
     from otel_ext.runtime.process.incarnation import current
     folder, mode, count, name = sys.argv[1:5]

@@ -6,15 +6,16 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.write import segment
 from otel_ext.journal.write.journal import Journal
+from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from tests.journal.builders import ALONE, BASE_NS, TRACE, end, line, running, span_id, start
+from tests.journal.builders import ALONE, BASE_NS, TRACE, alone, end, line, running, span_id, start
 from tests.journal.killed import die
 
 if TYPE_CHECKING:
@@ -22,25 +23,38 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from otel_ext.observe.snapshot import Snapshot
+
 DEAD = "00000000-7-1-0000000a"
+
+
+def snapshot(folder: Path) -> Snapshot:
+    """Return the processes and open spans in `folder`, as `ps` shows them."""
+    return Collector([folder], other_hosts=True).collect()
 
 
 def names(folder: Path) -> list[str]:
     """Return the names of the spans that run in `folder`."""
-    return [one.start.name for state in read_folder(folder).incarnations for one in state.running]
+    return [span.record.name for span in snapshot(folder).spans]
+
+
+def last_seen_ns(folder: Path, now_ns: int) -> int:
+    """Return when the one process in `folder` was last alive, as recovery dates its end."""
+    [reader] = read_incarnations(folder)[0].values()
+    return reader.last_seen_ns(now_ns)
 
 
 def test_a_dead_process_shows_what_it_was_doing(tmp_path: Path) -> None:
     """Its facts, open spans and last sign of life are known before any recovery."""
     dead = die(tmp_path)
-    [state] = read_folder(tmp_path).incarnations
-    assert (state.process.id, state.process.pid, state.liveness) == (dead.id, dead.pid, "dead")
-    assert state.process.resource == {"service.name": "doomed"}
-    assert [one.start.name for one in state.running] == ["outer", "open 0", "open 1", "open 2"]
-    assert abs(state.last_seen_ns - time.time_ns()) < 60 * 10**9
-    assert not state.closed
-    # There may be a heartbeat, too.
-    assert state.records in {1 + 20 + 4, 1 + 20 + 4 + 1}
+    [process] = snapshot(tmp_path).processes
+    assert (process.id, process.pid, process.condition) == (dead.id, dead.pid, "dead")
+    assert process.service == "doomed"
+    assert names(tmp_path) == ["outer", "open 0", "open 1", "open 2"]
+    assert abs(process.last_seen_ns - time.time_ns()) < 60 * 10**9
+    [reader] = read_incarnations(tmp_path)[0].values()
+    assert reader.facts().process.resource == {"service.name": "doomed"}
+    assert not reader.closed
 
 
 def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
@@ -56,16 +70,16 @@ def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
     journal.drain()
     journal.append(encode_line(end(12, me.id, 11, name="ended")))
     journal.append(encode_line(start(13, me.id, name="in the ring buffer")))
-    state = read_folder(tmp_path)
-    [one] = state.incarnations
-    assert one.liveness == "alive"
-    assert [span.start.name for span in one.running] == ["drained", "in the ring buffer"]
-    assert one.stamp_ns > 0
-    assert state.skipped == ()
+    [process] = snapshot(tmp_path).processes
+    assert process.condition == "alive"
+    assert process.worker_silent_ns is not None
+    assert names(tmp_path) == ["drained", "in the ring buffer"]
+    assert read_incarnations(tmp_path)[1].items == []
     journal.append(encode_line(process_end_record(me.process_for(None), me.next_seq())))
     assert journal.close()
-    [one] = read_folder(tmp_path).incarnations
-    assert (one.closed, one.stamp_ns) == (True, 0)
+    assert snapshot(tmp_path).processes == ()
+    [reader] = read_incarnations(tmp_path)[0].values()
+    assert (reader.closed, reader.facts().stamp_ns) == (True, 0)
 
 
 def test_a_reader_needs_only_the_newest_segment(tmp_path: Path) -> None:
@@ -97,9 +111,8 @@ def test_the_newest_update_is_kept(tmp_path: Path) -> None:
     began = start(1, DEAD)
     updates = [began._replace(phase="update", seq=seq, extra={"age_ns": seq}) for seq in (3, 2)]
     (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, [began, *updates])))
-    [state] = read_folder(tmp_path).incarnations
-    [span] = state.running
-    assert span.start.seq == 1
+    [span] = snapshot(tmp_path).spans
+    assert span.record.seq == 1
     assert span.update is not None
     assert span.update.seq == 3
 
@@ -115,16 +128,17 @@ def test_spans_are_distinguished_by_trace_and_span(tmp_path: Path) -> None:
     """The same span id in two traces is two spans."""
     other = end(2, DEAD, 1)._replace(trace_id="f" * 32)
     (tmp_path / f"{DEAD}.jsonl").write_bytes(encode_line(start(1, DEAD)) + encode_line(other))
-    [state] = read_folder(tmp_path).incarnations
-    assert [span.start.key for span in state.running] == [(TRACE, span_id(1))]
+    [span] = snapshot(tmp_path).spans
+    assert span.record.key == (TRACE, span_id(1))
 
 
 def test_providers_of_one_process_are_one_incarnation(tmp_path: Path) -> None:
     """Records under ID.2 belong to the incarnation ID."""
     lines = encode_line(start(1, DEAD)) + encode_line(start(2, f"{DEAD}.2"))
     (tmp_path / f"{DEAD}.jsonl").write_bytes(lines)
-    [state] = read_folder(tmp_path).incarnations
-    assert (state.process.id, len(state.running)) == (DEAD, 2)
+    assert [span.process.id for span in snapshot(tmp_path).spans] == [DEAD, DEAD]
+    [reader] = read_incarnations(tmp_path)[0].values()
+    assert len(reader.running()) == 2
     assert base_id("trace.v2") == "trace.v2"
 
 
@@ -133,8 +147,7 @@ def test_times_in_the_future_are_no_sign_of_life(tmp_path: Path) -> None:
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(encode_line(start(1, DEAD)))
     os.utime(path, ns=(2 * BASE_NS, 2 * BASE_NS))
-    [state] = read_folder(tmp_path, now_ns=BASE_NS).incarnations
-    assert state.last_seen_ns == BASE_NS
+    assert last_seen_ns(tmp_path, BASE_NS) == BASE_NS
 
 
 def test_a_time_behind_the_last_write_is_no_sign_of_life(tmp_path: Path) -> None:
@@ -143,8 +156,7 @@ def test_a_time_behind_the_last_write_is_no_sign_of_life(tmp_path: Path) -> None
     path.write_bytes(encode_line(start(1, DEAD)))
     died_ns = BASE_NS - 3_600 * 10**9
     os.utime(path, ns=(died_ns, died_ns))
-    [state] = read_folder(tmp_path, now_ns=2 * BASE_NS).incarnations
-    assert state.last_seen_ns == died_ns
+    assert last_seen_ns(tmp_path, 2 * BASE_NS) == died_ns
 
 
 def test_the_last_record_counts_and_not_the_latest_time(tmp_path: Path) -> None:
@@ -153,18 +165,17 @@ def test_the_last_record_counts_and_not_the_latest_time(tmp_path: Path) -> None:
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(encode_line(ahead) + encode_line(start(2, DEAD)._replace(time_ns=BASE_NS)))
     os.utime(path, ns=(2 * BASE_NS, 2 * BASE_NS))
-    [state] = read_folder(tmp_path, now_ns=2 * BASE_NS).incarnations
-    assert state.last_seen_ns == BASE_NS
+    assert last_seen_ns(tmp_path, 2 * BASE_NS) == BASE_NS
 
 
 def test_damage_is_reported_with_its_file(tmp_path: Path) -> None:
     """Skipped ranges have file, offset, length and reason; their number is bounded."""
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(line(1, DEAD) + b"garbage\n" * 1_500 + line(2, DEAD))
-    state = read_folder(tmp_path)
-    assert len(state.skipped) == 1_000
-    assert state.skipped_bytes == 1_500 * 7
-    assert state.skipped[0] == (path, (len(line(1, DEAD)), 7, "garbage"))
+    _, skipped = read_incarnations(tmp_path)
+    assert len(skipped.items) == 1_000
+    assert skipped.total_bytes == 1_500 * 7
+    assert skipped.items[0] == (path, (len(line(1, DEAD)), 7, "garbage"))
 
 
 def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
@@ -173,15 +184,16 @@ def test_the_heartbeat_is_kept(tmp_path: Path) -> None:
         Record("process", None, "process.heartbeat", BASE_NS, seq, Process(DEAD), extra={"n": seq})
         for seq in (1, 2)
     ]
-    (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, beats)))
-    [state] = read_folder(tmp_path).incarnations
-    assert state.heartbeat is not None
-    assert state.heartbeat.seq == 2
+    (tmp_path / f"{DEAD}.jsonl").write_bytes(b"".join(map(encode_line, [*beats, start(3, DEAD)])))
+    [process] = snapshot(tmp_path).processes
+    assert process.heartbeat is not None
+    assert process.heartbeat.seq == 2
 
 
 def test_a_missing_folder_is_an_empty_one(tmp_path: Path) -> None:
-    """It has no incarnations, and reading it is not an error."""
-    assert read_folder(tmp_path / "gone").incarnations == ()
+    """It has no processes, and reading it is not an error."""
+    assert snapshot(tmp_path / "gone").processes == ()
+    assert read_incarnations(tmp_path / "gone")[0] == {}
 
 
 def test_a_new_file_shows_what_is_open_after_an_end_was_refused(
@@ -192,7 +204,7 @@ def test_a_new_file_shows_what_is_open_after_an_end_was_refused(
     me = current().process_for(None)
     begins = encode_line(process_start_record(me, 1))
     open_lines = [encode_line(start(number, me.id)) for number in (2, 3)]
-    settings = ALONE._replace(ring_size=1)
+    settings = alone(ring_size=1)
     journal = Journal(tmp_path, settings, first_lines=lambda: [begins, *open_lines])
     for one in open_lines:
         journal.append(one)
@@ -203,8 +215,7 @@ def test_a_new_file_shows_what_is_open_after_an_end_was_refused(
     for number in (5, 6):
         journal.append(line(number, me.id))
         assert journal.drain()
-    [state] = read_folder(tmp_path).incarnations
-    assert [span.start.seq for span in state.running] == [2]
+    assert [span.record.seq for span in snapshot(tmp_path).spans] == [2]
     assert not journal.append(long)
     journal.append(line(7, me.id))
     assert journal.close()
@@ -224,15 +235,15 @@ def test_a_hung_process_shows_by_its_stamp(tmp_path: Path) -> None:
         journal = Journal(Path(sys.argv[1]), ALONE, worker=shared_worker())
         journal.append(encode_line(start(1, current().id)))
         time.sleep(1.5)
-        print(time.time_ns(), flush=True)
+        print("ready", flush=True)
         os.kill(os.getpid(), signal.SIGSTOP)
     """
     with running(text, tmp_path) as process:
         assert process.stdout is not None
-        stopped_ns = int(process.stdout.readline())
+        assert process.stdout.readline() == "ready\n"
         time.sleep(1.5)
-        [state] = read_folder(tmp_path).incarnations
-        assert state.liveness == "alive"
-        assert [one.start.name for one in state.running] == ["work"]
-        assert 0 < state.stamp_ns <= stopped_ns + 10**9
-        assert stopped_ns - state.stamp_ns < 5 * 10**9
+        [found] = snapshot(tmp_path).processes
+        assert found.condition == "stopped"
+        assert names(tmp_path) == ["work"]
+        assert found.worker_silent_ns is not None
+        assert 10**9 < found.worker_silent_ns < 6 * 10**9

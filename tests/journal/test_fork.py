@@ -23,12 +23,12 @@ COMMON = """
     from otel_ext.journal.write.journal import Journal
     from otel_ext.runtime.process.incarnation import current
     from otel_ext.runtime.worker import shared_worker
-    from tests.journal.builders import ALONE, line
+    from tests.journal.builders import alone, line
     import warnings
     warnings.simplefilter("ignore")
     folder = Path(sys.argv[1])
     mode = sys.argv[2]
-    journal = Journal(folder, ALONE._replace(durability=mode), worker=shared_worker(),
+    journal = Journal(folder, alone(durability=mode), worker=shared_worker(),
                       first_lines=lambda: [line(0, current().id, name="process.start")])
     def record(name):
         assert journal.append(line(current().next_seq(), current().id, name=name))

@@ -10,7 +10,7 @@ import pytest
 from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
 from otel_ext.runtime.counters import COUNTERS
-from tests.journal.builders import ALONE, line
+from tests.journal.builders import alone, line
 
 
 def test_a_device_that_is_always_full(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_a_device_that_is_always_full(tmp_path: Path) -> None:
     before = COUNTERS.value("dropped.queue_full")
     device = tmp_path / "full.jsonl"
     shutil.rmtree(tmp_path / "none", ignore_errors=True)
-    journal = Journal(device, ALONE._replace(durability="queued", ring_size=100_000))
+    journal = Journal(device, alone(durability="queued", ring_size=100_000))
     opened = _open_on(journal, "/dev/full")
     taken = sum(journal.append(line(number)) for number in range(5_000))
     assert not journal.flush(100)

@@ -14,7 +14,7 @@ DEADLINE = 120.0
 PROGRAM = """
 import os, sys, time
 from pathlib import Path
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.journal import Journal
 
 folder = Path(sys.argv[1])

@@ -64,7 +64,7 @@ SMALL_PROGRAM = """
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from otel_ext.exporters.jsonl import JsonlExporter
-    from otel_ext.journal.write.opening import JournalSettings
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor
     ledger = os.open(sys.argv[2], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     def note(text):

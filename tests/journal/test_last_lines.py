@@ -6,12 +6,12 @@ import os
 from typing import TYPE_CHECKING
 
 from otel_ext.cli.runner.count import count_records
-from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.reserve import Reserve
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
-from tests.journal.builders import ALONE, KIB, collect, line, make_ring, run, seqs_in
+from tests.journal.builders import KIB, alone, collect, line, make_ring, run, seqs_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,7 +89,7 @@ def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
 
 def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
     """On a disk that is slow but not full, they follow the waiting lines."""
-    journal = Journal(tmp_path, ALONE._replace(durability="queued", ring_size=10_000))
+    journal = Journal(tmp_path, alone(durability="queued", ring_size=10_000))
     count = 0
     while journal.append(line(count)):
         count += 1
@@ -138,8 +138,8 @@ def test_a_child_leaves_the_room_to_its_parent(tmp_path: Path) -> None:
     import os, sys
     from pathlib import Path
     from otel_ext.journal.write.journal import Journal
-    from tests.journal.builders import ALONE, line
-    journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="queued"))
+    from tests.journal.builders import alone, line
+    journal = Journal(Path(sys.argv[1]), alone(durability="queued"))
     def held():
         links = [os.readlink(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")
                  if os.path.islink(f"/proc/self/fd/{fd}")]

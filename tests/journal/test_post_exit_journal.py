@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,14 @@ from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
-from tests.journal.builders import ALONE, line, seqs_in
+from tests.journal.builders import ALONE, alone, line, seqs_in
+from tests.programs import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
 
 MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 
@@ -44,7 +44,7 @@ def test_lines_after_the_exit_are_in_the_file_at_once(
     """Each is in the same file, followed by the last line; no ring buffer is left."""
     journal = PostExitJournal(
         tmp_path / "records.jsonl" if named else tmp_path,
-        ALONE._replace(durability=mode),
+        alone(durability=mode),
         last_lines=last_line,
         worker=worker,
     )
@@ -124,15 +124,13 @@ def test_a_ring_buffer_that_cannot_be_drained_stays_and_takes_the_later_lines(
     assert seqs_in(tmp_path / "traces") == [1, 0, 2, 0, 3, 0]
 
 
+@pytest.mark.forks
 def test_a_child_forked_by_an_exit_handler_has_a_file_of_its_own(tmp_path: Path) -> None:
     """The child also writes each line at once."""
     journal = PostExitJournal(tmp_path, ALONE, last_lines=last_line)
     journal.append(line(1))
     assert journal.close_for_exit()
-    pid = os.fork()
-    if pid == 0:
-        os._exit(0 if journal.append(line(2)) else 1)
-    assert os.waitpid(pid, 0)[1] == 0
+    assert in_child(lambda: journal.append(line(2))) == "True"
     assert journal.append(line(3))
     assert sorted(seqs_in(tmp_path)) == [0, 0, 0, 1, 2, 3]
     assert len(list(tmp_path.glob("*.jsonl"))) == 2

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.journal.read.scanner import Line, Located, Skipped, read_records, read_ring, scan
+from otel_ext.journal.read.rings import read_ring
+from otel_ext.journal.read.scanner import Line, Located, Skipped, read_records, scan
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from tests.journal.builders import (

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_ext.journal.read import salvage
-from otel_ext.journal.read.scanner import Line, Skipped, read_ring, scan
+from otel_ext.journal.read.rings import read_ring
+from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from tests.examples import examples

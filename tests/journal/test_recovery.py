@@ -12,7 +12,8 @@ import pytest
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.liveness import own_identity
-from otel_ext.journal.read.folder import read_folder
+from otel_ext.journal.read.folder import read_incarnations
+from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.recovery.exit_status import Outcome, find_outcome
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.ring_layout import RING_FOLDER
@@ -21,7 +22,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.schema.validation import validate_stream
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.builders import ALONE, line, lines_in, program, seqs_in, start
+from tests.journal.builders import ALONE, damage_in, line, lines_in, program, seqs_in, start
 from tests.journal.killed import die
 from tests.programs import records_in
 
@@ -136,6 +137,30 @@ def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("kept", [1, 60, 200])
+def test_half_a_line_that_the_ring_buffer_has_whole_is_cut_off(tmp_path: Path, kept: int) -> None:
+    """A kill cut the last line of the file; recovery leaves whole lines only, each once."""
+    dead = die(tmp_path)
+    (ring,) = read_rings(tmp_path)
+    file = tmp_path / f"{dead.id}.jsonl"
+    torn = ring.lines[5].data[:kept]
+    file.write_bytes(b"".join(line.data + b"\n" for line in ring.lines[:5]) + torn)
+    assert recover(tmp_path).spans == 4
+    assert not damage_in(file)
+    keys = [one.key for one in lines_in(file)]
+    assert {line.key for line in ring.lines} < set(keys)
+    assert len(keys) == len(set(keys))
+
+
+def test_half_a_line_that_is_nowhere_else_stays(tmp_path: Path) -> None:
+    """Recovery removes nothing of a file that it does not write whole again."""
+    dead = die(tmp_path)
+    file = tmp_path / f"{dead.id}.jsonl"
+    file.write_bytes(b'{"half": ')
+    assert recover(tmp_path).spans == 4
+    assert file.read_bytes().startswith(b'{"half": \n')
+
+
 def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
     """Spans of a process under SIGSTOP, however long, are not ended."""
     text = """
@@ -157,8 +182,8 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
         process.stdout.readline()
         report = recover(tmp_path, grace_seconds=0, now_ns=NOW_NS)
         assert (len(report.living), report.recovered) == (1, ())
-        [state] = read_folder(tmp_path).incarnations
-        assert (state.liveness, [one.start.name for one in state.running]) == ("alive", ["work"])
+        [reader] = read_incarnations(tmp_path)[0].values()
+        assert [one.start.name for one in reader.running()] == ["work"]
         process.send_signal(signal.SIGKILL)
     assert recover(tmp_path).spans == 1
 

@@ -13,7 +13,7 @@ from otel_ext.journal.recovery.locking import IncarnationLock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
-from tests.journal.builders import ALONE, line, lines_in, program, running
+from tests.journal.builders import alone, line, lines_in, program, running
 from tests.journal.killed import die
 from tests.programs import becomes_true
 
@@ -152,7 +152,7 @@ def test_the_next_program_recovers_by_itself(tmp_path: Path) -> None:
     """A journal opened in the same folder ends the spans of dead processes meanwhile."""
     for _ in range(2):
         die(tmp_path)
-    journal = Journal(tmp_path, ALONE._replace(recover_on_start=True))
+    journal = Journal(tmp_path, alone(recover_on_start=True))
     journal.append(line(1))
 
     def done() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.read.scanner import read_ring
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.runtime.counters import COUNTERS
 from tests.journal.builders import KIB, collect, line, make_ring, program

@@ -22,13 +22,13 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
-from tests.journal.builders import ALONE, line, program, run, seqs_in
+from tests.journal.builders import ALONE, alone, line, program, run, seqs_in
 from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.journal.write.opening import Durability
+    from otel_ext.journal.settings import Durability
 
 MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 
@@ -44,9 +44,7 @@ def worker() -> Iterator[Worker]:
 @pytest.mark.parametrize("mode", MODES)
 def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
     """In every mode the lines are in the file after a flush, after the first lines."""
-    journal = Journal(
-        tmp_path, ALONE._replace(durability=mode), first_lines=lambda: [line(0, name="head")]
-    )
+    journal = Journal(tmp_path, alone(durability=mode), first_lines=lambda: [line(0, name="head")])
     assert journal.state().mode == "unopened"
     assert all(journal.append(line(number)) for number in range(1, 1001))
     assert journal.flush(5_000)
@@ -60,7 +58,7 @@ def test_lines_reach_the_file(tmp_path: Path, mode: Durability) -> None:
 def test_closing_in_order_leaves_only_the_segment(tmp_path: Path, mode: Durability) -> None:
     """No ring buffer and no empty folder stay; closing is idempotent; later lines are counted."""
     before = COUNTERS.value("dropped.closed")
-    journal = Journal(tmp_path, ALONE._replace(durability=mode))
+    journal = Journal(tmp_path, alone(durability=mode))
     journal.append(line(1))
     assert journal.close()
     assert journal.close()
@@ -178,7 +176,7 @@ def test_first_lines_that_fail_do_not_stop_records(tmp_path: Path) -> None:
 def test_a_full_queue_refuses_and_counts(tmp_path: Path) -> None:
     """Memory is bounded: a line without room is refused, and all are accounted for."""
     before = COUNTERS.snapshot()
-    settings = ALONE._replace(durability="queued", ring_size=20_000)
+    settings = alone(durability="queued", ring_size=20_000)
     journal = Journal(tmp_path, settings)
     taken = sum(journal.append(line(number)) for number in range(1_000))
     assert 0 < taken < 1_000
@@ -217,7 +215,7 @@ def test_flush_and_close_give_up_in_time(tmp_path: Path, worker: Worker) -> None
 
 def test_a_rotation_by_the_worker_repeats_the_first_lines(tmp_path: Path) -> None:
     """Each further file begins with the first lines."""
-    settings = ALONE._replace(segment_size=64 * 1024)
+    settings = alone(segment_size=64 * 1024)
     journal = Journal(tmp_path, settings, first_lines=lambda: [line(0, name="head")])
     for number in range(1, 2_001):
         journal.append(line(number))
@@ -258,8 +256,8 @@ def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
         import sys
         from pathlib import Path
         from otel_ext.journal.write.journal import Journal
-        from tests.journal.builders import ALONE, line
-        journal = Journal(Path(sys.argv[1]), ALONE._replace(durability="write"))
+        from tests.journal.builders import alone, line
+        journal = Journal(Path(sys.argv[1]), alone(durability="write"))
         for number in range(3):
             assert journal.append(line(number))
         print(journal.state().problem, "|", journal.state().pending, "|", journal.close())
@@ -282,7 +280,7 @@ def test_the_queue_of_a_slow_disk_is_written_out(
     """While records go through the queue, the worker still writes them at its interval."""
     clock = iter((0.0, 1.1))
     monkeypatch.setattr(buffers, "perf_counter", lambda: next(clock))
-    settings = ALONE._replace(durability="write")
+    settings = alone(durability="write")
     journal = Journal(tmp_path, settings, worker=shared_worker())
     for number in range(3):
         assert journal.append(line(number))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -11,7 +11,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS, encode_events, encode_same_id
 from otel_ext.exporters.otlp.encoding.spans import Origins
-from otel_ext.exporters.otlp.exporter import OTLPRecordExporter, encoding_names
+from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
+from otel_ext.exporters.otlp.settings import OtlpEncoding
 from otel_ext.inflight.tracker import dump
 from tests.exporters import samples
 from tests.otlp.providers import sending
@@ -90,7 +91,7 @@ def test_an_abandoned_end_is_an_event_not_a_span(http_sink: Sink) -> None:
 
 def test_every_name_has_an_encoding() -> None:
     """The names that settings accept are those of the encodings."""
-    assert encoding_names() == tuple(ENCODINGS)
+    assert get_args(OtlpEncoding) == tuple(ENCODINGS)
 
 
 def test_an_unknown_encoding_is_refused() -> None:

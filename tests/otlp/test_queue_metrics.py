@@ -15,7 +15,7 @@ from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.resilient import ResilientExporter
-from otel_ext.exporters.delivery.sending.breaker import RetryLimits
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
@@ -126,7 +126,9 @@ def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:
     exporter = ResilientExporter(
         queue,
         folder=tmp_path,
-        limits=RetryLimits(failures=1, initial_interval=0.05, max_interval=0.05),
+        settings=RemoteSettings(
+            retry_failures=1, retry_initial_interval=0.05, retry_max_interval=0.05
+        ),
     )
     observe_queue(queue, MeterProvider([reader]))
     (component,) = points_names(reader)

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
-from otel_ext.inflight import open_spans
+from otel_ext.inflight.table import open_spans
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record, Scope, ThreadInfo

@@ -15,7 +15,7 @@ from opentelemetry.trace import Link, SpanContext
 from otel_ext._accel import load_speed
 from otel_ext.exporters import CompatExporter, JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
-from otel_ext.inflight.tracker import InflightSettings
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record
@@ -84,7 +84,7 @@ def test_both_ways_through_the_hooks_agree() -> None:
 def test_a_full_table_refuses() -> None:
     """A full table counts each refused span, whose records are exported as usual."""
     exporter = Recorder()
-    processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_spans=1))
+    processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_open_spans=1))
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(processor)
     before = COUNTERS.value("inflight.refused")

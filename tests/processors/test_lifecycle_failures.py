@@ -20,7 +20,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import Hanging, Noting, Spoilt
 from tests.processors.spans import Recorder, provider_with
-from tests.programs import records_in
+from tests.programs import in_child, records_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -317,25 +317,20 @@ def forked() -> Iterator[tuple[TracerProvider, Recorder, Span]]:
     provider.shutdown()
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.forks
 def test_child_does_not_end_its_parents_spans(
     forked: tuple[TracerProvider, Recorder, Span],
 ) -> None:
     """A forked child records its own spans, and none of the parent's."""
     provider, recorder, span = forked
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def child() -> str:
         recorder.records.clear()
         span.end()
         provider.get_tracer("t").start_span("the child's").end()
-        texts = [f"{r.event} {r.process.pid == os.getpid()}" for r in recorder.spans]
-        os.write(writer, ";".join(texts).encode())
-        os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0
-    assert os.read(reader, 1_000) == b"the child's.start True;the child's.end True"
-    os.close(reader)
-    os.close(writer)
+        return ";".join(f"{r.event} {r.process.pid == os.getpid()}" for r in recorder.spans)
+
+    assert in_child(child) == "the child's.start True;the child's.end True"
     span.end()
     assert recorder.events == ["the parent's.start", "the parent's.end"]
 

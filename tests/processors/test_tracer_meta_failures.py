@@ -23,6 +23,7 @@ from otel_ext.processors.tracer_meta import (
 )
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
+from tests.programs import in_child
 from tests.structlog_kit import META, Kept, fail, logger
 
 if TYPE_CHECKING:
@@ -276,21 +277,12 @@ def test_threads_at_once() -> None:
     )
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.forks
 def test_a_forked_child_is_another_process() -> None:
     """After a fork the child's logs have an incarnation of their own and count from one."""
     log = logger(TracerMetaRenderer())
     parent = decode_line(log.info("x"))
-    reading, writing = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.write(writing, log.info("y"))
-        os._exit(0)
-    os.waitpid(pid, 0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        child = decode_line(pipe.read())
+    child = decode_line(in_child(lambda: log.info("y").decode()).encode())
     assert child.process.id != parent.process.id
     assert child.seq == 1
     # A worker that another test left behind may have taken a number meanwhile.

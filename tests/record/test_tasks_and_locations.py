@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.inflight import open_spans
+from otel_ext.inflight.table import open_spans
 from otel_ext.record.capture import (
     capture_start,
     capture_start_python,
@@ -22,6 +22,7 @@ from otel_ext.record.capture import (
 )
 from otel_ext.record.model import UNKNOWN_CALL_SITE, Process, TaskInfo
 from tests.processors.spans import Recorder, provider_with
+from tests.programs import in_child
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -198,31 +199,27 @@ def test_tasks_written_in_python(tracer: Tracer) -> None:
     asyncio.run(main())
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="a system without fork")
+@pytest.mark.forks
 def test_a_child_that_was_forked_in_a_task(tracer: Tracer) -> None:
     """The child gets asyncio's current task, in its inherited loop and in a second one."""
 
-    async def main() -> int:
+    def child() -> bool:
+        task_of(tracer)
+        thread = threading.Thread(target=lambda: asyncio.run(check(tracer)))
+        thread.start()
+        thread.join(20)
+        return bool(found)
+
+    async def main() -> str:
         await check_task(tracer)
-        child = os.fork()
-        if child == 0:
-            status = 1
-            try:
-                task_of(tracer)
-                thread = threading.Thread(target=lambda: asyncio.run(check(tracer)))
-                thread.start()
-                thread.join(20)
-                status = 0 if found else 2
-            finally:
-                os._exit(status)
-        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])  # noqa: ASYNC222
+        return in_child(child)
 
     found: list[TaskInfo] = []
 
     async def check(tracer: Tracer) -> None:
         found.append(await check_task(tracer))
 
-    assert asyncio.run(main()) == 0
+    assert asyncio.run(main()) == "True"
 
 
 def test_open_spans_of_a_task_are_its_own() -> None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import random
 import re
 import string
+from typing import TYPE_CHECKING
 
-__all__ = ["expand", "marked"]
+if TYPE_CHECKING:
+    from otel_ext.redaction.rules.row import Row
+
+__all__ = ["expand", "goes", "marked", "stays"]
 
 _KINDS = {
     "": string.ascii_letters + string.digits,
@@ -31,3 +35,13 @@ def marked(example: str) -> str:
 def expand(example: str) -> str:
     """Return an example as a program would write it."""
     return marked(example).replace("⟦", "").replace("⟧", "")
+
+
+def goes(row: Row) -> list[str]:
+    """Return the row's examples with a secret."""
+    return [one for one in row.examples if "⟦" in one]
+
+
+def stays(row: Row) -> list[str]:
+    """Return the row's harmless examples."""
+    return [one for one in row.examples if "⟦" not in one]

@@ -17,7 +17,7 @@ from otel_ext.config import load_config
 from otel_ext.errors import ConfigError
 from otel_ext.exporters import CompatExporter, ConsoleExporter, FanOut, JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
-from otel_ext.journal.write.opening import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.protocols import LineExporter
 from otel_ext.redaction import Redactor
 from otel_ext.runtime.counters import COUNTERS

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.config.patterns import PatternError, parse_pattern
 from otel_ext.redaction.automaton import Automaton
-from otel_ext.redaction.text import RedactionRules, TextRedactor
+from otel_ext.redaction.patterns import PatternError, parse_pattern
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.redaction.text import TextRedactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,7 +164,9 @@ def growth(search: Callable[[str], object], unit: str, tail: str = "") -> float:
 @pytest.mark.parametrize("unit", HOSTILE)
 def test_the_default_rules_are_linear(unit: str, strict: bool) -> None:
     """Ten times a hostile text takes about ten times as long, without a scan limit."""
-    texts = TextRedactor(RedactionRules(strict=strict, scan_limit=1_000_000))
+    texts = TextRedactor(
+        RedactionSettings(mode="strict" if strict else "default", scan_limit=1_000_000)
+    )
     # Else the prefilter may pass a short text, but not a long one.
     assert growth(lambda text: texts.redact(f"= {text}"), unit) < GROWTH
     assert growth(texts.redact, unit, " password=x") < GROWTH
@@ -172,7 +175,7 @@ def test_the_default_rules_are_linear(unit: str, strict: bool) -> None:
 @pytest.mark.parametrize("unit", ["a", "aB", "password", "_", "token-", "a.", "A"])
 def test_judging_a_key_is_linear(unit: str) -> None:
     """The time to judge a key grows no faster than its length."""
-    assert growth(lambda text: TextRedactor(RedactionRules()).verdict(text), unit) < GROWTH
+    assert growth(lambda text: TextRedactor(RedactionSettings()).verdict(text), unit) < GROWTH
 
 
 @pytest.mark.parametrize(("pattern", "unit", "tail"), CLASSIC)
@@ -188,7 +191,7 @@ def test_patterns_that_stall_others_do_not_stall_a_record(
     pattern: str, unit: str, tail: str
 ) -> None:
     """With such a pattern for values, keys and allowed keys, a text takes an instant."""
-    rules = RedactionRules(values=(pattern,), keys=(pattern,), allow=(pattern,))
+    rules = RedactionSettings(values=(pattern,), keys=(pattern,), allow=(pattern,))
     TextRedactor(rules).redact(unit * 30_000 + tail)
     TextRedactor(rules).verdict(unit * 30_000 + tail)
 

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.record.codec import encode_line
-from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction import RedactionSettings, Redactor
 from otel_ext.redaction.text import TextRedactor
 from tests.redaction.notations import ENCODED, NAMES, WRITTEN, encoded_url
 from tests.redaction.planted import everywhere, log
 
 PLANTED = "hunter2Hunter3xQ"
-TEXTS = TextRedactor(RedactionRules())
+TEXTS = TextRedactor(RedactionSettings())
 MARK = re.compile(r"\[redacted: [a-z-]+\]")
 
 LISTS = (

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.config.patterns import PatternError, parse_pattern
 from otel_ext.redaction.automaton import Automaton
+from otel_ext.redaction.patterns import PatternError, parse_pattern
 from tests.examples import examples
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "1", "c"])

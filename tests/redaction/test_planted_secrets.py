@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from otel_ext.record.codec import encode_line
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction import RedactionSettings, Redactor
 from tests.redaction.planted import KEYS, SECRETS, everywhere, log, random, span
 
 REDACTOR = Redactor()
@@ -90,7 +90,7 @@ def test_a_secret_across_the_scan_limit_is_not_seen(secret: tuple[str, str], at:
 @given(secret=st.one_of(*SECRETS.values()))
 def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
     """A second redactor does not change what is redacted already."""
-    for rules in (RedactionRules(), RedactionRules(hmac_key="a key of 16 or more")):
+    for rules in (RedactionSettings(), RedactionSettings(hmac_key="a key of 16 or more")):
         for record in everywhere(secret[0]):
             once = Redactor(rules).redact(record)
             assert encode_line(Redactor(rules).redact(once)) == encode_line(once)
@@ -109,6 +109,8 @@ def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
 def test_any_data_can_be_redacted(attributes: dict[str, object]) -> None:
     """Any data becomes a line of JSON; the user's own objects are not changed."""
     before = encode_object(attributes)
-    line = encode_line(Redactor(RedactionRules(strict=True)).redact(log(attributes=attributes)))
+    line = encode_line(
+        Redactor(RedactionSettings(mode="strict")).redact(log(attributes=attributes))
+    )
     json.loads(line)
     assert encode_object(attributes) == before

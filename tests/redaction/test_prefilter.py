@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.redaction.scan.assignments import NameRules
-from otel_ext.redaction.scan.cards import CARD_DIGITS
-from otel_ext.redaction.scan.scanner import ROWS, TRIGGERS, find_secrets, is_suspicious
-from otel_ext.redaction.text import RedactionRules, TextRedactor
+from otel_ext.redaction.scan.cards import CARD_GAPS
+from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS, compiled_prefilter, is_suspicious
+from otel_ext.redaction.scan.scanner import find_secrets
+from otel_ext.redaction.settings import RedactionSettings
+from otel_ext.redaction.text import TextRedactor
 from tests.examples import examples
-from tests.redaction.examples import expand
+from tests.redaction.examples import expand, goes
 from tests.redaction.notations import WRITTEN
 from tests.redaction.planted import SECRETS, log
 
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
 import_module("otel_ext.record.capture")  # configures the compiled part's record type
 speed = load_speed()
-if speed is not None:
-    speed.learn_triggers(TRIGGERS, CARD_DIGITS)
+compiled_prefilter()  # passes the table to the compiled part
 PARTS = (
     *("token", "password", "PASSWORD", "BY", "identified", "a", "b", "u", "S", "0", "4111", "-"),
     *("--", "-", "=", ":", "%3", "%3D", "%25", "D", "d", "%2F", "//", "://", "@", "tcp", "("),
@@ -58,11 +58,7 @@ MANY = settings(
 
 def found(text: str) -> Iterator[Span]:
     """Yield what each rule finds if every name counts as a secret's."""
-
-    def every(_: str) -> str:
-        return "token"
-
-    yield from find_secrets(text, NameRules(every))
+    yield from find_secrets(text, lambda _: "token")
 
 
 @MANY
@@ -148,6 +144,15 @@ def test_ordinary_values_pass_the_compiled_prefilter(text: str) -> None:
     assert speed.is_harmless(text)
 
 
+@pytest.mark.parametrize("gap", ["", "%20", *CARD_GAPS.removesuffix("%")])
+def test_both_prefilters_know_the_gaps_of_card_numbers(gap: str) -> None:
+    """Whatever separates the groups of a card's number, both stop the text."""
+    text = f"paid by {gap.join(('4111', '1111', '1111', '1111'))}"
+    assert is_suspicious(text) is not None
+    assert speed is None or not speed.is_harmless(text)
+    assert [span.rule for span in found(text)] == ["credit-card"]
+
+
 @compiled
 @pytest.mark.parametrize("other", [b"bytes", None, 7, "é"])
 def test_other_values_do_not_pass(other: Any) -> None:  # noqa: ANN401
@@ -191,7 +196,7 @@ def test_the_compiled_record_check_passes_nothing_that_pythons_stops(
 
 def test_a_few_long_clean_texts_are_remembered() -> None:
     """A clean stack trace is not searched again; few are kept, none with a secret."""
-    texts = TextRedactor(RedactionRules())
+    texts = TextRedactor(RedactionSettings())
     traces = [
         f"Traceback of {number}: def f(token)\n" + '  File "a.py", line 7, in f\n' * 40
         for number in range(200)
@@ -207,6 +212,6 @@ def test_a_few_long_clean_texts_are_remembered() -> None:
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.form[:40])
 def test_the_prefilter_follows_from_the_rows(row: Row) -> None:
     """Each row's examples are stopped by `is_suspicious` and by the compiled prefilter."""
-    for text in map(expand, row.goes):
+    for text in map(expand, goes(row)):
         assert is_suspicious(text) is not None
         assert speed is None or not speed.is_harmless(text)

@@ -13,7 +13,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, SpanEvent
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction import RedactionSettings, Redactor
 from otel_ext.redaction.text import TextRedactor
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
@@ -55,7 +55,7 @@ def _fresh_counters() -> Iterator[None]:
 
 
 def redacted(
-    attributes: Mapping[str, object], rules: RedactionRules | None = None
+    attributes: Mapping[str, object], rules: RedactionSettings | None = None
 ) -> Mapping[str, object]:
     """Return the attributes after redaction."""
     return Redactor(rules).redact(log(attributes=attributes)).attributes
@@ -112,10 +112,10 @@ def test_everything_redacted_is_counted_by_rule() -> None:
 
 def test_equal_values_have_equal_codes() -> None:
     """With a key, marks can be compared; another key gives other codes; no value is shown."""
-    first = RedactionRules(hmac_key="the first key of 16+")
+    first = RedactionSettings(hmac_key="the first key of 16+")
     found = [
         redacted({"password": "hunter2", "text": "password=hunter2"}, rules)
-        for rules in (first, first, RedactionRules(hmac_key="the second key of 16+"))
+        for rules in (first, first, RedactionSettings(hmac_key="the second key of 16+"))
     ]
     assert found[0] == found[1] != found[2]
     one = found[0]
@@ -125,7 +125,7 @@ def test_equal_values_have_equal_codes() -> None:
 
 def test_patterns_of_the_user() -> None:
     """The user's own keys and values are redacted, and allowed keys stay."""
-    rules = RedactionRules(
+    rules = RedactionSettings(
         keys=("iban", "customer.name"), values=(r"EMP-\d{4}",), allow=(r"session\.id", "x-token")
     )
     found = redacted(
@@ -155,7 +155,7 @@ def test_strict_redacts_personal_data() -> None:
     """The strict mode also finds mail addresses, social security numbers and the like."""
     found = redacted(
         {"note": "ann@example.org 123-45-6789", "phone": "+49", "token.type": "x", "n": 1},
-        RedactionRules(strict=True),
+        RedactionSettings(mode="strict"),
     )
     assert found == {
         "note": "[redacted: email] [redacted: ssn]",
@@ -306,12 +306,18 @@ def test_the_command_line_loses_the_secrets_after_options() -> None:
 def test_a_pattern_that_cannot_be_used_is_an_error() -> None:
     """A wrong pattern passed in code raises when the redactor is made."""
     with pytest.raises(ConfigError, match="backreferences"):
-        Redactor(RedactionRules(values=(r"(a)\1",)))
+        Redactor(RedactionSettings(values=(r"(a)\1",)))
+
+
+def test_a_redactor_that_is_switched_off_is_an_error() -> None:
+    """It would redact nothing; the message gives the way out."""
+    with pytest.raises(ConfigError, match=r"redact=off.*Leave it out"):
+        Redactor(RedactionSettings(mode="off"))
 
 
 def test_a_redactor_can_be_pickled() -> None:
     """Loggers are copied together with their processors."""
-    copy = pickle.loads(pickle.dumps(Redactor(RedactionRules(keys=("iban",)))))  # noqa: S301
+    copy = pickle.loads(pickle.dumps(Redactor(RedactionSettings(keys=("iban",)))))  # noqa: S301
     assert copy.redact(log(attributes={"iban": "x"})).attributes == {
         "iban": "[redacted: custom-key]"
     }
@@ -342,7 +348,9 @@ def test_urls_that_are_new_each_time(count: int) -> None:
         other[f"http.url.{index}"] = "https://ann:hunter22@shop.example/orders"
         expected = {
             **other,
-            f"http.url.{index}": TextRedactor(RedactionRules()).redact(other[f"http.url.{index}"]),
+            f"http.url.{index}": TextRedactor(RedactionSettings()).redact(
+                other[f"http.url.{index}"]
+            ),
         }
         before = found_under("url-password")
         clean = redactor.redact(span("start", attributes=other))
@@ -353,7 +361,7 @@ def test_urls_that_are_new_each_time(count: int) -> None:
 
 def test_a_text_longer_than_the_scan_limit_is_cut() -> None:
     """A limit below the length of separately searched texts applies as well."""
-    redactor = Redactor(RedactionRules(scan_limit=100))
+    redactor = Redactor(RedactionSettings(scan_limit=100))
     url = f"http://shop.example/token/{'a' * 120}"
     clean = redactor.redact(span("start", attributes={"url": url})).attributes["url"]
     assert isinstance(clean, str)

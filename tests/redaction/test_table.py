@@ -7,25 +7,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.redaction import RedactionRules, Redactor
+from otel_ext.redaction import RedactionSettings, Redactor
+from otel_ext.redaction.masks import MARK
 from otel_ext.redaction.rules.contexts import STRICT_ROWS
-from otel_ext.redaction.rules.names import NAME_ROWS, rule_for_name
-from otel_ext.redaction.rules.row import MARK
-from otel_ext.redaction.scan.scanner import ROWS
+from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_ROW, STRICT_NAMES, rule_for_name
+from otel_ext.redaction.scan.prefilter import ROWS
 from otel_ext.redaction.scan.values import is_random, is_secret
 from otel_ext.redaction.text import TextRedactor
 from tests.figures import report_figures
 from tests.redaction.corpora import is_changed, leaks, load
-from tests.redaction.examples import expand, marked
+from tests.redaction.examples import expand, goes, marked, stays
 
 if TYPE_CHECKING:
-    from otel_ext.redaction.rules.names import NameRow
     from otel_ext.redaction.rules.row import Row
 
-TEXTS = TextRedactor(RedactionRules())
-STRICT = TextRedactor(RedactionRules(strict=True))
-GOES = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.goes]
-STAYS = [(row, example) for row in (*ROWS, *STRICT_ROWS) for example in row.stays]
+TEXTS = TextRedactor(RedactionSettings())
+STRICT = TextRedactor(RedactionSettings(mode="strict"))
+GOES = [(row, example) for row in (*ROWS, QUERY_ROW, *STRICT_ROWS) for example in goes(row)]
+STAYS = [(row, example) for row in (*ROWS, QUERY_ROW, *STRICT_ROWS) for example in stays(row)]
 _GONE = re.compile("⟦.*?⟧", re.DOTALL)
 
 
@@ -41,24 +40,25 @@ def test_examples_of_secrets_are_redacted(row: Row, example: str) -> None:
 def test_harmless_examples_stay(row: Row, example: str) -> None:
     """The other examples of each row are not changed."""
     assert _texts_for(row).redact(expand(example)) == expand(example)
-    assert row.goes
+    assert goes(row)
 
 
 def _texts_for(row: Row) -> TextRedactor:
     return STRICT if row in STRICT_ROWS else TEXTS
 
 
-@pytest.mark.parametrize("row", NAME_ROWS, ids=lambda row: row.rule)
-def test_the_names_of_a_row(row: NameRow) -> None:
+@pytest.mark.parametrize("row", [*NAME_ROWS, STRICT_NAMES], ids=lambda row: row.rule)
+def test_the_names_of_a_row(row: Row) -> None:
     """A row's names are judged as listed, as keys and in a text."""
-    for name in row.goes.split():
-        assert rule_for_name(name), name
-        assert (
-            TEXTS.redact(f"x {name}=k7Hq29xZp1Lm") == f"x {name}=[redacted: {rule_for_name(name)}]"
-        )
-    for name in row.stays.split():
-        assert not rule_for_name(name), name
-        assert TEXTS.redact(f"x {name}=k7Hq29xZp1Lm") == f"x {name}=k7Hq29xZp1Lm"
+    texts = STRICT if row is STRICT_NAMES else TEXTS
+    for example in row.examples:
+        name = example.partition("=")[0]
+        rule = rule_for_name(name, strict=row is STRICT_NAMES)
+        assert bool(rule) == (example in goes(row)), name
+        after = _GONE.sub(f"[redacted: {rule}]", example)
+        assert texts.redact(f"x {expand(example)}") == f"x {after}"
+    assert goes(row)
+    assert stays(row)
 
 
 @pytest.mark.parametrize("held_out", [False, True], ids=["tuned on", "held out"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, RetryLimits
+from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, interval_after
+from otel_ext.exporters.delivery.settings import RemoteSettings
 
 
 class Clock:
@@ -22,8 +25,10 @@ class Clock:
 
 def breaker_on(clock: Clock, **limits: float) -> CircuitBreaker:
     """Return a breaker without jitter, so its intervals are exact."""
-    made = RetryLimits(
-        failures=3, initial_interval=limits.get("initial_interval", 1.0), max_interval=8.0
+    made = RemoteSettings(
+        retry_failures=3,
+        retry_initial_interval=limits.get("initial_interval", 1.0),
+        retry_max_interval=8.0,
     )
     return CircuitBreaker("test", made, clock=clock, jitter=lambda: 1.0)
 
@@ -93,13 +98,20 @@ def test_it_respects_retry_after() -> None:
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_an_interval_is_bounded(failures: int, jitter: float) -> None:
     """Between half of the initial one and the maximum, for any number of failures."""
-    assert 0.25 <= RetryLimits(initial_interval=0.5).interval_after(failures, jitter) <= 30.0
+    assert 0.25 <= interval_after(failures, RemoteSettings(), jitter) <= 30.0
+
+
+def test_a_first_interval_above_the_longest_counts() -> None:
+    """The pause is then the first interval, however many failures there were."""
+    settings = RemoteSettings(retry_initial_interval=2.0, retry_max_interval=0.5)
+    assert [interval_after(failures, settings, 1.0) for failures in (1, 9)] == [2.0, 2.0]
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"failures": 0}, {"initial_interval": 0.0}, {"initial_interval": -1.0}]
+    "wrong",
+    [{"retry_failures": 0}, {"retry_initial_interval": 0.0}, {"retry_initial_interval": -1.0}],
 )
-def test_wrong_limits_are_refused(wrong: dict[str, int]) -> None:
+def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     """The error names the number."""
     with pytest.raises(ValueError, match="=-?[01]"):
-        RetryLimits(**wrong)
+        RemoteSettings(**wrong)

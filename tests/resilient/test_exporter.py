@@ -13,7 +13,7 @@ from opentelemetry.trace import Span, set_span_in_context
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.resilient import ResilientExporter
-from otel_ext.exporters.delivery.sending.breaker import RetryLimits
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.fanout import FanOut
 from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from tests.resilient.destination import Destination
 
-QUICK = RetryLimits(failures=2, initial_interval=0.1, max_interval=0.3)
+QUICK = RemoteSettings(retry_failures=2, retry_initial_interval=0.1, retry_max_interval=0.3)
 
 
 def provider_for(exporter: RecordExporter) -> TracerProvider:
@@ -76,7 +76,7 @@ def test_a_destination_that_hangs_delays_neither_the_other_nor_the_files(tmp_pat
     """Beside one that never answers, the other and the journal get every record soon."""
     with destination(lambda _: Answer(hang=30)) as hanging, destination() as good:
         one = ResilientExporter(
-            LineSender(hanging.url, timeout=30), folder=tmp_path, name="hanging", limits=QUICK
+            LineSender(hanging.url, timeout=30), folder=tmp_path, name="hanging", settings=QUICK
         )
         other = ResilientExporter(LineSender(good.url), folder=tmp_path, name="good")
         provider = provider_for(FanOut(JsonlExporter(tmp_path), one, other))
@@ -131,7 +131,7 @@ def test_a_flush_keeps_its_timeout(tmp_path: Path) -> None:
 
 def test_a_flush_in_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> None:
     """Records on disk count as flushed; health shows that they are not sent."""
-    exporter = ResilientExporter(LineSender("http://127.0.0.1:9/"), folder=tmp_path, limits=QUICK)
+    exporter = ResilientExporter(LineSender("http://127.0.0.1:9/"), folder=tmp_path, settings=QUICK)
     for record in finals(600):
         exporter.export(record)
     assert exporter.force_flush(10_000)
@@ -146,7 +146,7 @@ def test_a_full_disk_does_not_affect_the_program(tmp_path: Path) -> None:
     """If neither destination nor disk accepts records, the queue keeps what it can."""
     (tmp_path / ".queue").write_text("a file in the folder's place")
     with destination(lambda _: Answer(503)) as there:
-        exporter = ResilientExporter(LineSender(there.url), folder=tmp_path, limits=QUICK)
+        exporter = ResilientExporter(LineSender(there.url), folder=tmp_path, settings=QUICK)
         for record in finals(600):
             exporter.export(record)
         wait_until(lambda: COUNTERS.value("remote.persist_failed"), "the disk is tried")
@@ -184,7 +184,7 @@ def test_a_collector_killed_and_started_again(
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
         queue = OTLPRecordExporter(grace=0.1)
-        provider = provider_for(ResilientExporter(queue, folder=tmp_path, limits=QUICK))
+        provider = provider_for(ResilientExporter(queue, folder=tmp_path, settings=QUICK))
         tracer = provider.get_tracer("t")
         full = COUNTERS.value("remote.full_finals")
         names: set[str] = set()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.exporters.delivery.persistent.store import RecordStore
-from otel_ext.exporters.delivery.sending.breaker import RetryLimits
 from otel_ext.exporters.delivery.sending.sender import ResilientSender
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
 from tests.programs import wait_until
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SendResult
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=2, initial_interval=0.05, max_interval=0.1)
+QUICK = RemoteSettings(retry_failures=2, retry_initial_interval=0.05, retry_max_interval=0.1)
 
 
 @pytest.fixture
@@ -42,11 +42,11 @@ def there() -> Generator[Destination, None, None]:
 
 
 def sender_to(
-    there: Destination, folder: Path | None, limits: RetryLimits = QUICK
+    there: Destination, folder: Path | None, settings: RemoteSettings = QUICK
 ) -> ResilientSender:
     """Return a resilient sender to a destination."""
     store = RecordStore(folder, "test")
-    return ResilientSender(LineSender(there.url), name="test", store=store, limits=limits)
+    return ResilientSender(LineSender(there.url), name="test", store=store, settings=settings)
 
 
 def files(folder: Path) -> list[Path]:
@@ -106,7 +106,7 @@ def test_records_from_disk_are_unchanged(there: Destination, tmp_path: Path) -> 
 
     there.behave = lambda _: Answer(503)
     sender = ResilientSender(
-        Keeping(there.url), name="test", store=RecordStore(tmp_path, "test"), limits=QUICK
+        Keeping(there.url), name="test", store=RecordStore(tmp_path, "test"), settings=QUICK
     )
     first = final("one", 7, text="ä€", count=3, nested={"a": [1, 2]})
     sender.send([first])
@@ -138,7 +138,7 @@ def test_retry_after_is_respected(there: Destination, tmp_path: Path) -> None:
 def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -> None:
     """While it is open, batches go straight to disk; health shows it."""
     there.behave = lambda _: Answer(503)
-    sender = sender_to(there, tmp_path, RetryLimits(failures=2, initial_interval=60))
+    sender = sender_to(there, tmp_path, RemoteSettings(retry_failures=2, retry_initial_interval=60))
     for _ in range(20):
         assert sender.send(finals(1)).ok
         sender.run_replay()
@@ -158,7 +158,9 @@ def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) ->
     """After the interval one batch is tried; its failure doubles the interval."""
     there.behave = lambda _: Answer(0)
     sender = sender_to(
-        there, tmp_path, RetryLimits(failures=1, initial_interval=0.2, max_interval=60)
+        there,
+        tmp_path,
+        RemoteSettings(retry_failures=1, retry_initial_interval=0.2, retry_max_interval=60),
     )
     sender.send(finals(1))
     before = there.requests
@@ -188,7 +190,7 @@ def test_a_slow_answer_does_not_delay_later_batches(there: Destination, tmp_path
         LineSender(there.url, timeout=30),
         name="test",
         store=RecordStore(tmp_path, "test"),
-        limits=QUICK,
+        settings=QUICK,
     )
     released = threading.Event()
 
@@ -330,7 +332,7 @@ def test_a_filling_queue_does_not_wait_for_a_slow_answer(
         LineSender(there.url, timeout=30),
         name="test",
         store=RecordStore(tmp_path, "test"),
-        limits=QUICK,
+        settings=QUICK,
         queue_is_filling=lambda: True,
     )
     began = time.monotonic()

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.exporters.delivery.persistent.store import RecordStore
-from otel_ext.exporters.delivery.sending.breaker import RetryLimits
 from otel_ext.exporters.delivery.sending.sender import ResilientSender
 from otel_ext.exporters.delivery.sending.splitting import deliver
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import SendResult
 from tests.programs import wait_until
 from tests.resilient.destination import TAKEN, Answer, LineSender, destination, final, finals
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-QUICK = RetryLimits(failures=3, initial_interval=0.05, max_interval=0.1)
+QUICK = RemoteSettings(retry_failures=3, retry_initial_interval=0.05, retry_max_interval=0.1)
 
 
 def deep(levels: int) -> list[object]:
@@ -123,7 +123,7 @@ def test_of_512_records_with_a_hostile_one_511_arrive(kind: str, tmp_path: Path)
 
     with destination(behave) as there:
         store = RecordStore(tmp_path, "test")
-        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, settings=QUICK)
         batch = finals(512)
         batch[100] = final("hostile", 101, value=HOSTILE[kind]())
         result = sender.send(batch)
@@ -149,7 +149,9 @@ def test_raising_counts_as_a_refusal(tmp_path: Path) -> None:
             return super().send(records)
 
     inner = Failing(set())
-    sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"), limits=QUICK)
+    sender = ResilientSender(
+        inner, name="test", store=RecordStore(tmp_path, "test"), settings=QUICK
+    )
     sender.send(finals(20))
     assert sorted(inner.taken) == [n for n in range(1, 21) if n != 9]
     assert list((tmp_path / ".queue" / "dead-letter").glob("*.jsonl"))
@@ -163,7 +165,7 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
             Answer(400) if any(record.name == "bad" for record in records) else TAKEN
         )
         store = RecordStore(tmp_path, "test")
-        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, settings=QUICK)
         assert sender.send([final("bad")]).kept == 1
         sender.run_replay()
         dead_letter = tmp_path / ".queue" / "dead-letter"
@@ -183,7 +185,7 @@ def test_a_wrong_password_loses_nothing(tmp_path: Path) -> None:
     """A destination that refuses everything for a while gets all of it afterwards."""
     with destination(lambda _: Answer(401)) as there:
         store = RecordStore(tmp_path, "test")
-        sender = ResilientSender(LineSender(there.url), name="test", store=store, limits=QUICK)
+        sender = ResilientSender(LineSender(there.url), name="test", store=store, settings=QUICK)
         for part in range(5):
             assert sender.send(finals(40, f"part {part}")).ok
             sender.run_replay()

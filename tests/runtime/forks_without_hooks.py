@@ -1,6 +1,6 @@
 """Forks made in C: the hooks run as soon as the child calls this package.
 
-`test_forks_without_hooks.py` runs these in a process of their own. CPython does not repair its
+`tests/test_forks.py` runs these in a process of their own. CPython does not repair its
 interpreter lock in such a child, which hangs if another thread waited for the lock.
 """
 
@@ -92,10 +92,7 @@ def test_an_ordinary_fork_runs_the_hooks() -> None:
     """After `os.fork` the hooks have run, and threads may be started."""
     check_process()
     assert not forked_without_hooks()
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if may_start_threads() and not forked_without_hooks() else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert in_child(lambda: (may_start_threads(), forked_without_hooks())) == "(True, False)"
 
 
 def test_no_thread_beside_a_broken_interpreter_lock() -> None:

@@ -12,7 +12,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from tests.programs import in_child
 
-pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+pytestmark = pytest.mark.forks
 
 
 class Part:

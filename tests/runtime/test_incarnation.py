@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.process.incarnation import Incarnation, boot_id, process_start_time
 from otel_ext.runtime.process.records import process_end_record, process_start_record
-from tests.programs import execute, python, write_program
+from tests.programs import execute, in_child, python, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,22 +131,17 @@ def test_threads_agree_on_the_incarnation() -> None:
     assert len(set(map(id, found))) == 1
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.forks
 def test_child_is_another_incarnation() -> None:
     """A forked child has an id, a pid and numbers of its own."""
     parent = incarnation.current()
     parent.next_seq()
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def child() -> tuple[bool, bool, int]:
         mine = incarnation.current()
-        facts = (mine.id != parent.id, mine.pid == os.getpid(), mine.next_seq())
-        os.write(writer, repr(facts).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(reader, 100) == b"(True, True, 1)"
-    os.close(reader)
-    os.close(writer)
+        return mine.id != parent.id, mine.pid == os.getpid(), mine.next_seq()
+
+    assert in_child(child) == "(True, True, 1)"
     assert incarnation.current() is parent
 
 

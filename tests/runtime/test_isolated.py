@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from otel_ext.runtime.isolated import IsolatedExporter, isolate
 from otel_ext.testing import RecordCapture
 from tests.exporters import samples
 from tests.exporters.samples import Counted
-from tests.programs import wait_until
+from tests.programs import in_child, wait_until
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -182,22 +181,20 @@ def test_an_exporter_that_starts_spans_is_not_waited_for_by_itself() -> None:
     assert nesting.inner.events == ["outer.start", "inner.start"]
 
 
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.forks
 def test_a_forked_child_has_a_thread_of_its_own() -> None:
     """Even while the parent's exporter hangs."""
     third_party = ThirdParty()
     exporter = IsolatedExporter(third_party, timeout=0.05)
     third_party.go_on.clear()
     exporter.export(samples.start("parent's"))
-    pid = os.fork()
-    if pid == 0:
+
+    def child() -> list[str]:
         third_party.go_on = threading.Event()
         third_party.go_on.set()
         third_party.events.clear()
-        try:
-            exporter.export(samples.start("child's"))
-            os._exit(0 if third_party.events == ["child's.start"] else 1)
-        finally:
-            os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        exporter.export(samples.start("child's"))
+        return third_party.events
+
+    assert in_child(child) == '["child\'s.start"]'
     third_party.go_on.set()

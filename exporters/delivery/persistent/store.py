@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from otel_ext.exporters.delivery.sending.splitting import Refused
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -26,14 +27,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEAD_LETTER_FOLDER",
-    "DEFAULT_PERSISTENT_QUEUE_SIZE",
     "PERSISTENT_QUEUE_FOLDER",
     "RecordStore",
 ]
 
 PERSISTENT_QUEUE_FOLDER: Final = ".queue"
 DEAD_LETTER_FOLDER: Final = "dead-letter"
-DEFAULT_PERSISTENT_QUEUE_SIZE: Final = 512 * 1024 * 1024
 
 _MAX_DEAD_LETTERS: Final = 16 * 1024 * 1024
 _ADOPT_SECONDS: Final = 30.0
@@ -53,7 +52,10 @@ class RecordStore:
     _next_adoption: float
 
     def __init__(
-        self, folder: Path | None, name: str, max_bytes: int = DEFAULT_PERSISTENT_QUEUE_SIZE
+        self,
+        folder: Path | None,
+        name: str,
+        max_bytes: int = RemoteSettings.persistent_queue_size,
     ) -> None:
         self._name = name
         self._persistent_queue: PersistentQueue | None = None

@@ -17,13 +17,14 @@ import random
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import HealthCell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["CircuitBreaker", "CircuitState", "RetryLimits"]
+__all__ = ["CircuitBreaker", "CircuitState", "interval_after"]
 
 CircuitState: TypeAlias = Literal["closed", "open", "half-open"]
 
@@ -32,43 +33,21 @@ _LONGEST_RETRY_AFTER: Final = 3_600.0
 _DOUBLINGS: Final = 20
 
 
-class RetryLimits:
-    """When a destination counts as down, and how it is retried.
+def interval_after(failures: int, settings: RemoteSettings, jitter: float) -> float:
+    """Return the seconds to wait after `failures`: half of the interval is fixed.
 
     Args:
-        failures: How many failures in a row open the circuit.
-        initial_interval: Seconds until the first retry; doubles with each failure.
-        max_interval: Upper limit of that interval, in seconds.
+        failures: How many in a row.
+        settings: The first and the longest interval; if the first is longer, it counts.
+        jitter: From 0 to 1; spreads the retries of many processes.
 
-    Raises:
-        ValueError: A number is not positive.
-
-    >>> limits = RetryLimits(initial_interval=1.0)
-    >>> limits.interval_after(3, 1.0), limits.interval_after(3, 0.0)
+    >>> settings = RemoteSettings(retry_initial_interval=1.0)
+    >>> interval_after(3, settings, 1.0), interval_after(3, settings, 0.0)
     (4.0, 2.0)
     """
-
-    __slots__ = ("failures", "initial_interval", "max_interval")
-
-    def __init__(
-        self, *, failures: int = 3, initial_interval: float = 0.5, max_interval: float = 30.0
-    ) -> None:
-        for name, value in (("failures", failures), ("initial_interval", initial_interval)):
-            if not value > 0:
-                raise ValueError(f"{name}={value!r}: use a number above 0")
-        self.failures = failures
-        self.initial_interval = initial_interval
-        self.max_interval = max(max_interval, initial_interval)
-
-    def interval_after(self, failures: int, jitter: float) -> float:
-        """Return the seconds to wait after `failures`: half of the interval is fixed.
-
-        Args:
-            failures: How many in a row.
-            jitter: From 0 to 1; spreads the retries of many processes.
-        """
-        whole = self.initial_interval * 2.0 ** min(failures - 1, _DOUBLINGS)
-        return min(whole, self.max_interval) * (0.5 + 0.5 * jitter)
+    initial = settings.retry_initial_interval
+    whole = initial * 2.0 ** min(failures - 1, _DOUBLINGS)
+    return min(whole, max(settings.retry_max_interval, initial)) * (0.5 + 0.5 * jitter)
 
 
 class CircuitBreaker:
@@ -76,11 +55,13 @@ class CircuitBreaker:
 
     Args:
         name: The destination; `health()` lists the circuit as `NAME circuit`.
-        limits: When it opens, and for how long.
+        settings: When it opens, and for how long.
         clock: A monotonic clock, in seconds.
         jitter: Returns a number from 0 to 1.
 
-    >>> breaker = CircuitBreaker("doctest", RetryLimits(failures=2, initial_interval=60))
+    >>> breaker = CircuitBreaker(
+    ...     "doctest", RemoteSettings(retry_failures=2, retry_initial_interval=60)
+    ... )
     >>> breaker.failed("refused"), breaker.state, breaker.failed("refused"), breaker.state
     (None, 'closed', None, 'open')
     >>> breaker.allows()
@@ -90,12 +71,12 @@ class CircuitBreaker:
     def __init__(
         self,
         name: str,
-        limits: RetryLimits | None = None,
+        settings: RemoteSettings | None = None,
         *,
         clock: Callable[[], float] = monotonic,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._limits = limits or RetryLimits()
+        self._settings = settings or RemoteSettings()
         self._clock = clock
         self._jitter = jitter
         self._state: CircuitState = "closed"
@@ -148,13 +129,13 @@ class CircuitBreaker:
             at_once: Whether to open whatever the number of failures.
         """
         self._failures += 1
-        enough = self._failures >= self._limits.failures or self._state == "half-open"
+        enough = self._failures >= self._settings.retry_failures or self._state == "half-open"
         if not (enough or at_once or retry_after > 0):
             self._cell.degraded(f"closed, {self._failures} failures: {message}")
             return
         self._openings += 1
         COUNTERS.add("remote.circuit_opened")
-        pause = self._limits.interval_after(self._openings, self._jitter())
+        pause = interval_after(self._openings, self._settings, self._jitter())
         asked = min(retry_after, _LONGEST_RETRY_AFTER) * (1 + 0.1 * self._jitter())
         self._until = self._clock() + max(pause, asked)
         self._state = "open"

@@ -17,7 +17,7 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker, RetryLimits
+from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
 from otel_ext.exporters.delivery.sending.in_flight import InFlightRequest
 from otel_ext.exporters.delivery.sending.send_thread import SendThread
 from otel_ext.protocols import SendResult
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from otel_ext.exporters.delivery.persistent.store import RecordStore
     from otel_ext.exporters.delivery.sending.breaker import CircuitState
     from otel_ext.exporters.delivery.sending.splitting import Delivery
+    from otel_ext.exporters.delivery.settings import RemoteSettings
     from otel_ext.protocols import RecordSender
     from otel_ext.record.model import Record
     from otel_ext.runtime.counters import Counters
@@ -61,7 +62,7 @@ class ResilientSender:
         inner: The destination.
         name: Its name in `health()`, in messages and in file names.
         store: Keeps records on disk.
-        limits: When the destination counts as down, and how it is retried.
+        settings: When the destination counts as down, and how it is retried.
         queue_is_filling: Returns whether the queue needs its thread back.
         counts: Counts the outcome of records that are no longer in the queue.
     """
@@ -79,14 +80,14 @@ class ResilientSender:
         *,
         name: str,
         store: RecordStore,
-        limits: RetryLimits | None = None,
+        settings: RemoteSettings | None = None,
         queue_is_filling: Callable[[], bool] = lambda: False,
         counts: Counters | None = None,
     ) -> None:
         self.inner = inner
         self.name = name
         self.store = store
-        self._limits = limits or RetryLimits()
+        self._settings = settings
         self._queue_is_filling = queue_is_filling
         self._counts = counts
         self._send_deadline = _NEVER
@@ -303,7 +304,7 @@ class ResilientSender:
 
     def _reset(self) -> None:
         """Start with an unknown destination; a forked child has no requests yet."""
-        self._breaker = CircuitBreaker(self.name, self._limits)
+        self._breaker = CircuitBreaker(self.name, self._settings)
         self._request = None
         self._unstored = []
         self._taken = {True: 0, False: 0}

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
-
-import orjson
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import list_rings
-from otel_ext.journal.liveness import ProcessIdentity, is_alive
+from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
-from otel_ext.journal.read.scanner import read_ring
-from otel_ext.record.model import META_KEY
+from otel_ext.journal.read.rings import read_ring
+from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.runtime.process.records import dropped_in
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.journal.read.scanner import RingContents
-    from otel_ext.journal.ring_layout import RingFacts
+    from otel_ext.journal.read.rings import RingContents
 
 __all__ = ["Count", "count_records", "rings_left_behind"]
 
@@ -101,10 +97,9 @@ def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> 
     records = 0
     for file in files:
         # At least the last lines: they contain the drop count of the process.
-        for line in _lines(file, -_TAIL_BYTES if is_too_much else 0):
-            meta = _meta(line)
-            if meta:
-                tally.add(meta)
+        for item in scan(file, -_TAIL_BYTES if is_too_much else 0):
+            if isinstance(item, Line):
+                tally.add(item.meta)
                 records += 1
     waiting = sum(_count_ring(ring, tally) for ring in rings)
     dropped = sum(tally.dropped.values())
@@ -134,24 +129,7 @@ def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContent
             Names are compared, not times, because the clock may have been set since.
     """
     rings = [read_ring(path) for path in list_rings(folder) if path not in before]
-    return [ring for ring in rings if ring.facts is not None and _is_gone(ring.facts)]
-
-
-def _is_gone(facts: RingFacts) -> bool:
-    identity = ProcessIdentity(
-        facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
-    )
-    return is_alive(identity) == "dead"
-
-
-def _lines(file: Path, start: int) -> list[bytes]:
-    try:
-        with file.open("rb") as opened:
-            if start:
-                opened.seek(max(start, -_size(file)), os.SEEK_END)
-            return opened.read().splitlines()
-    except OSError:
-        return []
+    return [ring for ring in rings if ring.identity and is_alive(ring.identity) == "dead"]
 
 
 def _size(file: Path) -> int:
@@ -159,11 +137,3 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except OSError:
         return 0
-
-
-def _meta(line: bytes) -> dict[str, object]:
-    try:
-        meta = orjson.loads(line)[META_KEY]
-    except (orjson.JSONDecodeError, KeyError, TypeError, IndexError):
-        return {}
-    return cast("dict[str, object]", meta) if isinstance(meta, dict) else {}

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final, cast
 
 import yaml
 
-from otel_ext.config.messages import short_repr
 from otel_ext.config.sources.entry import Entry
 from otel_ext.errors import ConfigError
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scans segments and ring buffers for whole lines, and reports damaged ranges.
+"""Scans files and ring buffers for whole lines, and reports damaged ranges.
 
 The scan never raises because of a file's content: it yields the whole lines before and
 after any damage, and each skipped range with the reason. Memory is bounded by the longest
@@ -9,20 +9,10 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.read.salvage import RECORD_START, metadata_of, parse_json, salvage
-from otel_ext.journal.ring_layout import (
-    HEADER_SIZE,
-    LAST_LINES_AT,
-    RingFacts,
-    RingState,
-    chunk_bounds,
-    unpack_facts,
-    unpack_state,
-)
 from otel_ext.record.decode import decode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 
@@ -33,14 +23,16 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = [
+    "Block",
     "Line",
     "Located",
-    "RingContents",
     "Skipped",
+    "open_to_read",
+    "read_blocks",
     "read_records",
-    "read_ring",
     "scan",
     "scan_descriptor",
+    "scan_line",
 ]
 
 Reason = Literal["torn", "nul", "garbage", "too long", "not a record", "unreadable"]
@@ -91,65 +83,38 @@ class Located(NamedTuple):
     record: Record
 
 
-class RingContents(NamedTuple):
-    """The content of a ring buffer.
-
-    Attributes:
-        path: Its file.
-        facts: The constant part of its header; None if that is damaged.
-        state: The changing part of its header; None if the header is damaged.
-        lines: Its whole lines, chunk by chunk.
-        skipped: Damaged ranges that were not drained yet.
-    """
-
-    path: Path
-    facts: RingFacts | None
-    state: RingState | None
-    lines: tuple[Line, ...]
-    skipped: tuple[Skipped, ...]
-
-    @property
-    def is_full(self) -> bool:
-        """Whether no chunk has room for a line as long as the longest in it."""
-        if self.facts is None:
-            return False
-        size = self.facts.chunk_size
-        lines = [line for line in self.lines if line.offset >= HEADER_SIZE]
-        last = {line.offset // size: line for line in lines}
-        longest = max((len(line.data) for line in lines), default=0)
-        return len(last) == self.facts.chunks and all(
-            line.offset % size + len(line.data) + longest >= size for line in last.values()
-        )
-
-    def is_drained(self, line: Line) -> bool:
-        """Return whether a line was in the file already when the ring buffer was read."""
-        if self.facts is None or self.state is None or line.offset < HEADER_SIZE:
-            return False
-        index, offset = divmod(line.offset, self.facts.chunk_size)
-        return index < len(self.state.drained) and offset < self.state.drained[index]
-
-
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
     """Yield the lines and the damaged ranges of a file, in order.
 
     Args:
         path: The file.
-        start: Offset to begin at, where a line begins.
+        start: Offset to begin at, where a line begins; if negative, so many bytes before
+            the end, perhaps inside a line.
 
     Yields:
         Each whole line and each range without one. A file that cannot be opened yields
         one `Skipped` of length 0.
     """
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = open_to_read(path)
     except OSError:
-        yield Skipped(start, 0, "unreadable")
+        yield Skipped(max(start, 0), 0, "unreadable")
         return
     try:
+        if start < 0:
+            start = max(os.fstat(descriptor).st_size + start, 0)
         yield from scan_descriptor(descriptor, start)
     finally:
         os.close(descriptor)
+
+
+def open_to_read(path: Path) -> int:
+    """Open a file of records and return its descriptor; a pipe does not block.
+
+    Raises:
+        OSError: It cannot be opened.
+    """
+    return os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
 
 
 def scan_descriptor(
@@ -182,37 +147,79 @@ def _is_continued(first: Skipped, then: Skipped) -> bool:
 
 
 def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Skipped]:
+    at = start
+    try:
+        for block in read_blocks(descriptor, start, end):
+            at = block.offset
+            for data in block.lines:
+                yield from scan_line(data, at, ended=block.ended)
+                at += len(data) + 1
+            at = block.end
+    except OSError:
+        yield Skipped(at, 0, "unreadable")
+
+
+class Block(NamedTuple):
+    """Lines of a file that follow each other.
+
+    Attributes:
+        offset: The offset of the first.
+        lines: The lines without their newlines, or one piece of a line that is too long.
+        end: The offset after them.
+        ended: Whether they have their newlines, false for what may still grow to a line.
+    """
+
+    offset: int
+    lines: list[bytes]
+    end: int
+    ended: bool = True
+
+    @property
+    def is_piece(self) -> bool:
+        """Whether it is a piece of a line, without a newline."""
+        return self.end - self.offset == len(self.lines[0])
+
+
+def read_blocks(descriptor: int, start: int, end: int | None = None) -> Iterator[Block]:
+    """Yield the lines of an open file from `start` to `end`, many at a time.
+
+    Raises:
+        OSError: It cannot be read any further.
+    """
     at = rest_at = start
     rest = b""
+    problem: OSError | None = None
     while end is None or at < end:
         try:
-            block = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
-        except OSError:
-            yield Skipped(at, 0, "unreadable")
+            data = os.pread(descriptor, _BLOCK if end is None else min(_BLOCK, end - at), at)
+        except OSError as error:
+            problem = error
             break
-        if not block:
+        if not data:
             break
-        at += len(block)
-        if not rest and block == (_BLANK if len(block) == _BLOCK else bytes(len(block))):
-            # Most of a ring buffer is zero: megabytes without a newline.
-            yield Skipped(rest_at, len(block), "nul")
-            rest_at = at
-            continue
-        *whole, rest = (rest + block).split(b"\n")
-        for data in whole:
-            yield from _examine(data, rest_at, ended=True)
-            rest_at += len(data) + 1
-        while len(rest) > MAX_LINE_BYTES or (rest and not rest.strip(b"\0")):
+        at += len(data)
+        *whole, rest = (rest + data).split(b"\n") if rest else data.split(b"\n")
+        if whole:
+            yield Block(rest_at, whole, at - len(rest))
+            rest_at = at - len(rest)
+        while len(rest) > MAX_LINE_BYTES or (rest and _is_blank(rest)):
             cut = _cut(rest)
-            yield from _examine(rest[:cut], rest_at, ended=True)
+            yield Block(rest_at, [rest[:cut]], rest_at + cut)
             rest, rest_at = rest[cut:], rest_at + cut
     if rest:
-        yield from _examine(rest, rest_at, ended=False)
+        yield Block(rest_at, [rest], at, ended=False)
+    if problem is not None:
+        raise problem
+
+
+def _is_blank(data: bytes) -> bool:
+    """Return whether all bytes are zero, as most of a ring buffer is."""
+    return data.startswith(b"\0") and data == (_BLANK if len(data) == _BLOCK else bytes(len(data)))
 
 
 def _cut(rest: bytes) -> int:
     """Return how many bytes of an endless line to examine: up to its last record beginning."""
-    if not rest.strip(b"\0"):
+    if _is_blank(rest):
         return len(rest)
     last = 0
     for match in RECORD_START.finditer(rest):
@@ -220,9 +227,18 @@ def _cut(rest: bytes) -> int:
     return last or len(rest) - _LONGEST_RECORD_START
 
 
-def _examine(data: bytes, offset: int, *, ended: bool) -> Iterator[Line | Skipped]:
-    """Yield the records and the damage in the bytes between two newlines."""
+def scan_line(data: bytes, offset: int = 0, *, ended: bool = True) -> Iterator[Line | Skipped]:
+    """Yield the records and the damage in the bytes between two newlines.
+
+    Args:
+        data: The bytes.
+        offset: Their offset in the file.
+        ended: Whether a newline follows.
+    """
     if not data:
+        return
+    if _is_blank(data):
+        yield Skipped(offset, len(data), "nul")
         return
     loaded = parse_json(data)
     if isinstance(loaded, dict):
@@ -286,66 +302,3 @@ def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
             yield Located(item.offset, decode_line(item.data))
         except RecordError:
             yield Skipped(item.offset, len(item.data), "not a record")
-
-
-def read_ring(path: Path) -> RingContents:
-    """Return the content of a ring buffer, whatever its process does; never raises."""
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-    try:
-        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-    except OSError:
-        return RingContents(path, None, None, (), (Skipped(0, 0, "unreadable"),))
-    try:
-        return _read_ring(path, descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _read_ring(path: Path, descriptor: int) -> RingContents:
-    header = b""
-    size = 0
-    with suppress(OSError):
-        size = os.fstat(descriptor).st_size
-        header = os.pread(descriptor, HEADER_SIZE, 0)
-    facts = unpack_facts(header)
-    state = None if facts is None else unpack_state(header, facts.chunks)
-    chunks: list[list[Line]] = []
-    skipped: list[Skipped] = []
-    for start, end, drained in _line_areas(size, facts, state):
-        chunk: list[Line] = []
-        for item in scan_descriptor(descriptor, start, end):
-            if isinstance(item, Line):
-                chunk.append(item)
-            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
-                skipped.append(item)
-        chunks.append(chunk)
-    if facts is None:
-        skipped.insert(0, Skipped(0, min(size, HEADER_SIZE), "garbage"))
-    lines: dict[tuple[str, int], Line] = {}
-    # The chunk that was filled first holds the lower numbers.
-    for chunk in sorted(filter(None, chunks), key=lambda chunk: chunk[0].key[1]):
-        for line in chunk:
-            lines.setdefault(line.key, line)
-    ordered = tuple(lines.values())
-    return RingContents(path, facts, state, ordered, tuple(skipped))
-
-
-def _line_areas(
-    size: int, facts: RingFacts | None, state: RingState | None
-) -> Iterator[tuple[int, int, int]]:
-    """Yield start, end and drained offset of each area of lines, as offsets in the file.
-
-    The areas are the chunks, and the end of the header page.
-    """
-    if facts is None or state is None:
-        yield HEADER_SIZE, size, HEADER_SIZE
-        return
-    for index, drained in enumerate(state.drained):
-        base = index * facts.chunk_size
-        start, end = chunk_bounds(index, facts.chunk_size)
-        yield base + start, min(base + end, size), base + drained
-    yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
-
-
-def _is_blank_end(item: Skipped, end: int) -> bool:
-    return item.reason == "nul" and item.offset + item.length >= end

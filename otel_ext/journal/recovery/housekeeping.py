@@ -9,7 +9,7 @@ from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from otel_ext.journal.recovery.watching import FolderWatch
-    from otel_ext.journal.write.opening import JournalSettings
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.journal.write.segment import SegmentWriter
 
 __all__ = ["Housekeeper"]

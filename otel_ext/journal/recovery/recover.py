@@ -19,21 +19,23 @@ from otel_ext.journal.files import (
     Target,
     ends_with_process_end,
     list_segments,
+    newest_segments,
     open_folder,
     parse_segment_name,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.read.folder import SkippedLog, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
+from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
-from otel_ext.journal.recovery.replaced import replaced_incarnations
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
 
@@ -136,7 +138,7 @@ class _Recovery:
             return
         try:
             # Read under the lock: another recovery may just have finished.
-            found, skipped = read_incarnations(self.folder, only=incarnation, every_segment=True)
+            found, skipped = read_incarnations(self.folder, only=incarnation)
             journals = list(found.values())
             left = [reader for reader in journals if not self._is_done(reader)]
             if not left:
@@ -151,13 +153,13 @@ class _Recovery:
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
-        # Not `not reader.starts`: one may be too damaged to get an end.
+        # Not `not reader.spans.starts`: one may be too damaged to get an end.
         return reader.closed and not reader.rings and not reader.running()
 
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:
             return False
-        _, identity = reader.facts()
+        identity = reader.facts().identity
         if is_alive(identity) == "alive":
             self.living.append(reader.id)
             return True
@@ -173,7 +175,7 @@ class _Recovery:
         )
         limit = self._grace_seconds
         if limit is None:
-            limit = max(one.silence_limit for one in journals)
+            limit = max(one.facts().silence_limit for one in journals)
         if not _is_proven(identity) and silent_ns < limit * 1e9:
             self.uncertain.append(reader.id)
             return True
@@ -186,12 +188,12 @@ class _Recovery:
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
-        process, identity = max((one.facts() for one in left), key=lambda facts: facts[0].pid)
-        outcome = find_outcome(self.outcomes, identity) or zombie_outcome(identity)
+        known = max((reader.facts() for reader in left), key=lambda one: one.process.pid)
+        outcome = find_outcome(self.outcomes, known.identity) or zombie_outcome(known.identity)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
-        done = Recovered(process, 0, 0, last_seen_ns, None, had_ring=had_ring)
+        done = Recovered(known.process, 0, 0, last_seen_ns, None, had_ring=had_ring)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done
@@ -224,11 +226,13 @@ class _Recovery:
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
         segment = parse_segment_name(name)
-        _, identity = reader.facts()
+        identity = reader.facts().identity
         # Only the dead process wrote to its own file, so half a line can be cut off on a full disk.
         exclusive = (
             segment is not None and segment.incarnation == reader.id and _is_proven(identity)
         )
+        if exclusive:
+            _cut_torn_line(self.folder / name, lines)
         target = Target(self.folder, reader.id, name, reader.journal)
         writer = SegmentWriter(target, exclusive=exclusive)
         try:
@@ -242,12 +246,13 @@ class _Recovery:
     def _file_of(self, reader: IncarnationReader) -> str:
         """Return the name of the file to append to; empty for a new segment."""
         for ring in reader.rings:
-            if ring.facts is not None and ring.facts.target:
-                return Path(ring.facts.target).name
+            if ring.target:
+                return Path(ring.target).name
         if reader.segments:
             return reader.segments[-1].name
         # The process may have created a file and died before the first line was in it.
-        return _newest_segment(self.folder, (reader.id, reader.journal))
+        newest = newest_segments(self.folder).get((reader.id, reader.journal))
+        return "" if newest is None else newest.name
 
     def _remove_rings(self, reader: IncarnationReader) -> None:
         if not reader.rings:
@@ -261,19 +266,19 @@ class _Recovery:
             os.close(folder)
 
 
+def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
+    """Cut off half a line at the end of a file if it is the beginning of one of `lines`."""
+    with suppress(OSError), path.open("r+b") as file:
+        start = max(file.seek(0, os.SEEK_END) - MAX_LINE_BYTES, 0)
+        file.seek(start)
+        head, newline, torn = file.read().rpartition(b"\n")
+        if torn and any(line.startswith(torn) for line in lines):
+            file.truncate(start + len(head) + len(newline))
+
+
 def _is_proven(identity: ProcessIdentity) -> bool:
     """Return whether the kernel of this boot shows that the process is dead."""
     return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
-
-
-def _newest_segment(folder: Path, journal: tuple[str, int]) -> str:
-    """Return the name of a journal's newest segment; empty without one."""
-    newest = ""
-    for path in list_segments(folder):
-        name = parse_segment_name(path.name)
-        if name is not None and name.stream == journal:
-            newest = path.name
-    return newest
 
 
 def _candidates(folder: Path, *, thorough: bool) -> list[str]:
@@ -283,14 +288,11 @@ def _candidates(folder: Path, *, thorough: bool) -> list[str]:
     for suffix in (RING_SUFFIX, LOCK_SUFFIX):
         for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
-    newest: dict[tuple[str, int], Path] = {}
-    for path in list_segments(folder):
-        name = parse_segment_name(path.name)
-        if name is not None:
-            newest[name.stream] = path
-        elif thorough:
-            found.update(dict.fromkeys(_unfinished_in(path)))
-    for (incarnation, _), path in newest.items():
+    if thorough:
+        for path in list_segments(folder):
+            if parse_segment_name(path.name) is None:
+                found.update(dict.fromkeys(_unfinished_in(path)))
+    for (incarnation, _), path in newest_segments(folder).items():
         if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
     return list(found)
@@ -302,11 +304,11 @@ def _unfinished_in(path: Path) -> list[str]:
     for item in scan(path):
         if isinstance(item, Line):
             name = base_id(item.key[0])
-            readers.setdefault(name, IncarnationReader(name)).add_line(item, path)
+            readers.setdefault(name, IncarnationReader(name)).add_line(item)
     return [
         reader.id
         for reader in readers.values()
-        if identity_from_id(reader.id) is not None and (reader.starts or not reader.closed)
+        if identity_from_id(reader.id) is not None and (reader.spans.starts or not reader.closed)
     ]
 
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.files import ends_with_process_end, parse_segment_name, segment_file
 from otel_ext.journal.liveness import identity_from_id, is_alive
 from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.replaced import is_replaced_by
 from otel_ext.journal.recovery.locking import LOCK_SUFFIX
 from otel_ext.journal.recovery.recover import recover_one
-from otel_ext.journal.recovery.replaced import is_replaced_by
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.bounded_calls import BoundedCalls
 

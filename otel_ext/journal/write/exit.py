@@ -9,6 +9,7 @@ the file follow each of them, because any may be the last. See docs/adr/0017.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from otel_ext.journal.settings import JournalSettings
     from otel_ext.journal.write.buffers import LineBuffer
-    from otel_ext.journal.write.opening import JournalSettings, OpenJournal
+    from otel_ext.journal.write.opening import OpenJournal
     from otel_ext.runtime.worker import Worker
 
 __all__ = ["PostExitJournal"]
@@ -82,7 +84,7 @@ class PostExitJournal(Journal):
         if self._is_exiting or self._closing:
             return True
         # If the journal is opened only from now on.
-        self.settings = self.settings._replace(durability="write")
+        self.settings = replace(self.settings, durability="write")
         self._unfinished = unfinished
         self._is_exiting = True
         if self._opened is None:

@@ -16,11 +16,12 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.recovery.housekeeping import Housekeeper
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.types import JournalState, Mode
 from otel_ext.journal.write.backoff import Backoff
 from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import JournalSettings, OpenJournal, make_lines, open_journal
+from otel_ext.journal.write.opening import OpenJournal, make_lines, open_journal
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -146,7 +147,6 @@ class Journal:
         return True
 
     def _append_closed(self, line: bytes) -> bool:
-        del line
         COUNTERS.add("dropped.closed")
         return False
 

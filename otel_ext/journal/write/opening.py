@@ -6,7 +6,7 @@ import os
 import stat
 from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext._accel import load_speed
 from otel_ext.errors import JournalError
@@ -21,8 +21,8 @@ from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
 from otel_ext.journal.write.journal_ids import claim_journal_number
-from otel_ext.journal.write.ring_buffer import CHUNKS, DEFAULT_RING_BYTES, RingBuffer
-from otel_ext.journal.write.segment import SegmentWriter, Sync
+from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer
+from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.incarnation import current
@@ -31,49 +31,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from otel_ext.journal.settings import Durability, JournalSettings
     from otel_ext.runtime.process.incarnation import Incarnation
 
 __all__ = [
-    "Durability",
-    "JournalSettings",
     "OpenJournal",
     "make_lines",
     "open_journal",
     "target_of",
 ]
 
-Durability = Literal["mapped", "queued", "write"]
-
 FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
 _MAX_RINGS: Final = 8
 _ATTEMPTS: Final = 5
 _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
-
-
-class JournalSettings(NamedTuple):
-    """How lines are kept.
-
-    Attributes:
-        durability: How a line leaves its caller: stored into the ring buffer, queued in
-            memory, or written to the file.
-        sync: When the file is synced to the disk: after each write, each second,
-            or never.
-        ring_size: Bytes of the ring buffer, or of the queue.
-        segment_size: Bytes after which a new file follows; 0 for never.
-        segment_age: Seconds after which a new file follows; 0 for never.
-        retention_size: Total bytes of closed files to keep; 0 for no limit.
-        retention_age: Seconds to keep a closed file; 0 for no limit.
-        recover_on_start: End spans that dead processes left open in the same folder.
-    """
-
-    durability: Durability = "mapped"
-    sync: Sync = "interval"
-    ring_size: int = DEFAULT_RING_BYTES
-    segment_size: int = 64 * 1024 * 1024
-    segment_age: float = 3600.0
-    retention_size: int = 512 * 1024 * 1024
-    retention_age: float = 7 * 86_400.0
-    recover_on_start: bool = True
 
 
 class OpenJournal(NamedTuple):

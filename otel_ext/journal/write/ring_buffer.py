@@ -34,9 +34,8 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.ring_layout import RingFacts
 
-__all__ = ["CHUNKS", "DEFAULT_RING_BYTES", "RingBuffer", "appender"]
+__all__ = ["CHUNKS", "RingBuffer", "appender"]
 
-DEFAULT_RING_BYTES: Final = 8 * 1024 * 1024
 CHUNKS: Final = 2
 _RECYCLE_BYTES: Final = 64 * 1024
 _ZEROS: Final = bytes(32 * 1024)

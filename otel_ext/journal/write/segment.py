@@ -13,7 +13,7 @@ import os
 import stat
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
@@ -29,6 +29,7 @@ from otel_ext.journal.files import (
     sync_data,
     sync_folder,
 )
+from otel_ext.journal.settings import JournalSettings, Sync
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -36,9 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["SegmentWriter", "Sync"]
-
-Sync = Literal["always", "interval", "never"]
+__all__ = ["SegmentWriter"]
 
 _FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
 _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
@@ -79,7 +78,7 @@ class SegmentWriter:
         first_lines: Callable[[], Iterable[bytes]] = tuple,
         max_bytes: int = 0,
         max_age: float = 0.0,
-        sync: Sync = "interval",
+        sync: Sync = JournalSettings.sync,
         direct: bool = False,
         exclusive: bool = False,
     ) -> None:

@@ -10,120 +10,113 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Final, NamedTuple
+from typing import Final
 
+from otel_ext.redaction.rules.row import Row, named
 from otel_ext.redaction.scan.folding import fold, visible
 
-__all__ = ["NAME_ROWS", "QUERY_NAMES", "NameRow", "rule_for_name", "split_words"]
-
-
-class NameRow(NamedTuple):
-    """Names whose values one rule redacts.
-
-    Attributes:
-        rule: The rule's name, shown in the mark.
-        words: Phrases, with `|` between; their words may be separated (`api_key`) or not.
-        glued: Phrases that also count if other letters precede them.
-        goes: Examples of names whose values are redacted; the tests run them.
-        stays: Examples of names whose values are not; the tests run them.
-    """
-
-    rule: str
-    words: str
-    glued: str
-    goes: str
-    stays: str
-
+__all__ = ["NAME_ROWS", "QUERY_ROW", "STRICT_NAMES", "rule_for_name", "split_words"]
 
 NAME_ROWS: Final = (
-    NameRow(
+    named(
         "password",
-        "pw|psw|passwrd|pgpass|otp|totp|pin|pin code|pin number|mdp|mot de passe|senha"
-        "|db pass|user pass|smtp pass|mail pass|login pass|root pass|admin pass|http pass"
-        "|default pass|one time code|verification code|access code|unlock code|recovery code"
-        "|otp code|backup code|security answer|hash pwd|clave",
-        "pwd|password|passwd|passphrase|passcode|passwort|kennwort|wachtwoord|contraseña|contrasena"
-        "|lösenord|hasło|şifre|пароль|密码|密碼|口令|パスワード|비밀번호",
+        "*pwd|*password|*passwd|*passphrase|*passcode|*passwort|*kennwort|*wachtwoord|*contraseña"
+        "|*contrasena|*lösenord|*hasło|*şifre|*пароль|*密码|*密碼|*口令|*パスワード|*비밀번호|pw|psw|passwrd"
+        "|pgpass|otp|totp|pin|pin code|pin number|mdp|mot de passe|senha|db pass|user pass"
+        "|smtp pass|mail pass|login pass|root pass|admin pass|http pass|default pass"
+        "|one time code|verification code|access code|unlock code|recovery code|otp code"
+        "|backup code|security answer|hash pwd|clave",
         "db.connection.password dbPassword user.pw app.pin smtp.pass otp_code 用户密码",
         "compass pinned password_policy password_file bypass spinner password_reset_url",
     ),
-    NameRow(
+    named(
         "secret",
-        "salt|nonce|mnemonic|seed phrase|recovery phrase",
-        "secret",
+        "*secret|salt|nonce|mnemonic|seed phrase|recovery phrase",
         "clientSecret webhook_secret password_salt wallet.seed_phrase",
         "secretary secret_arn secretRef secret.path secret_id saltwater k8s.secret.name",
     ),
-    NameRow(
+    named(
         "private-key",
         "private key|pem key|key pem|client key data|unseal key|private",
-        "",
         "ssh_private_key tls.key.pem client-key-data private",
         "public_key private_key_path",
     ),
-    NameRow(
+    named(
         "api-key",
-        "api key|xapi key|secret key|secret access key|access key|account key"
-        "|storage key|subscription key|master key"
-        "|signing key|encryption key|decryption key|hmac key|shared key|shared access key"
-        "|service key|deploy key|license key|licence key|ssh key|gpg key|pgp key|aws access key",
-        "",
+        "api key|xapi key|secret key|secret access key|access key|account key|storage key"
+        "|subscription key|master key|signing key|encryption key|decryption key|hmac key"
+        "|shared key|shared access key|service key|deploy key|license key|licence key|ssh key"
+        "|gpg key|pgp key|aws access key",
         "apiKey X-Api-Key aws.secretAccessKey licenseKey",
         "api_key_id primary_key monkey keyboard sort_key ssh_key_fingerprint",
     ),
-    NameRow(
+    named(
         "token",
-        "token|jwt|csrf|xsrf|bearer|access token|refresh token|id token|auth token|api token"
+        "*authtoken|*csrftoken|*csrfmiddlewaretoken|*sessiontoken|*accesstoken|*refreshtoken"
+        "|token|jwt|csrf|xsrf|bearer|access token|refresh token|id token|auth token|api token"
         "|session token|user token|csrf middleware token",
-        "authtoken|csrftoken|csrfmiddlewaretoken|sessiontoken|accesstoken|refreshtoken",
         "refreshToken X-Auth-Token user.tokens csrfmiddlewaretoken npm_token _authToken",
         "input_tokens eos_token pad_token_id nextPageToken continuation_token n_token token_url"
         " token_index token_embeddings.shape tokenizer token.type tokens_per_second",
     ),
-    NameRow(
+    named(
         "authorization",
         "authorization|authentication header|auth header|credential|cred|auth$",
-        "",
         "http.request.header.authorization credentials proxy.auth",
         "auth.method author authorization_endpoint credentials_file",
     ),
-    NameRow(
+    named(
         "cookie",
         "cookie|set cookie|cookie2|set cookie2",
-        "",
         "http.request.header.cookie Set-Cookie",
         "cookie.count cookie_name cookie.domain",
     ),
-    NameRow(
+    named(
         "session",
         "session$|session id|session key|session data|session hash|session previous id|phpsessid"
         "|jsessionid|asp net session id|connect sid|sid$",
-        "",
         "session session.id PHPSESSID connect.sid",
         "session.timeout session_state side",
     ),
-    NameRow(
+    named(
         "credit-card",
         "credit card|credit card number|credit card num|credit card no|card number|card num"
         "|card no|cc number|cc num|cc no|cvv|cvv2|cvc|cvc2|card verification",
-        "",
         "credit_card_number cvv cardNumber",
         "card.type discard",
     ),
-    NameRow(
+    named(
         "ssn",
         "ssn|social security|social security number|social security num|social security no",
-        "",
         "ssn social-security-number",
         "session_count",
     ),
 )
-_PERSONAL: Final = (
+STRICT_NAMES: Final = Row(
+    "personal",
+    (),
     r"_(?:e_?mails?(?:_?address)?|phone(?:_?number)?|mobile(?:_?number)?|birth_?date|date_?of_?birth"
     r"|dob|first_?name|last_?name|full_?name|sur_?name|street(?:_?address)?|iban|tax_?id"
     r"|passport(?:_?(?:number|no))?|national_?id|driver_?licen[cs]e|enduser_id|user_name|user_email"
-    r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_"
+    r"|user_full_name|client_address|client_ip|x_forwarded_for|remote_?addr)_",
+    ("email=⟦k7Hq29xZp1Lm⟧", "customerPhone=⟦k7Hq29xZp1Lm⟧", "streetlight=k7Hq29xZp1Lm"),
 )
+"""Personal data, which only the strict mode redacts."""
+
+QUERY_ROW: Final = Row(
+    "url-query",
+    ("sig", "signature", "key", "code", "credential", "awsaccesskeyid"),
+    "",
+    (
+        "https://h/?a=1&sig=⟦~40⟧&b=2",
+        "https://h/cb?code=⟦~24⟧",
+        "?X-Amz-Signature=⟦~64h⟧",
+        "https://h/?code=404&key=name",
+        "sig=~40",
+    ),
+)
+"""Last words of names that mean a secret only in a URL's query."""
+
 # Last words of names whose value only describes the secret.
 _ABOUT_WORDS: Final = """
     age alg algorithm arn at attempts budget changed class column cost count counts created
@@ -144,9 +137,6 @@ _OTHER_TOKENS: Final = re.compile(
     r"|write|creation|reasoning|new|used|remaining|context|budget|audio|text|image|generated"
     r"|decoder|image|unexpected|current|last|first|per|of|expected|lookahead)_tokens?_"
 )
-QUERY_NAMES: Final = frozenset({"sig", "signature", "key", "code", "credential", "awsaccesskeyid"})
-"""Last words of names that mean a secret only in a URL's query."""
-
 _HUMPS: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _NO_WORD: Final = re.compile(r"[\W_]+")
 _MAX_NAME: Final = 1_024
@@ -165,33 +155,12 @@ def split_words(name: str) -> str:
     return f"_{words.strip('_')}_"
 
 
-def _expression(row: NameRow) -> str:
-    """Return the expression of a row for the words of a name."""
-    words = "|".join(
-        phrase.replace("$", "_$").replace(" ", "_?")
-        if "$" in phrase
-        else f"{phrase.replace(' ', '_?')}s?_"
-        for phrase in row.words.split("|")
-    )
-    glued = f"|(?:{'|'.join(map(fold, row.glued.split('|')))})s?[0-9]?_" if row.glued else ""
-    return f"_(?:{words}){glued}"
-
-
-class _Compiled:
-    """The rules of one mode, tried all at once, then one by one if any applies."""
-
-    def __init__(self, rules: tuple[tuple[str, str], ...]) -> None:
-        self.any = re.compile("|".join(pattern for _, pattern in rules))
-        self.each = [(name, re.compile(pattern)) for name, pattern in rules]
-
-
-_RULES: Final = tuple((row.rule, _expression(row)) for row in NAME_ROWS)
-_DEFAULT: Final = _Compiled(_RULES)
-
-
 @cache
-def _strict() -> _Compiled:
-    return _Compiled((*_RULES, ("personal", _PERSONAL)))
+def _expressions(strict: bool) -> tuple[re.Pattern[str], list[tuple[str, re.Pattern[str]]]]:  # noqa: FBT001 - private
+    """Return one expression for all names, and one for each rule."""
+    rows = (*NAME_ROWS, STRICT_NAMES) if strict else NAME_ROWS
+    each = [(row.rule, re.compile(row.form)) for row in rows]
+    return re.compile("|".join(row.form for row in rows)), each
 
 
 def rule_for_name(name: str, *, strict: bool = False) -> str:
@@ -208,10 +177,10 @@ def rule_for_name(name: str, *, strict: bool = False) -> str:
         # Not among other words: `first_pass`, `boarding pass`.
         return "password"
     words = split_words(name)
-    rules = _strict() if strict else _DEFAULT
-    if rules.any.search(words) is None:
+    any_rule, each = _expressions(strict)
+    if any_rule.search(words) is None:
         return ""
-    rule = next((rule for rule, pattern in rules.each if pattern.search(words)), "")
+    rule = next(rule for rule, pattern in each if pattern.search(words))
     if strict:
         return rule
     last = words[:-1].rpartition("_")[2]

@@ -1,4 +1,4 @@
-"""Defines a row of the table of rules, and how its literals become the prefilter."""
+"""Defines the shape that all rules share: each is one row of a table."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.redaction.scan.folding import fold
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["MARK", "Row", "Span", "any_of", "token", "within"]
+__all__ = ["Row", "Span", "any_of", "named", "token", "within"]
 
-MARK: Final = re.compile(r"\[redacted: [a-z-]{1,32}(?: hmac:[0-9a-f]{32})?\]")
-"""Matches the marks that replace secrets."""
+_VALUE: Final = "k7Hq29xZp1Lm"
 
 
 class Span(NamedTuple):
@@ -24,15 +25,16 @@ class Span(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One rule for secrets with a recognizable form.
+    """One rule: how a kind of secret is recognized, and what of it is redacted.
 
     Attributes:
         rule: The rule's name, shown in the mark.
         literals: In lower case; a text without any of them is not searched.
         form: A regular expression that takes linear time, best with a literal first, since
             that is found fast. The secret is the group that matched, or the whole match.
-        goes: Examples with the secret between `⟦` and `⟧`; the tests run them.
-        stays: Examples that are left as they are; the tests run them.
+            In the row of a name it finds the words of the name, and the secret is its value.
+        examples: Texts that the tests run. What is redacted is between `⟦` and `⟧`; a text
+            without them stays as it is.
         judge: Returns whether a match is a secret; None if all are.
         tails: For tokens: the expression after each literal that they begin with.
     """
@@ -40,8 +42,7 @@ class Row(NamedTuple):
     rule: str
     literals: tuple[str, ...]
     form: str
-    goes: tuple[str, ...]
-    stays: tuple[str, ...] = ()
+    examples: tuple[str, ...]
     judge: Callable[[str], bool] | None = None
     tails: Mapping[str, str] = MappingProxyType({})
 
@@ -71,42 +72,63 @@ def any_of(words: Mapping[str, str], space: str = " ") -> str:
     return parts[0] if len(parts) == 1 else f"(?:{'|'.join(parts)})"
 
 
-def token(
-    rule: str, beginnings: str, rest: str, goes: Iterable[str], stays: Iterable[str] = ()
-) -> Row:
+def token(rule: str, beginnings: str, rest: str, *examples: str) -> Row:
     r"""Return the row of tokens that begin with a literal that no letter or digit precedes.
 
     Args:
-        rule: The rule's name.
+        rule: As in `Row`.
         beginnings: The literals, with spaces between.
         rest: The expression for what follows them.
-        goes: As in `Row`.
-        stays: As in `Row`.
+        examples: As in `Row`.
 
-    >>> token("api-key", "ghp_ gho_", r"[A-Za-z0-9]{36}", ()).literals
+    >>> token("api-key", "ghp_ gho_", r"[A-Za-z0-9]{36}").literals
     ('ghp_', 'gho_')
     """
     tails = {one: f"(?<![A-Za-z0-9]{re.escape(one)}){rest}" for one in beginnings.split()}
-    literals = tuple(map(str.lower, tails))
-    return Row(rule, literals, any_of(tails), tuple(goes), tuple(stays), tails=tails)
+    return Row(rule, tuple(map(str.lower, tails)), any_of(tails), examples, tails=tails)
 
 
 def within(
-    rule: str,
-    context: str,
-    form: str,
-    goes: Iterable[str],
-    stays: Iterable[str] = (),
-    judge: Callable[[str], bool] | None = None,
+    rule: str, words: str, form: str, *examples: str, judge: Callable[[str], bool] | None = None
 ) -> Row:
-    """Return the row of a form that counts only in texts with certain words.
+    """Return the row of a form that counts only in texts with one of the words.
 
     Args:
-        rule: The rule's name.
-        context: Words in lower case, with `|` between; the text must have one of them.
-        form: As in `Row`.
-        goes: As in `Row`.
-        stays: As in `Row`.
-        judge: As in `Row`.
+        rule: As in `Row`, like the other arguments.
+        words: The literals, with `|` between.
+        form: The expression.
+        examples: Texts for the tests.
+        judge: Returns whether a match is a secret.
     """
-    return Row(rule, tuple(context.split("|")), form, tuple(goes), tuple(stays), judge)
+    return Row(rule, tuple(words.split("|")), form, examples, judge)
+
+
+def named(rule: str, phrases: str, goes: str, stays: str) -> Row:
+    """Return the row of names whose values are secrets.
+
+    Args:
+        rule: As in `Row`.
+        phrases: The words of the names, with `|` between. They may be written together or
+            apart (`api_key`), and other words may surround them. Letters may precede a
+            phrase with `*` right before it, and nothing may follow one with `$` behind it.
+        goes: Names of secrets, with spaces between, as examples.
+        stays: Names of harmless values.
+
+    >>> named("authorization", "auth$|cred", "proxy.auth", "").form
+    '_(?:auth_$|creds?_)'
+    """
+    words: list[str] = []
+    glued: list[str] = []
+    for phrase in fold(phrases).split("|"):
+        if phrase[0] == "*":
+            glued.append(phrase[1:])
+        else:
+            words.append(f"{phrase[:-1]}_$" if phrase[-1] == "$" else f"{phrase}s?_")
+    form = f"_(?:{'|'.join(words)})".replace(" ", "_?")
+    if glued:
+        form += f"|(?:{'|'.join(glued)})s?[0-9]?_"
+    examples = (
+        *(f"{one}=⟦{_VALUE}⟧" for one in goes.split()),
+        *(f"{one}={_VALUE}" for one in stays.split()),
+    )
+    return Row(rule, tuple(phrases.split("|")), form, examples)

@@ -6,6 +6,7 @@ not take one in this file for real.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.redaction.rules.row import token, within
@@ -21,8 +22,12 @@ _PEM: Final = "[A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,8}"
 _HEX: Final = r"[0-9a-fA-F]{32,}"
 
 
+_api_key: Final = partial(within, "api-key")
+_password: Final = partial(within, "password")
+
+
 def _key(beginnings: str, rest: str, example: str, *stays: str) -> Row:
-    return token("api-key", beginnings, rest, (f"sent ⟦{example}⟧ to it",), stays)
+    return token("api-key", beginnings, rest, f"sent ⟦{example}⟧ to it", *stays)
 
 
 TOKEN_ROWS: Final = (
@@ -30,40 +35,42 @@ TOKEN_ROWS: Final = (
         "jwt",
         "eyj",
         r"eyJ(?<![A-Za-z0-9]eyJ)[A-Za-z0-9_-]{7,}(?:(?:\.|%2[eE])[A-Za-z0-9_.=-]*)?",
-        ("with ⟦eyJ~20.~30.~40⟧ in",),
-        ("eyJ~20 alone",),
+        "with ⟦eyJ~20.~30.~40⟧ in",
+        "eyJ~20 alone",
         judge=is_web_token,
     ),
     within(
         "authorization",
         "bearer",
         r"[bB](?<![A-Za-z].)(?i:earer)(?:[ \t+]|%20){1,8}([A-Za-z0-9._~+/=-]{6,})",
-        ("Bearer ⟦~24⟧",),
-        ("bearer bonds", "a bearer instrument"),
+        "Bearer ⟦~24⟧",
+        "bearer bonds",
+        "a bearer instrument",
         judge=is_credential,
     ),
     within(
         "authorization",
         "basic",
         r"[bB](?<![A-Za-z].)(?i:asic)(?:[ \t+]|%20){1,8}([A-Za-z0-9._~+/=-]{6,})",
-        ("Basic ⟦YW5uOmh1bnRlcjI=⟧",),
-        ("basic understanding",),
+        "Basic ⟦YW5uOmh1bnRlcjI=⟧",
+        "basic understanding",
         judge=has_user,
     ),
     token(
         "aws-key",
         "AKIA ASIA ABIA ACCA AGPA AIDA ANPA ANVA APKA AROA ASCA",
         r"[A-Z0-9]{16}(?![A-Za-z0-9])",
-        ("by ⟦AKIA~16U⟧.",),
-        ("MAKIAVELLI", "AKIAMI"),
+        "by ⟦AKIA~16U⟧.",
+        "MAKIAVELLI",
+        "AKIAMI",
     ),
-    token("aws-key", "ABSK", r"[A-Za-z0-9+/=]{60,}", ("by ⟦ABSK~100⟧",)),
+    token("aws-key", "ABSK", r"[A-Za-z0-9+/=]{60,}", "by ⟦ABSK~100⟧"),
     within(
         "aws-key",
         "aws",
         r"[A-Za-z0-9/+](?<![A-Za-z0-9/+=_-].)[A-Za-z0-9/+]{39}(?![A-Za-z0-9/+=_-])",
-        ("secret of aws: ⟦aB3~37⟧",),
-        ("aws commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",),
+        "secret of aws: ⟦aB3~37⟧",
+        "aws commit 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b",
         judge=is_mixed,
     ),
     _key("ghp_ gho_ ghu_ ghs_ ghr_", r"[A-Za-z0-9]{20,}", "ghp_~36", "ghp_short"),
@@ -119,55 +126,36 @@ TOKEN_ROWS: Final = (
     _key("oy2", r"[a-z0-9]{43}(?![A-Za-z0-9])", "oy2~43l"),
     _key("AKCp", r"[A-Za-z0-9]{60,}", "AKCp~69"),
     _key("lsv2_pt_ lsv2_sk_", r"[0-9a-f]{32}_\w{10}", "lsv2_pt_~32h_~10"),
-    within(
-        "api-key", "twilio", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![0-9a-f])", ("twilio ⟦SK~32h⟧",)
+    _api_key("twilio", r"SK(?<![A-Za-z0-9]SK)[0-9a-f]{32}(?![0-9a-f])", "twilio ⟦SK~32h⟧"),
+    _api_key("crates|cargo", r"cio(?<![A-Za-z0-9]cio)[A-Za-z0-9]{32}", "crates ⟦cio~32⟧"),
+    _api_key(
+        "airtable", r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}", "airtable ⟦pat~14.~64h⟧"
     ),
-    within(
-        "api-key", "crates|cargo", r"cio(?<![A-Za-z0-9]cio)[A-Za-z0-9]{32}", ("crates ⟦cio~32⟧",)
+    _api_key(
+        "facebook|graph token", r"EAA(?<![A-Za-z0-9]EAA)[A-Za-z0-9]{80,}", "facebook ⟦EAA~120⟧"
     ),
-    within(
-        "api-key",
-        "airtable",
-        r"pat(?<![A-Za-z0-9]pat)[A-Za-z0-9]{14}\.[0-9a-f]{64}",
-        ("airtable ⟦pat~14.~64h⟧",),
-    ),
-    within(
-        "api-key",
-        "facebook|graph token",
-        r"EAA(?<![A-Za-z0-9]EAA)[A-Za-z0-9]{80,}",
-        ("facebook ⟦EAA~120⟧",),
-    ),
-    within(
-        "api-key",
+    _api_key(
         ".atlasv1.",
         r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}",
-        ("plan with ⟦~14.atlasv1.~64⟧",),
+        "plan with ⟦~14.atlasv1.~64⟧",
     ),
-    within(
-        "api-key",
-        "8q~",
-        r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{31,40}",
-        ("azure ⟦abc8Q~~34⟧ rotated",),
-    ),
-    within(
-        "api-key",
+    _api_key("8q~", r"(?<![\w~.-])[\w~.-]{3}8Q~[\w~.-]{31,40}", "azure ⟦abc8Q~~34⟧ rotated"),
+    _api_key(
         "|".join(f"-us{digit}" for digit in range(1, 10)),
         r"(?<![0-9A-Za-z])[0-9a-f]{32}-us[0-9]{1,2}(?![0-9])",
-        ("list ⟦~32h-us12⟧",),
+        "list ⟦~32h-us12⟧",
     ),
-    within(
-        "api-key",
+    _api_key(
         "discord",
         r"[MNO](?<![\w.-][MNO])[\w-]{23,27}\.[\w-]{6}\.[\w-]{27,45}",
-        ("discord ⟦M~23.~6.~38⟧",),
+        "discord ⟦M~23.~6.~38⟧",
     ),
     # Telegram: the number of a bot, then its token.
-    within(
-        "api-key",
+    _api_key(
         ":aa|%3aaa",
         r"[0-9](?<![0-9].)[0-9]{5,11}(?::|%3[aA])[A-Za-z0-9_-]{35}(?![A-Za-z0-9_-])",
-        ("bot⟦123456789:AA~33⟧",),
-        ("12345678:0123456789abcdef0123456789abcdef",),
+        "bot⟦123456789:AA~33⟧",
+        "12345678:0123456789abcdef0123456789abcdef",
     ),
     # A PEM key; without its end it extends to the end of the text, without its beginning back
     # to the start.
@@ -175,34 +163,29 @@ TOKEN_ROWS: Final = (
         "private-key",
         "private key",
         rf"-----BEGIN {_PEM}[^-]*(?:-(?!----END {_PEM})[^-]*)*(?:-----END {_PEM}(?:-----)?|\Z)",
-        (
-            "a ⟦-----BEGIN RSA PRIVATE KEY-----\n~20\n-----END RSA PRIVATE KEY-----⟧ b",
-            "a ⟦-----BEGIN PRIVATE KEY-----\n~20⟧",
-        ),
-        ("a private key -----BEGIN PUBLIC KEY-----",),
+        "a ⟦-----BEGIN RSA PRIVATE KEY-----\n~20\n-----END RSA PRIVATE KEY-----⟧ b",
+        "a ⟦-----BEGIN PRIVATE KEY-----\n~20⟧",
+        "a private key -----BEGIN PUBLIC KEY-----",
     ),
     within(
         "private-key",
         "private key",
         rf"(\A(?=((?:[^-]|-(?!----(?:BEGIN|END) {_PEM}))*))\2-----END {_PEM}(?:-----)?)",
-        ("⟦~20\n-----END PRIVATE KEY-----⟧ b",),
+        "⟦~20\n-----END PRIVATE KEY-----⟧ b",
     ),
-    within(
-        "api-key",
+    _api_key(
         "private-lines",
         r"Private-Lines: [0-9]{1,3}\s{1,2}([A-Za-z0-9+/=\s]{16,4096})",
-        ("Private-Lines: 1\n⟦~48⟧",),
+        "Private-Lines: 1\n⟦~48⟧",
     ),
-    within(
-        "password",
+    _password(
         "$2a$|$2b$|$2y$|$argon2|$6$|$5$|$y$",
         r"\$(?:2[aby]|argon2i?d?|[56y])\$[A-Za-z0-9./+=,$]{30,200}",
-        ("hash ⟦$2b$12$~53⟧ stored",),
+        "hash ⟦$2b$12$~53⟧ stored",
     ),
-    within(
-        "password",
+    _password(
         "pbkdf2_",
         r"pbkdf2_\w{3,12}\$[0-9]{3,9}\$[\w+/=.]{4,64}\$[A-Za-z0-9+/=]{20,100}",
-        ("hash ⟦pbkdf2_sha256$600000$~22$~43⟧ stored",),
+        "hash ⟦pbkdf2_sha256$600000$~22$~43⟧ stored",
     ),
 )

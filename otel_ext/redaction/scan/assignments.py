@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_NAMES
+from otel_ext.redaction.rules.names import NAME_ROWS, QUERY_ROW
 from otel_ext.redaction.rules.row import Span, any_of
 from otel_ext.redaction.scan.folding import fold
 from otel_ext.redaction.scan.value_ends import BLANKS, QUOTE, value_after
@@ -20,22 +20,20 @@ from otel_ext.redaction.scan.values import is_random, is_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SHORT_STEMS", "STEMS", "NameRules", "find_named"]
+__all__ = ["SHORT_STEMS", "STEMS", "find_named"]
 
 _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]"
 _LONGEST_NAME: Final = 96
 _LONGEST_ELEMENT: Final = 4_096
 _APART: Final = r"[ _.-]?"
-
-
 _SHORT: Final = 4
 
 
 def _stems() -> tuple[frozenset[str], frozenset[str]]:
     """Return what secrets' names contain anywhere, and what they contain at a border."""
-    words = {fold(one.rstrip("$")) for row in NAME_ROWS for one in row.words.split("|")}
-    glued = {fold(one) for row in NAME_ROWS for one in row.glued.split("|") if one}
-    phrases = {*words, *glued, "pass"}
+    listed = [fold(one) for row in NAME_ROWS for one in row.literals]
+    glued = {one[1:] for one in listed if one[0] == "*"}
+    phrases = {*(one.strip("*$") for one in listed), "pass"}
     # A phrase that begins or ends with another one is found with that. `cc` is part of
     # many words, so it means cards in keys only.
     ends = tuple(f" {one}" for one in phrases - {"pass"})
@@ -51,7 +49,7 @@ def _stems() -> tuple[frozenset[str], frozenset[str]]:
 
 
 STEMS, SHORT_STEMS = _stems()
-QUERY_ENDS: Final = tuple(f"{name}=" for name in QUERY_NAMES)
+QUERY_ENDS: Final = tuple(f"{name}=" for name in QUERY_ROW.literals)
 
 _CLOSE: Final = (
     rf"(?:[{BLANKS}\xc2\"'\\\])]|%(?:25){{0,3}}(?:5d|22|27|5b[0-9]{{0,3}})"
@@ -70,7 +68,7 @@ _OTHER: Final = (
     rf"|(?P<pair>\\{{0,7}}[\"'],[ \t\r\n]{{0,4}}[bu]?(?=\\{{0,7}}[\"']))"
     r"|(?P<element>(?:\s[\w:.-]{1,32}=[\"'][^<>]{0,64})?>(?:\s{0,2}<!\[cdata\[)?)"
     r"|(?P<next></key>\s{0,8}<string>)"
-    r"|(?P<gap>[\"']?[ \t\xa0\u2007\u202f\n]{1,3}(?:is[ \t:]{1,2})?)"
+    rf"|(?P<gap>[\"']?[{BLANKS}\n]{{1,3}}(?:is[ \t:]{{1,2}})?)"
 )
 # A lookahead never backtracks, so that a tail is read once.
 _TAIL: Final = r"(?=(?P<tail>[\w.-]{0,24}))(?P=tail)(?![\w.-])"
@@ -82,7 +80,7 @@ _IN_QUERY: Final = "(?:(?<=[?&;-]{0})|(?<=26{0})|(?<=3f{0}))(?==|%(?:25){{0,3}}3
 
 def _pattern() -> re.Pattern[str]:
     tails = {
-        **{name: _IN_QUERY.format(name) for name in QUERY_NAMES},
+        **{name: _IN_QUERY.format(name) for name in QUERY_ROW.literals},
         **{stem: _BORDER.format(re.escape(stem)) for stem in SHORT_STEMS},
         **dict.fromkeys(STEMS, ""),
     }
@@ -130,35 +128,26 @@ _DIGITS: Final = re.compile(r"[0-9]{4,8}")
 _FEW: Final = re.compile(r"[0-9]{1,4}(?=[\s,;)\]}&]|$)")
 
 
-class NameRules(NamedTuple):
-    """How a search judges the names in a text.
-
-    Attributes:
-        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
-        judges_all: Whether every name is judged, because the user added names.
-    """
-
-    rule_for: Callable[[str], str]
-    judges_all: bool = False
-
-
-def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
+def find_named(
+    text: str, folded: str, rule_for: Callable[[str], str], *, judges_all: bool = False
+) -> Iterator[Span]:
     """Yield the values that follow a name of a secret.
 
     Args:
         text: Any text.
         folded: The same, as `folding.fold` returns it.
-        name_rules: How names are judged.
+        rule_for: Returns the rule by which a name's value is a secret; empty if it is not.
+        judges_all: Whether every name is judged, not only those of the table.
 
     >>> from otel_ext.redaction.rules.names import rule_for_name
     >>> text = "GET /?page=2&token=abc"
-    >>> list(find_named(text, text, NameRules(rule_for_name)))
+    >>> list(find_named(text, text, rule_for_name))
     [Span(start=19, end=22, rule='token')]
     """
     done = 0
     left = _WORK
     rules: dict[str, str] = {}
-    for match in (_any_name() if name_rules.judges_all else _NAMED).finditer(folded):
+    for match in (_any_name() if judges_all else _NAMED).finditer(folded):
         begin, end = match.span()
         if begin < done:
             continue
@@ -174,14 +163,14 @@ def find_named(text: str, folded: str, name_rules: NameRules) -> Iterator[Span]:
         rule = rules.get(name)
         if rule is None:
             left -= _NEW_NAME
-            rule = rules[name] = name_rules.rule_for(name)
+            rule = rules[name] = rule_for(name)
         if not rule and (is_gap or not _is_in_query(text, name, match, at)):
             continue
         left -= _JUDGED
         start, end = _value(text, match, name, at, rule)
         if start < end:
             done = end
-            yield Span(start, end, rule or "url-query")
+            yield Span(start, end, rule or QUERY_ROW.rule)
             if text[start] in "([{" or "(" in text[start:end]:
                 left -= (end - start) >> 1
 
@@ -191,7 +180,7 @@ def _is_in_query(text: str, name: str, match: re.Match[str], at: int) -> bool:
     return (
         match.lastgroup == "assign"
         and match["assign"][0] in "=%"
-        and name.lower().rpartition("-")[2] in QUERY_NAMES
+        and name.lower().rpartition("-")[2] in QUERY_ROW.literals
         and (text[at - 1 : at] in {"?", "&", ";"} or text[at - 2 : at].lower() in {"26", "3f"})
     )
 
@@ -212,26 +201,27 @@ def _value(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tu
     """Return start and end of the secret after a name, by the notation; equal if none."""
     kind = match.lastgroup or ""
     start = match.end()
+    is_value = True
     if kind == "assign":
         return _assigned(text, match, name, at, rule)
     if kind == "gap":
         start, end = _after_gap(text, start, name, at)
-    elif kind == "quoted":
-        # An option, or a statement of SQL: PASSWORD '…'.
-        is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
-        start, end = value_after(text, start) if is_value else _NOTHING
     elif kind == "element":
         end = text.find("</", start, start + _LONGEST_ELEMENT)
         end -= 3 if text[end - 3 : end] == "]]>" else 0
-        if "<" not in text[max(at - 32, 0) : at + 1] or "<" in text[start:end]:
-            return _NOTHING
+        is_value = "<" in text[max(at - 32, 0) : at + 1] and "<" not in text[start:end]
     elif kind == "pair":
         start, end = _paired(text, at, start)
     else:
-        before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
-        is_value = kind != "field" or _FIELD.search(before) is not None
-        start, end = value_after(text, start) if is_value else _NOTHING
-    return (start, end) if is_secret(text[start:end], rule, is_bare=False) else _NOTHING
+        start, end = value_after(text, start)
+        if kind == "quoted":
+            # An option, or a statement of SQL: PASSWORD '…'.
+            is_value = _is_option(text, at) or match[0].rstrip(" \t\n").endswith(_BEFORE_QUOTES)
+        elif kind == "field":
+            before = text[max(0, at - _LONGEST_NAME) : match.start()].lower()
+            is_value = _FIELD.search(before) is not None
+    is_value = is_value and is_secret(text[start:end], rule, is_bare=False)
+    return (start, end) if is_value else _NOTHING
 
 
 def _assigned(text: str, match: re.Match[str], name: str, at: int, rule: str) -> tuple[int, int]:

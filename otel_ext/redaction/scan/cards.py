@@ -10,12 +10,31 @@ from otel_ext.redaction.rules.row import Span
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CARD_DIGITS", "find_cards", "is_card", "is_identifier"]
+__all__ = [
+    "CARD_DIGITS",
+    "CARD_GAPS",
+    "LEAST_CARD",
+    "MAYBE_CARD",
+    "MOST_CARD",
+    "find_cards",
+    "is_card",
+    "is_identifier",
+]
 
 CARD_DIGITS: Final = 13
 """The fewest digits of a card's number; a text without such a run is not searched."""
 
-_GAP: Final = r"(?:[ .+-]|%20)"
+LEAST_CARD: Final = 10 ** (CARD_DIGITS - 1)
+MOST_CARD: Final = 10**19
+"""A card's number is less than this."""
+
+CARD_GAPS: Final = " .+-%"
+"""What may separate its digits: one of these characters, of which `%` begins `%20`."""
+
+_GAP: Final = rf"(?:[{CARD_GAPS[:-1]}]|%20)"
+MAYBE_CARD: Final = re.compile(rf"[2-6](?:{_GAP}?[0-9]){{{CARD_DIGITS - 1}}}")
+"""Matches whatever may begin the number of a card."""
+
 # Without gaps, or in the groups that are printed on a card.
 _CARD: Final = re.compile(
     r"[2-6](?<![0-9A-Za-z_.].)(?:"
@@ -28,7 +47,7 @@ _FORMS: Final = re.compile(
     r"|6(?:011|2[0-9]{2}|4[4-9][0-9]|5[0-9]{2})[0-9]{12}|35[0-9]{14}|3(?:0[0-5]|[689][0-9])[0-9]{11}"
 )
 MOST_NUMBERS: Final = 64
-_RUN: Final = re.compile(r"[0-9 .+%-]*")
+_RUN: Final = re.compile(rf"[0-9{re.escape(CARD_GAPS)}]*")
 _NO_DIGIT: Final = re.compile(r"%20|[^0-9]")
 # A number right after such a name is an identifier that passes the check by chance.
 _IDENTIFIER: Final = re.compile(

@@ -10,7 +10,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["BLANKS", "QUOTE", "value_after"]
+from otel_ext.redaction.masks import MARK_BEGIN
+
+__all__ = ["BLANKS", "LEVELS", "QUOTE", "value_after"]
 
 BLANKS: Final = " \t\xa0\u2007\u202f"
 """Spaces that may surround a separator, no-break spaces included."""
@@ -165,19 +167,8 @@ def quoted(text: str, quote: re.Match[str]) -> tuple[int, int]:
     return start, found if found >= 0 else len(text)
 
 
-class _Level:
-    """The expressions that end a value at one level of percent-encoding."""
-
-    def __init__(self, level: str) -> None:
-        bare = r"""|[\s&;"'<>]|\[redacted: """
-        self.skipped = re.compile(rf"(?:{level}(?:20|09|0[aAdD])|\+){{0,8}}")
-        self.quote = re.compile(rf"{level}2[27]")
-        self.end_of_word = re.compile(rf"{level}(?:26|3[bB]|0[aAdD]|2[27]){bare}")
-        self.end_of_line = re.compile(rf"{level}(?:26|0[aAdD]|2[27]){bare}")
-        self.end_of_quoted = re.compile(rf"{level}2[27]{bare}")
-
-
-_LEVELS: Final = {level: _Level(level) for level in ("%", "%25", "%2525", "%252525")}
+LEVELS: Final = ("%", "%25", "%2525", "%252525")
+"""How a percent-encoded character begins, from once to four times encoded."""
 
 
 def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
@@ -185,11 +176,24 @@ def _encoded(text: str, at: int, level: str, until: str) -> tuple[int, int]:
 
     An `&` inside the value would be encoded once more than the one that ends it.
     """
-    ends = _LEVELS[level]
-    skipped = ends.skipped.match(text, at)
-    start = skipped.end() if skipped else at
-    quote = ends.quote.match(text, start)
+    skipped, opening, ends = _ENCODED_ENDS[level]
+    blanks = skipped.match(text, at)
+    start = blanks.end() if blanks else at
+    quote = opening.match(text, start)
     start = quote.end() if quote else start
-    pattern = ends.end_of_line if until else ends.end_of_word
-    found = (pattern if quote is None else ends.end_of_quoted).search(text, start)
+    found = ends["quoted" if quote else "line" if until else "word"].search(text, start)
     return start, found.start() if found else len(text)
+
+
+def _ends_at(level: str) -> tuple[re.Pattern[str], re.Pattern[str], dict[str, re.Pattern[str]]]:
+    """Return the expressions for blanks, an opening quote, and the end of each kind of value."""
+    ends = {"word": "26|3[bB]|0[aAdD]|2[27]", "line": "26|0[aAdD]|2[27]", "quoted": "2[27]"}
+    bare = rf"""|[\s&;"'<>]|{re.escape(MARK_BEGIN)}"""
+    return (
+        re.compile(rf"(?:{level}(?:20|09|0[aAdD])|\+){{0,8}}"),
+        re.compile(rf"{level}2[27]"),
+        {kind: re.compile(rf"{level}(?:{end}){bare}") for kind, end in ends.items()},
+    )
+
+
+_ENCODED_ENDS: Final = {level: _ends_at(level) for level in LEVELS}

@@ -6,6 +6,8 @@ import base64
 import re
 from typing import Final
 
+from otel_ext.redaction.masks import MARK_BEGIN
+
 __all__ = ["has_user", "is_credential", "is_mixed", "is_random", "is_secret", "is_web_token"]
 
 # Placeholders for a value passed separately, or for one that is hidden.
@@ -18,7 +20,7 @@ _PLACEHOLDER: Final = re.compile(
 )
 _NOTHING: Final = re.compile(
     r"(?:(?:null|none|nil|true|false|undefined|\*{3,})(?![A-Za-z0-9_])"
-    r"|\[redacted: [^\]]{1,80}\])[ ,)\]}]*",
+    rf"|{re.escape(MARK_BEGIN)}[^\]]{{1,80}}\])[ ,)\]}}]*",
     re.IGNORECASE,
 )
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,9}(?:\.[0-9]{1,12})?")
@@ -91,12 +93,7 @@ def is_secret(  # noqa: PLR0911 - one for each reason
         return numbers.fullmatch(value.rstrip(",;.)")) is None
     if _PATH.fullmatch(value) or value.lower().rstrip(".,;:!") in _PROSE:
         return False
-    if is_bare and (
-        _CODE.fullmatch(value)
-        or _CALL.fullmatch(value)
-        or _REFERENCE.fullmatch(value)
-        or _TUPLE.fullmatch(value)
-    ):
+    if is_bare and any(form.fullmatch(value) for form in (_CODE, _CALL, _REFERENCE, _TUPLE)):
         return False
     if not is_prose:
         return True

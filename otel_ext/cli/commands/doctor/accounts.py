@@ -117,13 +117,9 @@ def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
 
 def _reports_in(path: Path) -> dict[str, _BufferReport]:
     """Return the last report of each process, from the end of a file."""
-    try:
-        start = max(path.stat().st_size - _TAIL_BYTES, 0)
-    except OSError:
-        return {}
     return {
         base_id(item.key[0]): _BufferReport.of(item.meta)
-        for item in scan(path, start)
+        for item in scan(path, -_TAIL_BYTES)
         if isinstance(item, Line) and "dropped" in item.meta
     }
 

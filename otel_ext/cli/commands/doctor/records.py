@@ -12,11 +12,11 @@ from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
 from otel_ext.cli.commands.doctor.check import degraded, failed, healthy, note
 from otel_ext.cli.commands.doctor.ids import check_ids
 from otel_ext.config import load_config
-from otel_ext.config.units import format_size
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.record.model import EMPTY
+from otel_ext.settings.units import format_size
 from otel_ext.terminal import duration, printable
 
 if TYPE_CHECKING:

@@ -5,15 +5,12 @@ Lines that wait in ring buffers are included; see `ring_buffers`.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
-
-import orjson
 
 from otel_ext.cli.commands.tail.ring_buffers import WaitingLines
 from otel_ext.journal.files import is_folder, list_segments
-from otel_ext.record.model import META_KEY
-from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+from otel_ext.journal.read.follow import FollowedFile
+from otel_ext.journal.read.scanner import Line, scan_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FollowedFiles"]
 
-_BLOCK: Final = 256 * 1024
 _MOST_AT_ONCE: Final = 16 * 1024 * 1024
 
 
@@ -37,7 +33,7 @@ class FollowedFiles:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self.paths = list(paths)
-        self._files: dict[Path, _File] = {}
+        self._files: dict[Path, FollowedFile] = {}
         self._waiting = WaitingLines()
 
     def last_lines(self, number: int) -> list[bytes]:
@@ -49,8 +45,8 @@ class FollowedFiles:
         waiting = self._waiting.all_lines(self.paths) if number else []
         lines: list[bytes] = []
         for path in self._paths():
-            file = self._files[path] = _File(path)
-            lines += file.last_lines(number)
+            file = self._files[path] = FollowedFile(path)
+            lines += file.last_lines(number, _MOST_AT_ONCE)
         lines = self._waiting.without_shown(lines) + waiting
         lines.sort(key=_time_of)
         return lines[-number:] if number else []
@@ -61,8 +57,13 @@ class FollowedFiles:
         for path in self._paths():
             file = self._files.get(path)
             if file is None:
-                file = self._files[path] = _File(path)
-            lines += file.new_lines()
+                file = self._files[path] = FollowedFile(path)
+            size = 0
+            for block in file.added():
+                lines += [] if block.is_piece else block.lines
+                size += block.end - block.offset
+                if size >= _MOST_AT_ONCE:
+                    break
         lines = self._waiting.without_shown(lines) + self._waiting.stuck_lines(self.paths)
         lines.sort(key=_time_of)
         return lines
@@ -74,71 +75,7 @@ class FollowedFiles:
         return found
 
 
-class _File:
-    """One file and its read position: the end of its last complete line."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._offset = 0
-        self._inode = 0
-
-    def last_lines(self, number: int) -> list[bytes]:
-        """Return the last lines, and continue after them."""
-        descriptor = self._open()
-        if descriptor is None:
-            return []
-        try:
-            end = os.fstat(descriptor).st_size
-            start, data = end, b""
-            # One line more than wanted: the first may be incomplete.
-            while start > 0 and data.count(b"\n") <= number and len(data) < _MOST_AT_ONCE:
-                begin = max(start - _BLOCK, 0)
-                data = os.pread(descriptor, start - begin, begin) + data
-                start = begin
-        except OSError:
-            return []
-        finally:
-            os.close(descriptor)
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset = start + len(whole)
-        lines = whole.split(b"\n")[:-1]
-        if start > 0:
-            lines = lines[1:]
-        return lines[-number:] if number else []
-
-    def new_lines(self) -> list[bytes]:
-        """Return the lines that were added."""
-        descriptor = self._open()
-        if descriptor is None:
-            return []
-        try:
-            data = os.pread(descriptor, _MOST_AT_ONCE, self._offset)
-        except OSError:
-            return []
-        finally:
-            os.close(descriptor)
-        whole = data[: data.rfind(b"\n") + 1]
-        if not whole and len(data) > MAX_LINE_BYTES:
-            whole = data  # too long to be a record
-        self._offset += len(whole)
-        return whole.split(b"\n")[:-1]
-
-    def _open(self) -> int | None:
-        flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
-        try:
-            descriptor = os.open(self.path, flags)
-        except OSError:
-            return None  # it may come back
-        status = os.fstat(descriptor)
-        if status.st_size < self._offset or (self._inode and status.st_ino != self._inode):
-            self._offset = 0  # another file of that name, or it was emptied
-        self._inode = status.st_ino
-        return descriptor
-
-
 def _time_of(line: bytes) -> str:
     """Return the timestamp of a line; empty, so sorted first, if it is not a record."""
-    try:
-        return str(orjson.loads(line)[META_KEY]["timestamp"])
-    except (ValueError, KeyError, TypeError):
-        return ""
+    found = (item.meta for item in scan_line(line) if isinstance(item, Line))
+    return next((str(meta.get("timestamp")) for meta in found), "")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.errors import RecordError
 from otel_ext.journal.files import list_segments
+from otel_ext.journal.read.open_spans import decode
+from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.observe.ring_buffers import read_rings
-from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
 from otel_ext.record.repeated_ids import RepeatedIds
 from otel_ext.runtime.process.records import PROCESS_START
@@ -96,8 +95,9 @@ def read_spans(paths: Iterable[Path]) -> SpanSet:
             if is_file and ring.file_name != input_path.name:
                 continue
             for line in ring.lines:
-                try:
-                    found.add(decode_line(line.data))
-                except RecordError:
+                record = decode(line.data)
+                if record is None:
                     found.skipped += 1
+                else:
+                    found.add(record)
     return found

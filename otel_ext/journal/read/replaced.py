@@ -15,13 +15,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id
-from otel_ext.journal.ring_layout import (
-    HEADER_SIZE,
-    RING_FOLDER,
-    RING_SUFFIX,
-    unpack_facts,
-    unpack_state,
-)
+from otel_ext.journal.read.rings import read_ring
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process.records import whole_number
 
@@ -111,15 +106,13 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
 
 def _seen_alive_in(path: Path) -> _SeenAlive | None:
     """Return the moment in a ring buffer or a segment's first line; None if unreadable."""
+    if path.name.endswith(RING_SUFFIX):
+        ring = read_ring(path, lines=False)
+        if ring.facts is None or ring.state is None:
+            return None
+        return _SeenAlive(ring.state.steady_ns, ring.facts.created_ns, ring.facts.pid_namespace)
     try:
         with path.open("rb") as file:
-            if path.name.endswith(RING_SUFFIX):
-                header = file.read(HEADER_SIZE)
-                facts = unpack_facts(header)
-                if facts is None:
-                    return None
-                steady_ns = unpack_state(header, facts.chunks).steady_ns
-                return _SeenAlive(steady_ns, facts.created_ns, facts.pid_namespace)
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None

@@ -8,7 +8,27 @@ from __future__ import annotations
 import re
 from typing import Final
 
-__all__ = ["format_duration", "format_size", "parse_duration", "parse_size"]
+__all__ = [
+    "DAY",
+    "GIB",
+    "HOUR",
+    "KIB",
+    "MIB",
+    "MINUTE",
+    "YEAR",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+]
+
+KIB: Final = 1024
+MIB: Final = 1024**2
+GIB: Final = 1024**3
+MINUTE: Final = 60.0
+HOUR: Final = 3600.0
+DAY: Final = 86_400.0
+YEAR: Final = 365 * DAY
 
 _SIZE_FACTORS: Final = {
     "": 1,

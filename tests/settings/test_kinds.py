@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.config.kinds import Boolean, Choice, Duration, Folder, Integer, Kind, Size, Thresholds
+from otel_ext.settings.kinds import (
+    Boolean,
+    Choice,
+    Duration,
+    Folder,
+    Integer,
+    Kind,
+    Size,
+    Thresholds,
+)
 
 SIZE = Size(1024, 2**40, zero="for no limit")
 DURATION = Duration(0.01, 86_400, zero="for never")

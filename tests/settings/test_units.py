@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.config.units import format_duration, format_size, parse_duration, parse_size
+from otel_ext.settings.units import format_duration, format_size, parse_duration, parse_size
 
 YEARS = 100 * 365 * 86_400
 

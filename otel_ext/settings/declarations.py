@@ -1,18 +1,20 @@
-"""Defines `Setting`, and `declare`, with which a section declares one.
+"""Defines `Setting`, and `declare`, with which a part of the program declares one.
 
-The settings themselves are the fields of the classes in `otel_ext.config.sections`:
-each declared once, with type, default, kind and help.
+The settings themselves are the fields of the dataclasses in the `settings` module of each
+part, such as `otel_ext.journal.settings`: each declared once, with type, default, kind and
+help. `otel_ext.config` collects them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import field, fields
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from otel_ext.config.kinds import Kind
+    from otel_ext.settings.kinds import Kind
 
 __all__ = ["ENV_PREFIX", "Setting", "declare", "settings_of"]
 
@@ -21,8 +23,7 @@ ENV_PREFIX: Final = "OTEL_EXT_"
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(NamedTuple):
     """One setting: a row of the table `SETTINGS`.
 
     Args:
@@ -34,9 +35,9 @@ class Setting:
         help: What it does, in one or two sentences.
         aliases: Further environment variables, used when `env` is not set.
 
-    >>> from otel_ext.config import SETTINGS
-    >>> [setting.env for setting in SETTINGS if setting.name == "ring-size"]
-    ['OTEL_EXT_RING_SIZE']
+    >>> from otel_ext.exporters.delivery.settings import RemoteSettings
+    >>> settings_of("remote", RemoteSettings)[0].env
+    'OTEL_EXT_PERSISTENT_QUEUE'
     """
 
     name: str
@@ -61,7 +62,7 @@ class Setting:
 def declare(
     kind: Kind, help_text: str, *, default: T, name: str = "", aliases: tuple[str, ...] = ()
 ) -> T:
-    """Declare a field of a section as a setting.
+    """Declare a field of a frozen dataclass as a setting.
 
     Args:
         kind: Which values are allowed, and how they are parsed.
@@ -71,10 +72,17 @@ def declare(
         aliases: Further environment variables, used when its own is not set.
 
     Returns:
-        A dataclass field, typed like the default, as `dataclasses.field` is.
+        A dataclass field, typed like the default, as `dataclasses.field` is. Code that has
+        no settings object reads the default from the class: `JournalSettings.ring_size`.
     """
     metadata = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
-    declared: Any = field(default_factory=lambda: default, metadata=metadata)
+
+    def default_factory() -> T:
+        return default
+
+    declared: Any = field(default_factory=default_factory, metadata=metadata)
+    if not isinstance(default, Mapping):  # which a dataclass refuses as a class attribute
+        declared = field(default=default, metadata=metadata)
     return cast("T", declared)
 
 

@@ -1,14 +1,18 @@
-"""The types of redaction's settings: patterns, and a key that is never shown."""
+"""Declares the settings of redaction, and their types: patterns, and a key that is never shown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from dataclasses import dataclass
+from typing import Final, Literal, cast, get_args
 
-from otel_ext.config.kinds import Kind
-from otel_ext.config.patterns import PatternError, parse_pattern
+from otel_ext.settings.declarations import declare
+from otel_ext.settings.kinds import Choice, Kind, NotAllowedError, Size
+from otel_ext.settings.units import KIB
 
-__all__ = ["Patterns", "Secret"]
+__all__ = ["Patterns", "RedactMode", "RedactionSettings", "Secret"]
+
+RedactMode = Literal["off", "default", "strict"]
 
 _MAX_PATTERNS: Final = 100
 _MIN_LENGTH: Final = 16
@@ -39,6 +43,8 @@ class Patterns(Kind):
             items = list(cast("Sequence[object]", value))
         else:
             raise TypeError("not a list of patterns")
+        from otel_ext.redaction.patterns import parse_pattern  # noqa: PLC0415 - rarely needed
+
         patterns: list[str] = []
         for item in items:
             if not isinstance(item, str):
@@ -46,7 +52,7 @@ class Patterns(Kind):
             if item.strip():
                 patterns.append(parse_pattern(item.strip()).text)
         if len(patterns) > _MAX_PATTERNS:
-            raise PatternError(f"there are more than {_MAX_PATTERNS} patterns")
+            raise NotAllowedError(f"there are more than {_MAX_PATTERNS} patterns")
         return tuple(patterns)
 
     def format(self, value: object) -> str:
@@ -63,6 +69,8 @@ class Secret(Kind):
     >>> Secret().format("correct horse battery")
     '(set)'
     """
+
+    is_secret = True
 
     @property
     def allowed(self) -> str:
@@ -97,3 +105,53 @@ def _split(text: str) -> list[str]:
         escaped = character == "\\" and not escaped
         parts[-1] += character
     return parts
+
+
+@dataclass(frozen=True)
+class RedactionSettings:
+    """What is removed from records; see docs/redaction.md.
+
+    >>> RedactionSettings(mode="strict", keys=("iban",)).scan_limit
+    8192
+    """
+
+    mode: RedactMode = declare(
+        Choice(get_args(RedactMode)),
+        "What is removed from records before they are written or sent: secrets such as passwords,"
+        " tokens, keys, cookies and card numbers (`default`), personal data too (`strict`), or"
+        " nothing (`off`).",
+        default="default",
+        name="redact",
+    )
+    keys: tuple[str, ...] = declare(
+        Patterns(),
+        "Patterns of further keys whose values are secrets; they match whole words of a key.",
+        default=(),
+        name="redact-keys",
+    )
+    values: tuple[str, ...] = declare(
+        Patterns(),
+        "Patterns of further secrets, matched anywhere in a text.",
+        default=(),
+        name="redact-values",
+    )
+    allow: tuple[str, ...] = declare(
+        Patterns(),
+        "Patterns of keys whose values are never redacted, such as `session.id`; they match the"
+        " whole key.",
+        default=(),
+        name="redact-allow",
+    )
+    hmac_key: str = declare(
+        Secret(),
+        "With this key, each mark has a code (HMAC-SHA256) that is the same for equal values. Set"
+        " it in the environment; no command shows it.",
+        default="",
+        name="redact-hmac-key",
+    )
+    scan_limit: int = declare(
+        Size(KIB, 64 * KIB),
+        "A text that may contain a secret is scanned up to this size; the rest is removed.",
+        default=8 * KIB,
+        name="redact-scan-limit",
+    )

@@ -14,9 +14,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
-from otel_ext.config.units import format_duration, format_size, parse_duration, parse_size
+from otel_ext.settings.units import format_duration, format_size, parse_duration, parse_size
 
-__all__ = ["Boolean", "Choice", "Duration", "Folder", "Integer", "Kind", "Size", "Thresholds"]
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Duration",
+    "Folder",
+    "Integer",
+    "Kind",
+    "NotAllowedError",
+    "Size",
+    "Thresholds",
+]
 
 _WORDS: Final = {
     "true": True,
@@ -32,8 +42,15 @@ _WORDS: Final = {
 _INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
 
 
+class NotAllowedError(ValueError):
+    """A value is not allowed; unlike those of other errors, its text is for the user."""
+
+
 class Kind(ABC):
     """The type of a setting: which values are allowed, and how they are parsed."""
+
+    is_secret = False
+    """Whether messages must not show a value."""
 
     @property
     @abstractmethod

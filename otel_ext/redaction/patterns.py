@@ -21,7 +21,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.config.messages import short_repr
+from otel_ext.settings.kinds import NotAllowedError
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ _CONTROLS: Final = "nrtfv0"
 Operation = Literal["char", "begin", "end", "all", "any", "repeat"]
 
 
-class PatternError(ValueError):
+class PatternError(NotAllowedError):
     """A pattern is not valid, or cannot be matched in linear time."""
 
 
@@ -74,7 +75,7 @@ def parse_pattern(text: str) -> Pattern:
     'EMP-\\d{6}'
     >>> parse_pattern(r"(a)\1")
     Traceback (most recent call last):
-    otel_ext.config.patterns.PatternError: '(a)\\1': backreferences ... are not supported
+    otel_ext.redaction.patterns.PatternError: '(a)\\1': backreferences ... are not supported
     """
     if not text.strip():
         raise PatternError("a pattern is empty")

@@ -1,0 +1,84 @@
+"""Reads what was added to a file of records since the last time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.journal.read.scanner import open_to_read, read_blocks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from otel_ext.journal.read.scanner import Block
+
+__all__ = ["FollowedFile"]
+
+_STEP: Final = 256 * 1024
+
+
+class FollowedFile:
+    """One file and the end of its last complete line that was read.
+
+    If it was replaced or became shorter, it is read from its beginning again.
+
+    Args:
+        path: The file; it may come and go.
+        forget: Called before another file of that name is read.
+
+    Attributes:
+        path: The same.
+    """
+
+    def __init__(self, path: Path, forget: Callable[[], None] = lambda: None) -> None:
+        self.path = path
+        self._forget = forget
+        self._offset = 0
+        self._inode = 0
+
+    def added(self) -> Iterator[Block]:
+        """Yield the complete lines that were added; what cannot be read is left for later.
+
+        A line that is too long to be a record comes in pieces.
+        """
+        with suppress(OSError), self._opened() as descriptor:
+            for block in read_blocks(descriptor, self._offset):
+                if not block.ended:
+                    return
+                self._offset = block.end
+                yield block
+
+    def last_lines(self, number: int, most: int) -> list[bytes]:
+        """Return the last complete lines; `added` continues after them.
+
+        Args:
+            number: How many lines.
+            most: How many bytes to read at most.
+        """
+        lines: list[bytes] = []
+        with suppress(OSError), self._opened() as descriptor:
+            start, data = os.fstat(descriptor).st_size, b""
+            # One line more than wanted: the first may be incomplete.
+            while start > 0 and data.count(b"\n") <= number and len(data) < most:
+                begin = max(start - _STEP, 0)
+                data = os.pread(descriptor, start - begin, begin) + data
+                start = begin
+            whole = data[: data.rfind(b"\n") + 1]
+            self._offset = start + len(whole)
+            lines = whole.split(b"\n")[1 if start else 0 : -1]
+        return lines[-number:] if number else []
+
+    @contextmanager
+    def _opened(self) -> Generator[int]:
+        descriptor = open_to_read(self.path)
+        try:
+            status = os.fstat(descriptor)
+            if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
+                self._offset = 0
+                self._forget()
+            self._inode = status.st_ino
+            yield descriptor
+        finally:
+            os.close(descriptor)
