@@ -2,9 +2,12 @@
 # `make help` lists the targets.
 
 PYTHON ?= python3
-# Arguments for pytest, as in `make test PYTEST_ARGS="-k merge"`; coverage is then not
-# checked, since that needs the whole suite.
+# Arguments for pytest, as in `make test PYTEST_ARGS="tests/record -k merge"`: only the tests
+# that they select, slow or not.
 PYTEST_ARGS ?=
+
+# `make test ALL=1` also runs the tests marked `slow`, and measures the coverage.
+ALL ?=
 
 # `make test SDK=oldest` tests with the oldest supported OpenTelemetry.
 SDK ?= newest
@@ -57,9 +60,10 @@ run: .venv/ready-$(PYVER) ## set up .venv and run the main job on real input
 
 # -- the tests --------------------------------------------------------------
 
-test: $(STAMPS)/installed ## build the wheel, install it, run every test against it
+test: $(STAMPS)/installed ## build the wheel, install it, run the tests against it; ALL=1 has the slow ones
 	@echo "==> testing the installed wheel, $$($(TEST_PYTHON) --version)"
-	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/run -- $(PYTEST_ARGS)
+	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/run \
+		$(if $(ALL),--all) -- $(PYTEST_ARGS)
 
 $(STAMPS)/venv: | python
 	@echo "==> making $(BUILD)/venv with Python $(PYVER)"

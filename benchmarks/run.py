@@ -36,6 +36,8 @@ MEASURES: Final = (
     "imports",
     "start_cost",
     "first_span",
+    "hot_path",
+    "sent_span",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

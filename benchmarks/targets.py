@@ -69,6 +69,26 @@ TARGETS: Final = (
         *("latency", "A start beside four busy threads: p99, µs", 50.0, 50.0, " µs"),
     ),
     Target(
+        "p99 of the start hook beside four busy threads, within a turn",
+        *("hot_path", "the hook beside busy threads: p99, µs", 50.0, 50.0, " µs"),
+    ),
+    Target(
+        "The table of open spans in the hook of a start",
+        *("hot_path", "the table, µs", 1.0, 1.0, " µs"),
+    ),
+    Target(
+        "Appending an encoded record to the journal",
+        *("hot_path", "an append, µs", 2.0, 0.5, " µs"),
+    ),
+    Target(
+        "p99 of appending beside four busy threads",
+        *("hot_path", "an append beside busy threads: p99, µs", 50.0, 50.0, " µs"),
+    ),
+    Target(
+        "CPU of a span that is sent over that with the stock OTLP/HTTP exporter",
+        *("sent_span", "sent span over stock", 1.10, 1.00),
+    ),
+    Target(
         "A structlog record over structlog's own JSON chain with orjson",
         *("logs", "log over structlog", 1.3, 1.0),
     ),

@@ -6,16 +6,21 @@ import gc
 import os
 import shutil
 import signal
+import sys
+import threading
 from itertools import chain
 from pathlib import Path
 from tempfile import gettempdir
+from traceback import format_stack
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from otel_ext.exporters.delivery.remote_queue import REMOTE_WORKER_NAME
 from tests.examples import PROFILES
 from tests.figures import take_figures
+from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,6 +29,12 @@ if TYPE_CHECKING:
 NO_SKIPS = "OTEL_EXT_TEST_NO_SKIPS"
 # The name of a test report's property with what the test has measured.
 FIGURES = "figures"
+# Threads that a test may leave: the two that all recording of a process shares.
+SHARED = {"otel-ext-worker", REMOTE_WORKER_NAME}
+# And those that call third-party exporters; each ends some seconds after its exporter is gone.
+CALLING = "otel-ext "
+# How long, in seconds, a test's threads may go on after it.
+ENDING = 5.0
 # Without a deadline: how long an example takes depends on the machine more than on the code.
 for profile, count in PROFILES.items():
     settings.register_profile(
@@ -127,6 +138,37 @@ def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _threads_end() -> Generator[None, None, None]:
+    """Fail a test that leaves threads running: they would be beside every later test.
+
+    A child that a later test forks would start without them, but with their locks.
+    """
+    before = set(threading.enumerate())
+
+    def left() -> list[threading.Thread]:
+        return [
+            thread
+            for thread in threading.enumerate()
+            if thread not in before
+            and thread.name not in SHARED
+            and not thread.name.startswith(CALLING)
+            # Not started by Python, which cannot know whether it still runs.
+            and not isinstance(thread, threading._DummyThread)  # noqa: SLF001
+        ]
+
+    yield
+    # Some end when their owner is collected.
+    if left() and not becomes_true(lambda: not left(), 0.1) and gc.collect():
+        becomes_true(lambda: not left(), ENDING)
+    stacks = sys._current_frames()  # noqa: SLF001 - the documented way to another thread's stack
+    found = [
+        f"{thread.name}:\n{''.join(format_stack(stacks.get(thread.ident or 0)))}"
+        for thread in left()
+    ]
+    assert not found, "threads that the test left running:\n" + "\n".join(found)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from hypothesis import settings
 
 __all__ = ["PROFILES", "examples"]
 
-PROFILES: Final = {"tests": 40, "deep": 1_000}
+PROFILES: Final = {"quick": 15, "tests": 40, "deep": 1_000}
 """The number of examples of each profile, for a test without its own number."""
 
 

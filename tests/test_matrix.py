@@ -1,4 +1,4 @@
-"""`make matrix` finds the Pythons of a machine, runs `make test` with each, and summarises."""
+"""`make matrix` finds the Pythons of a machine, runs all tests with each, and summarises."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs `make test` with each supported Python, and the oldest and newest OpenTelemetry.
+"""Runs all tests with each supported Python, and the oldest and newest OpenTelemetry.
 
 Looks for `python3.N` on the PATH and among pyenv's versions; others are named by their
 path. The newest OpenTelemetry is that of constraints.txt, the oldest that of
@@ -98,7 +98,7 @@ def release_of(sdk: str) -> str:
 
 def run(interpreter: str, sdk: str, log: Path) -> int:
     """Run the tests, print their output and write it to `log`; return the exit code."""
-    command = ["make", "test", f"PYTHON={interpreter}", f"SDK={sdk}"]
+    command = ["make", "test", "ALL=1", f"PYTHON={interpreter}", f"SDK={sdk}"]
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("w", encoding="utf-8") as copy,

@@ -1,9 +1,10 @@
 """Runs the test suite against the installed package, away from the checkout.
 
 Copies the files that the tests read into a work folder and runs pytest there, so that
-the checkout's `otel_ext`, `processors` and `exporters` cannot be imported. Measures the
-coverage of the installed package, and of programs if a test requests it; runs the
-package's doctests too; then checks the coverage that pyproject.toml requires.
+the checkout's `otel_ext`, `processors` and `exporters` cannot be imported. Runs the
+package's doctests too. With `--all` it runs the tests marked `slow` as well, measures the
+coverage of the installed package, and of programs if a test requests it, and checks the
+coverage that pyproject.toml requires.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ PARTS = (
 )
 # More than there are processors: most tests start programs and wait for them.
 WORKERS = (os.cpu_count() or 1) + 2
+# Replaces the choice of marks in pyproject.toml.
+QUICK = ("-m", "not slow and not collector", "--hypothesis-profile=quick")
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
 # Done once, before the workers start and each does the same: rewrite the assertions of all
 # tests, and compute hypothesis' tables of characters.
@@ -104,11 +107,12 @@ def preparing(work: Path, env: dict[str, str]) -> subprocess.Popen[bytes]:
 
 
 def main() -> int:
-    """Run the doctests, the suite and the coverage check; return the exit code of a failure."""
+    """Run the doctests and the suite, check the coverage; return the exit code of a failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--checkout", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("pytest", nargs="*", help="arguments for pytest; no coverage check then")
+    parser.add_argument("--all", action="store_true", help="the slow tests too, with coverage")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest; nothing else is run then")
     options = parser.parse_args()
     work: Path = options.work.resolve()
     env = environment(options.checkout)
@@ -125,12 +129,16 @@ def main() -> int:
     if options.pytest:
         return run_pytest("-m", "pytest", *options.pytest)
     doctests = ("--doctest-modules", "--ignore-glob=/*/_site/*", "--pyargs", "otel_ext")
-    suite = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
-    measured = ("-m", "coverage", "run", "-m", "pytest")
+    suite: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "worksteal", "--durations=15", "tests")
+    pytest: tuple[str, ...] = ("-m", "pytest")
+    if options.all:
+        pytest = ("-m", "coverage", "run", *pytest)
+    else:
+        suite = (*QUICK, *suite)
     with preparing(work, env):
-        of_doctests = run_pytest(*measured, "-q", *doctests)
-    failure = run_pytest(*measured, *suite) or of_doctests
-    if failure:
+        of_doctests = run_pytest(*pytest, "-q", *doctests)
+    failure = run_pytest(*pytest, *suite) or of_doctests
+    if failure or not options.all:
         return failure
     code = run("-m", "coverage", "combine", "--quiet")
     # These files are incomplete: a test has killed their process.

@@ -93,6 +93,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     assert len(list((tmp_path / "traces").glob("*.jsonl"))) == len({r.process.id for r in served})
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 def test_celery_prefork(tmp_path: Path) -> None:
     """Tasks in prefork children are recorded, though each child ends after one task."""

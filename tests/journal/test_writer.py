@@ -248,6 +248,7 @@ def test_a_folder_that_is_removed_comes_back(tmp_path: Path) -> None:
     assert seqs_in(folder) == [0, 2, 3]
 
 
+@pytest.mark.slow
 @pytest.mark.needs("strace")
 def test_slow_writes_go_through_the_queue_for_a_while(tmp_path: Path) -> None:
     """In the mode `write`, lines go to the queue after a write beyond 1 s, as the state shows."""

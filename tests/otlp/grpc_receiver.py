@@ -121,7 +121,8 @@ def grpc_receiver(
         takes_logs: Whether it has a service for logs.
     """
     made = GrpcReceiver()
-    server = grpc.server(ThreadPoolExecutor(4))
+    pool = ThreadPoolExecutor(4)
+    server = grpc.server(pool)
     add_traces = trace_service_pb2_grpc.add_TraceServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     add_logs = logs_service_pb2_grpc.add_LogsServiceServicer_to_server  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
     add_traces(_trace_service(made), server)  # type: ignore[no-untyped-call]
@@ -136,3 +137,4 @@ def grpc_receiver(
         yield made
     finally:
         server.stop(0).wait()
+        pool.shutdown()

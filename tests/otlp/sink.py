@@ -8,7 +8,7 @@ import subprocess
 import sysconfig
 import threading
 from contextlib import contextmanager, suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -16,6 +16,7 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from tests.loopback import LoopbackServer
 from tests.programs import environment, free_port, is_listening, wait_until
 
 if TYPE_CHECKING:
@@ -138,19 +139,9 @@ class Sink:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
                 """Print nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        if tls is not None:
-            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server = LoopbackServer(Handler, tls)
+        self.port = self._server.port
+        self.close = self._server.close
 
     def take(self, path: str, body: bytes) -> None:
         """Keep the records of a request."""

@@ -124,6 +124,7 @@ def test_an_exporter_of_the_program_is_found_wherever_it_is() -> None:
             assert not has_otlp_exporter(provider)
             provider.add_span_processor(kind(exporter))
             assert has_otlp_exporter(provider)
+            provider.shutdown()
 
 
 def test_our_own_exporter_does_not_count(http_sink: Sink, tmp_path: Path) -> None:

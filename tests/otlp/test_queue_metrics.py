@@ -98,7 +98,8 @@ def test_each_queue_is_reported() -> None:
     """Whatever their number and order of creation; a deleted one is not."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader])
-    queues = [RemoteQueue(Nowhere(), worker=Worker(f"test-{n}"), grace=60) for n in range(3)]
+    workers = [Worker(f"test-{n}") for n in range(3)]
+    queues = [RemoteQueue(Nowhere(), worker=worker, grace=60) for worker in workers]
     for count in range(1, 4):
         observe_queue(queues[count - 1], provider)
         points_names(reader)
@@ -114,6 +115,7 @@ def test_each_queue_is_reported() -> None:
         queues.pop().shutdown()
     gc.collect()
     assert not points_names(reader)
+    assert all(worker.stop() for worker in workers)
 
 
 def test_what_is_replayed_or_refused_is_reported(tmp_path: Path) -> None:

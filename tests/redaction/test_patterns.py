@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.patterns import PatternError, parse_pattern
+from tests.examples import examples
 
 ATOMS = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\d", r"\w", "1", "c"])
 PATTERNS = st.recursive(
@@ -25,7 +26,7 @@ PATTERNS = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@examples(7.5)
 @given(
     PATTERNS,
     st.sampled_from(["", "^"]),

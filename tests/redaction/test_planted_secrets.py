@@ -6,7 +6,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.record.codec import encode_line
@@ -16,7 +16,6 @@ from tests.redaction.planted import KEYS, SECRETS, everywhere, log, random, span
 
 REDACTOR = Redactor()
 SHAPES = ("text", "list", "object", "tuple", "bytes")
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def lines_of(text: str, redactor: Redactor = REDACTOR) -> list[bytes]:
@@ -25,7 +24,6 @@ def lines_of(text: str, redactor: Redactor = REDACTOR) -> list[bytes]:
 
 
 @pytest.mark.parametrize("rule", SECRETS)
-@MANY
 @given(data=st.data())
 def test_a_secret_of_its_own_form_is_in_no_line(rule: str, data: st.DataObject) -> None:
     """For each form, no record of any kind shows the secret, in any field."""
@@ -37,7 +35,6 @@ def test_a_secret_of_its_own_form_is_in_no_line(rule: str, data: st.DataObject) 
 
 
 @pytest.mark.parametrize("key", KEYS)
-@MANY
 @given(
     secret=random,
     shape=st.sampled_from(SHAPES),
@@ -64,7 +61,6 @@ def test_a_value_under_a_secrets_key_is_in_no_line(
         assert b"[redacted: " in line
 
 
-@MANY
 @given(
     secret=st.one_of(*SECRETS.values()),
     before=st.text("ab \n\"'{}[]=:&?/\\,;<>", max_size=12),
@@ -79,7 +75,6 @@ def test_text_around_a_secret_does_not_hide_it(
     assert hidden.encode() not in line
 
 
-@MANY
 @given(secret=st.one_of(*SECRETS.values()), at=st.integers(0, 9_000))
 def test_a_secret_across_the_scan_limit_is_not_seen(secret: tuple[str, str], at: int) -> None:
     """A text longer than the limit shows no secret, even if the limit cuts one in two."""
@@ -92,7 +87,6 @@ def test_a_secret_across_the_scan_limit_is_not_seen(secret: tuple[str, str], at:
             assert hidden.encode() not in line
 
 
-@MANY
 @given(secret=st.one_of(*SECRETS.values()))
 def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
     """A second redactor does not change what is redacted already."""
@@ -102,7 +96,6 @@ def test_redacting_again_changes_nothing(secret: tuple[str, str]) -> None:
             assert encode_line(Redactor(rules).redact(once)) == encode_line(once)
 
 
-@MANY
 @given(
     st.dictionaries(
         st.text(),

@@ -18,6 +18,7 @@ from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS, compiled_prefilter
 from otel_ext.redaction.scan.scanner import find_secrets
 from otel_ext.redaction.settings import RedactionSettings
 from otel_ext.redaction.text import TextRedactor
+from tests.examples import examples
 from tests.redaction.examples import expand, goes
 from tests.redaction.notations import WRITTEN
 from tests.redaction.planted import SECRETS, log
@@ -50,8 +51,7 @@ TEXTS = st.one_of(
 )
 PLAIN = log(attributes=dict.fromkeys("abc", "plain text"))
 MANY = settings(
-    max_examples=500,
-    deadline=None,
+    examples(12.5),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

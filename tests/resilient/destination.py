@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, NamedTuple
 
 import requests
@@ -14,6 +14,7 @@ from otel_ext.protocols import SendResult
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import CallSite, Process, Record
+from tests.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -53,11 +54,8 @@ class Destination:
         self.taken: list[Record] = []
         self.requests = 0
         self.released = threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server = LoopbackServer(self._handler())
+        self.url = f"http://127.0.0.1:{self._server.port}/"
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         destination = self
@@ -97,9 +95,7 @@ class Destination:
     def close(self) -> None:
         """Stop, and release requests that hang."""
         self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
 
 class LineSender:

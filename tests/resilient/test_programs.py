@@ -131,6 +131,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
     assert sorted(names) == wanted("first", 700)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
     """If programs are killed while they send from disk, no record is lost."""
     program = write_program(tmp_path, PROGRAM)
