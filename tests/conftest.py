@@ -33,8 +33,8 @@ FIGURES = "figures"
 SHARED = {"otel-ext-worker", REMOTE_WORKER_NAME}
 # And those that call third-party exporters; each ends some seconds after its exporter is gone.
 CALLING = "otel-ext "
-# How long, in seconds, a test's threads may go on after it.
-ENDING = 5.0
+# How long, in seconds, a test's threads may go on after it; a dropped worker notices in 5 s.
+ENDING = 20.0
 # Without a deadline: how long an example takes depends on the machine more than on the code.
 for profile, count in PROFILES.items():
     settings.register_profile(

@@ -6,6 +6,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from otel_ext.exporters.delivery.queue import QueueLimits, size_of
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.protocols import RecordSender, SendResult
@@ -16,7 +18,7 @@ from tests.exporters.samples import Counted
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from otel_ext.record.model import Record
 
@@ -57,11 +59,22 @@ class Stuck(Keeping):
         return super().send(records)
 
 
+WORKERS: list[Worker] = []
+
+
+@pytest.fixture(autouse=True)
+def _workers() -> Generator[None, None, None]:
+    """End the threads of a test's queues."""
+    yield
+    while WORKERS:
+        assert WORKERS.pop().stop(10.0)
+
+
 def queue_to(
     sender: RecordSender, limits: QueueLimits | None = None, seconds: float = 2.0
 ) -> RemoteQueue:
     """Return a queue with a thread of its own."""
-    worker = Worker("test-remote")
+    WORKERS.append(worker := Worker("test-remote"))
     return RemoteQueue(sender, name="test", limits=limits, worker=worker, shutdown_seconds=seconds)
 
 
