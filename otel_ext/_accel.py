@@ -1,7 +1,8 @@
 """Chooses between the compiled functions of `otel_ext._speed` and the Python ones.
 
-No other module asks which of them serve. What the compiled part is, and why it may be
-missing: docs/adr/0006-the-common-path-is-compiled.md.
+Only redaction's prefilter asks which of them serve, since the two search in different ways.
+What the compiled part is, and why it may be missing:
+docs/adr/0006-the-common-path-is-compiled.md.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ static PyFrameObject *frame_below(PyFrameObject *frame)
 }
 
 /* The frame that decides, from `frame` outwards: the first one of the program's own code, or the
- * one that opened the span for it. NULL without an error if there is none. Takes the reference. */
+ * one that opened the span for it. NULL without an error if no frame decides. Takes the reference. */
 static PyFrameObject *deciding_frame(PyFrameObject *frame)
 {
     PyFrameObject *opener = NULL;
