@@ -160,8 +160,8 @@ def _threads_end() -> Generator[None, None, None]:
         ]
 
     yield
-    # Some end when their owner is collected.
-    if left() and not becomes_true(lambda: not left(), 0.1) and gc.collect():
+    if left() and not becomes_true(lambda: not left(), 0.1):
+        gc.collect()  # some end when their owner is gone
         becomes_true(lambda: not left(), ENDING)
     stacks = sys._current_frames()  # noqa: SLF001 - the documented way to another thread's stack
     found = [
