@@ -52,9 +52,11 @@ class Stream(Protocol):
 
     def isatty(self) -> bool:
         """Whether it is a terminal."""
+        ...
 
     def fileno(self) -> int:
         """Return its descriptor."""
+        ...
 
 
 class Canvas(NamedTuple):

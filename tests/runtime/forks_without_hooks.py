@@ -47,13 +47,17 @@ class Part:
             self.process.enter()
 
 
+def ignore(*_: object) -> None:
+    """Stand in for what tells the compiled part of a process."""
+
+
 @pytest.fixture(params=["page", "process id"])
 def process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> fork._Process:
     """Return the state of a process, with either way to detect a fork."""
     if request.param == "process id":
         monkeypatch.setattr(fork, "_wiped_page", lambda: None)
     monkeypatch.delattr(os, "register_at_fork")
-    monkeypatch.setattr(fork, "configure", lambda *_: None)
+    monkeypatch.setattr(fork, "configure", ignore)
     return fork._Process()  # noqa: SLF001 - the existing one belongs to this process
 
 
