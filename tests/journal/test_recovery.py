@@ -152,6 +152,18 @@ def test_half_a_line_that_the_ring_buffer_has_whole_is_cut_off(tmp_path: Path, k
     assert len(keys) == len(set(keys))
 
 
+def test_half_a_line_beyond_a_link_stays(tmp_path: Path) -> None:
+    """Whoever may write into the folder cannot have a file elsewhere cut."""
+    dead = die(tmp_path)
+    (ring,) = read_rings(tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_bytes(torn := ring.lines[0].data[:1])
+    (tmp_path / f"{dead.id}.jsonl").unlink(missing_ok=True)
+    (tmp_path / f"{dead.id}.jsonl").symlink_to(victim)
+    recover(tmp_path)
+    assert victim.read_bytes() == torn
+
+
 def test_half_a_line_that_is_nowhere_else_stays(tmp_path: Path) -> None:
     """Recovery removes nothing of a file that it does not write whole again."""
     dead = die(tmp_path)

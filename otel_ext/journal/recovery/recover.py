@@ -268,7 +268,8 @@ class _Recovery:
 
 def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
     """Cut off half a line at the end of a file if it is the beginning of one of `lines`."""
-    with suppress(OSError), path.open("r+b") as file:
+    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    with suppress(OSError), os.fdopen(os.open(path, flags), "r+b") as file:
         start = max(file.seek(0, os.SEEK_END) - MAX_LINE_BYTES, 0)
         file.seek(start)
         head, newline, torn = file.read().rpartition(b"\n")
