@@ -175,13 +175,11 @@ def index_file(index: Index, tally: Tally, root: Path, file: Path, parent: Conte
 def build(index: Index, root: Path, files: Sequence[Path], threads: int) -> Tally:
     """Put all files into the index, several at a time."""
     tally = Tally()
-    attributes: dict[str, AnyValue] = {"source.root": str(root), "source.files": len(files)}
-    with tracer.start_as_current_span("index library", attributes=attributes):
-        parent = context.get_current()
-        with ThreadPoolExecutor(threads, thread_name_prefix="indexer") as pool:
-            jobs = [pool.submit(index_file, index, tally, root, file, parent) for file in files]
-        for job in jobs:
-            job.result()
+    parent = context.get_current()
+    with ThreadPoolExecutor(threads, thread_name_prefix="indexer") as pool:
+        jobs = [pool.submit(index_file, index, tally, root, file, parent) for file in files]
+    for job in jobs:
+        job.result()
     return tally
 
 
@@ -205,7 +203,11 @@ def report(index: Index, tally: Tally, words: str, seconds: float) -> None:
 def index_and_report(root: Path, files: Sequence[Path], threads: int, words: str) -> None:
     """Index the files into a temporary database, search it, and print the result."""
     began = perf_counter()
-    with tempfile.TemporaryDirectory(prefix="index-library-") as folder:
+    attributes: dict[str, AnyValue] = {"source.root": str(root), "source.files": len(files)}
+    with (
+        tracer.start_as_current_span("index library", attributes=attributes),
+        tempfile.TemporaryDirectory(prefix="index-library-") as folder,
+    ):
         index = Index(Path(folder, "index.db"))
         try:
             tally = build(index, root, files, threads)

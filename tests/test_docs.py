@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -14,6 +16,7 @@ import pytest
 
 from otel_ext.cli.registry import COMMANDS
 from tests.guides import is_guide
+from tests.programs import started
 from tests.tree import checkout
 
 ROOT: Final = Path(__file__).parent.parent
@@ -109,18 +112,15 @@ def test_console_snippets_run(snippet: Snippet, folder: Path) -> None:
     # A file, not `-c`: the commands' text must not appear in the command line of a process.
     script = folder / "typed.sh"
     script.write_text("set -e -o pipefail\n" + "\n".join(commands) + "\n", "utf-8")
-    done = subprocess.run(
-        ["bash", str(script)],
-        cwd=folder,
-        env=_environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr
+    with started(["bash", script], cwd=folder, env=_environment(folder)) as shell:
+        try:
+            shell.wait(timeout=50)
+        finally:  # what the commands have left in the background would go on
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    printed = (folder / "output.txt").read_text("utf-8")
+    assert shell.returncode == 0, printed
+    assert "Traceback" not in printed
 
 
 def test_every_command_is_in_the_docs() -> None:
