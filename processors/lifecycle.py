@@ -238,9 +238,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._begun = False
         except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
-        if not self._begun:
-            # Without these the compiled hooks call the methods here, which try again.
-            self._known, self._quick = (None, _UNKNOWN_PROCESS), None
+        self._quick = self._hook_parts()
 
     def _catch_up(self) -> None:
         """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
@@ -305,9 +303,18 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._next_seq = current.next_seq
         # One assignment: with several providers, no thread sees half of a change.
         self._known = known = (resource, current.process_for(resource))
-        own = (current.counter, self._record_only, self._export)
-        self._quick = (*known, *own, self._table, *self._table.hook_parts)
+        self._quick = self._hook_parts()
         return known
+
+    def _hook_parts(self) -> tuple[object, ...] | None:
+        """Return what the compiled hooks read; None until open spans are watched.
+
+        With None they call the methods here, which try again.
+        """
+        if not self._begun or self._closed:
+            return None
+        own = (incarnation.current().counter, self._record_only, self._export)
+        return (*self._known, *own, self._table, *self._table.hook_parts)
 
     def _reset(self) -> None:
         """Forget the process and what is on its way; a forked child is another process."""
@@ -315,8 +322,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._late: list[tuple[ReadableSpan, str]] = []
         self._begun = False
         self._known = (None, _UNKNOWN_PROCESS)
-        # The values that the compiled hooks read; while it is None they call the methods here.
-        self._quick = None
+        self._quick = None  # see `_hook_parts`
         self._next_seq = int
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from otel_ext.protocols import RecordSender, SampleDecision
     from otel_ext.record.model import Record
     from otel_ext.runtime.backoff import Backoff
+    from otel_ext.runtime.isolated import Ticket
 
 __all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
 
@@ -69,6 +70,7 @@ class RemoteQueue:
 
     never_starts_spans = True
     never_waits = True
+    _pending: list[Ticket]
 
     def __init__(
         self,
@@ -187,7 +189,7 @@ class RemoteQueue:
         check_process()
         began = monotonic()
         self._failed_flush = (began, inf)
-        flush = self._worker.submit(self._flush, is_left=True)
+        flush = self._pending_flush()
         until = began + timeout_millis / 1000
         while not flush.wait(min(until - monotonic(), _POLL_SECONDS)):
             if self._stopped:
@@ -232,8 +234,21 @@ class RemoteQueue:
         """Send what is due; the job of the background thread."""
         self._send_alone(everything=False)
 
-    def _flush(self) -> bool:
+    def _pending_flush(self) -> Ticket:
+        """Return the flush that has not begun yet, or submit one; it serves all callers."""
+        pending = self._pending
+        if pending:
+            return pending[0]
+        mine: list[Ticket] = []
+        self._pending = mine
+        ticket = self._worker.submit(self._flush, mine, is_left=True)
+        mine.append(ticket)
+        return ticket
+
+    def _flush(self, pending: list[Ticket]) -> bool:
         """Send everything, unless it is too late; return whether all was sent."""
+        if self._pending is pending:
+            self._pending = []
         return not self._unsent if self._stopped else self._send_alone(everything=True)
 
     def _send_alone(self, *, everything: bool) -> bool:
@@ -349,6 +364,8 @@ class RemoteQueue:
         self._backoffs = backoffs_for(self.sender)
         # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
+        # Holds the ticket of a flush that has not begun.
+        self._pending = []
         self._process_ends_due = False
 
 

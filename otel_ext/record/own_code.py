@@ -30,7 +30,7 @@ __all__ = [
     "judge_carriers",
 ]
 
-# The compiled form has the same numbers: otel_ext/native/site.c.
+# The compiled form has the same numbers: otel_ext/native/call_site.c.
 OWN: Final = 0
 """The user's own code."""
 CARRIER: Final = 1

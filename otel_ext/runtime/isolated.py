@@ -28,7 +28,7 @@ __all__ = ["IsolatedThread", "Ticket"]
 _CHECK_SECONDS: Final = 5.0
 # How long no thread is started after the system has refused one, in seconds.
 _REFUSED_SECONDS: Final = 1.0
-# The exit does not wait for a job that has run this long; it has waited for its work before.
+# The exit does not wait for a call or job that has run this long; it has waited before.
 _HANGING_SECONDS: Final = 1.0
 
 
@@ -42,7 +42,16 @@ class Ticket:
         is_left: Whether no caller waits for the call or looks at its error.
     """
 
-    __slots__ = ("_arguments", "_call", "_done", "_report", "error", "is_left", "result")
+    __slots__ = (
+        "_arguments",
+        "_call",
+        "_done",
+        "_is_done",
+        "_report",
+        "error",
+        "is_left",
+        "result",
+    )
 
     def __init__(
         self,
@@ -57,6 +66,7 @@ class Ticket:
         self.is_left = is_left
         self.result: object = None
         self.error: BaseException | None = None
+        self._is_done = False
         # Held until the call has ended.
         self._done = new_lock()
         self._done.acquire()
@@ -70,14 +80,15 @@ class Ticket:
             if self.is_left:
                 self._report(error)
         finally:
+            self._is_done = True
             self._done.release()
 
     def wait(self, seconds: float) -> bool:
         """Wait up to `seconds` for the end of the call; return whether it has ended."""
-        if self._done.acquire(timeout=max(0, seconds)):
+        # An interrupt between the two steps below may leave the lock held.
+        if not self._is_done and self._done.acquire(timeout=max(0, seconds)):
             self._done.release()  # for the next thread that waits
-            return True
-        return False
+        return self._is_done
 
     def succeeds_by(self, until: float) -> bool:
         """Wait until the moment `until` of the monotonic clock; report a failure or a late end.
@@ -120,7 +131,7 @@ class _State:
         self.stopping = False
         self.ident = 0
         self.next_start = 0.0
-        # When the running job started, by the monotonic clock; infinity while none runs.
+        # When the running call or job started, by the monotonic clock; infinity while none runs.
         self.busy_since = inf
         self.wake_event = WakeEvent()
         # Held from the start of the thread to its end.
@@ -143,7 +154,9 @@ class _State:
                 ticket = queue.popleft()
             except IndexError:  # another thread makes that call
                 break
+            self.busy_since = monotonic()
             ticket.make()
+        self.busy_since = inf
         self.working = False
 
     def begin(self) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.counters import COUNTERS
@@ -25,6 +25,7 @@ __all__ = ["IsolatedExporter", "isolate"]
 
 _TIMEOUT: Final = 0.5
 _MAX_WAITING: Final = 10_000
+_POLL_SECONDS: Final = 0.002
 _SHUTDOWN_SECONDS: Final = 1.5
 
 
@@ -101,16 +102,12 @@ class IsolatedExporter:
         self._calls.submit_alone(self.inner.shutdown, is_last=True).succeeds_by(until)
 
     def _caught_up(self, until: float) -> bool:
-        """Wait until the records queued so far are exported; return whether they are."""
-        exports = self._exports
-        if exports.is_idle:
-            return True
-        is_full = exports.queued >= _MAX_WAITING
-        return not is_full and exports.submit(_nothing).wait(until - monotonic())
-
-
-def _nothing() -> None:
-    """Do nothing; it ends when all earlier calls have ended."""
+        """Wait until all queued records are exported; return whether they are."""
+        while not self._exports.is_idle:
+            if monotonic() >= until:
+                return False
+            sleep(_POLL_SECONDS)
+        return True
 
 
 def _count_loss(name: str, error: BaseException | str) -> None:

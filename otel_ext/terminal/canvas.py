@@ -44,6 +44,8 @@ _MARKS: Final = {
     "update": ("…", "~"),
 }
 _BRANCHES: Final = (("├─ ", "└─ ", "│  "), ("|- ", "`- ", "|  "))
+# No terminal has so many columns, and Python refuses to convert much longer numbers.
+_MOST_DIGITS: Final = 7
 _ALL_DRAWN: Final = "".join((*(mark for mark, _ in _MARKS.values()), *_BRANCHES[0]))
 
 
@@ -144,7 +146,7 @@ def terminal_size(stream: Stream | None, usual: tuple[int, int] = (80, 24)) -> t
 
 def _number_in(variable: str) -> int:
     text = os.environ.get(variable, "")
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
 
 
 def _wants_color(stream: Stream | None) -> bool:

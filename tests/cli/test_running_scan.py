@@ -132,3 +132,47 @@ open("ready-" + sys.argv[3], "w").close()
     assert reads > 10
     assert len(ended) > 200
     assert len(list((tmp_path / "traces").glob("*.jsonl"))) > 1
+
+
+def test_zeros_at_the_end_of_a_file_may_become_a_line(tmp_path: Path) -> None:
+    """On a network file system a file may grow before its bytes are there."""
+    path = tmp_path / f"{ME.id}.jsonl"
+    end = line("end", 1, 2)
+    path.write_bytes(line("start", 1, 1) + bytes(len(end)))
+    reader = FileReader(path)
+    reader.read()
+    assert len(reader.spans.starts) == 1
+    path.write_bytes(line("start", 1, 1) + end)
+    reader.read()
+    assert not reader.spans.starts
+
+
+def test_outdated_updates_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """Of the updates of a span that runs for days, few are kept."""
+    path = tmp_path / f"{ME.id}.jsonl"
+    path.write_bytes(line("start", 1, 1))
+    reader = FileReader(path)
+    for seq in range(2, 302):
+        with path.open("ab") as file:
+            file.write(line("update", 1, seq))
+        reader.read()
+        (running,) = reader.spans.running(lambda _: False, reader.decode)
+        assert running.update is not None
+        assert running.update.seq == seq
+        reader.forget_decoded()
+    assert len(reader._decoded) < 100  # noqa: SLF001 - what it keeps in memory
+
+
+def test_only_the_ids_of_abandoned_spans_stay_in_memory(tmp_path: Path) -> None:
+    """An attribute of that value is no abandoned span."""
+    path = tmp_path / f"{ME.id}.jsonl"
+    start = Record("span", "start", "s", 1_000, 1, ME, trace_id=ID, span_id="b" * 16)
+    start = start._replace(attributes={"cart.state": "abandoned"})
+    end = start._replace(phase="end", seq=2, start_ns=1_000)
+    again = start._replace(seq=3, span_id="c" * 16)
+    ended = again._replace(phase="end", seq=4, start_ns=1_000, abandoned="expired")
+    path.write_bytes(log_line(9) + b"".join(map(encode_line, (start, end, again, ended))))
+    reader = FileReader(path)
+    reader.read()
+    assert not reader.spans.starts
+    assert [key[-16:] for key in reader.spans.ended] == [b"c" * 16]

@@ -297,3 +297,17 @@ def test_spans_are_exported_without_waiting() -> None:
     assert time.monotonic() - began < 10
     queue.shutdown()
     sender.released.set()
+
+
+def test_flushes_that_wait_together_are_one() -> None:
+    """Many callers of a destination that hangs cost it, and others on its thread, two flushes."""
+    sender = Stuck()
+    queue = queue_to(sender)
+    queue.export(samples.end("done", 1))
+    assert not queue.force_flush(10)
+    for _ in range(50):
+        assert not queue.force_flush(1)
+    assert WORKERS[-1].queued <= 1
+    sender.released.set()
+    assert queue.force_flush(20_000)
+    queue.shutdown()

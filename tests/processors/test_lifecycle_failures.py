@@ -354,3 +354,23 @@ def test_eight_threads(tmp_path: Path) -> None:
         keys = [record.key for record in spans if record.phase == phase]
         assert len(keys) == len(set(keys)) == 4_800
     assert len({record.seq for record in spans}) == 9_600
+
+
+def test_open_spans_are_watched_as_soon_as_a_thread_can_be_started(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each start tries again, whatever has ended since; with the compiled hooks too."""
+    tries: list[bool] = []
+
+    def begin() -> bool:
+        tries.append(len(tries) == 2)
+        return tries[-1]
+
+    processor = LifecycleSpanProcessor(Recorder())
+    monkeypatch.setattr(processor.tracker, "begin", begin)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    for count in (1, 2, 3, 3):
+        provider.get_tracer("t").start_span("work").end()
+        assert len(tries) == count
+    provider.shutdown()

@@ -198,3 +198,25 @@ def test_a_forked_child_has_a_thread_of_its_own() -> None:
 
     assert in_child(child) == '["child\'s.start"]'
     third_party.go_on.set()
+
+
+def test_a_flush_and_a_shutdown_wait_for_a_full_queue() -> None:
+    """It empties as soon as the exporter works again; a flush takes no place in it."""
+    third_party = ThirdParty()
+    third_party.go_on.clear()
+    exporter = IsolatedExporter(third_party, timeout=0.01)
+    counted = Counted()
+    for number in range(9_000):
+        exporter.export(samples.start("work", number + 1))
+        assert not exporter.force_flush(0)
+    assert not counted("dropped.exporter_hangs")
+    for number in range(9_000, 10_001):
+        exporter.export(samples.start("work", number + 1))
+    flushed: list[bool] = []
+    thread = threading.Thread(target=lambda: flushed.append(exporter.force_flush(30_000)))
+    thread.start()
+    third_party.go_on.set()
+    thread.join(30)
+    assert flushed == [True]
+    assert len(third_party.events) == 10_001
+    exporter.shutdown()

@@ -302,6 +302,20 @@ def test_a_job_that_runs_for_long_shows_in_the_health(
     assert becomes_true(lambda: "drain" not in part_of(worker, " jobs").detail)
 
 
+def test_a_call_that_runs_for_long_shows_in_the_health(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So does a flush whose destination hangs; the exit does not wait for it."""
+    monkeypatch.setattr("otel_ext.runtime.worker._LONG_JOB", 0.01)
+    monkeypatch.setattr("otel_ext.runtime.isolated._HANGING_SECONDS", 0.01)
+    release = threading.Event()
+    hanging = worker.submit(release.wait, 30)
+    assert becomes_true(lambda: "flush has been running for" in part_of(worker, " jobs").detail)
+    assert not worker._state.stop()  # noqa: SLF001 - what the exit handler calls
+    release.set()
+    assert hanging.wait(30)
+
+
 def test_there_is_one_shared_worker() -> None:
     """All threads get the same worker, even at the same moment."""
     found: list[Worker] = []

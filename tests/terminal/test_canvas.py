@@ -55,8 +55,9 @@ def test_the_size_is_that_of_the_stream(
     assert Canvas.of(terminal) == Canvas(61, color=True)
     monkeypatch.setenv("COLUMNS", "44")
     assert Canvas.of(terminal).width == 44
-    monkeypatch.setenv("COLUMNS", "wide")
-    assert Canvas.of(terminal).width == 61
+    for wrong in ("wide", "9" * 5_000):
+        monkeypatch.setenv("COLUMNS", wrong)
+        assert Canvas.of(terminal).width == 61
 
 
 def test_a_stream_that_is_not_a_terminal_has_no_width(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ _KIND: Final = b',"version":2,"kind":"'
 _SPAN: Final = b'span","phase":"'
 _PROCESS: Final = b'process"'
 _TRACE: Final = b'","trace_id":"'
+# So many outdated records are cached at least: each may be of a megabyte.
+_MOST_OUTDATED: Final = 50
 _KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
 
 
@@ -190,7 +192,11 @@ class FileReader:
         return [*self.processes, *(self.previous.process_ids() if self.previous else ())]
 
     def forget_decoded(self) -> None:
-        """Drop cached records once many of them are of spans that have ended."""
-        limit = 4 * (len(self.spans.starts) + len(self.spans.updates)) + 1_000
-        if len(self._decoded) > limit:
-            self._decoded.clear()
+        """Drop cached records of lines that no longer count once there are many."""
+        current = (
+            *(*self.spans.starts.values(), *self.spans.updates.values()),
+            *(*self.processes.values(), *self.heartbeats.values()),
+        )
+        if len(self._decoded) > 2 * len(current) + _MOST_OUTDATED:
+            lines = set(current)
+            self._decoded = {line: one for line, one in self._decoded.items() if line in lines}

@@ -47,6 +47,8 @@ class FollowedFile:
             for block in read_blocks(descriptor, self._offset):
                 if not block.ended:
                     return
+                if block.is_piece and not block.lines[0].strip(b"\0"):
+                    continue  # zeros at the end of the file may still become a line
                 self._offset = block.end
                 yield block
 

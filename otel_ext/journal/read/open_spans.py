@@ -29,7 +29,7 @@ Key = bytes
 START, UPDATE, END = b"s", b"u", b"e"
 """The phases, by their first letter."""
 
-_ABANDONED: Final = b'"abandoned"'
+_ABANDONED: Final = b',"abandoned":"'
 
 
 class RunningSpan(NamedTuple):
@@ -69,7 +69,7 @@ class OpenSpans:
             that these, which repeat the open spans, are complete.
     """
 
-    __slots__ = ("_repeated", "ended", "is_past_first_lines", "starts", "updates")
+    __slots__ = ("_ranks", "_repeated", "ended", "is_past_first_lines", "starts", "updates")
 
     def __init__(self) -> None:
         self.starts: dict[Key, bytes] = {}
@@ -77,6 +77,8 @@ class OpenSpans:
         self.ended: set[Key] = set()
         self.is_past_first_lines = False
         self._repeated: set[Key] = set()
+        # The ranks of updates that have followed an earlier one.
+        self._ranks: dict[Key, tuple[object, ...]] = {}
 
     def copy(self, ended: set[Key]) -> OpenSpans:
         """Return a copy that takes the lines of ring buffers.
@@ -86,6 +88,7 @@ class OpenSpans:
         """
         other = OpenSpans()
         other.starts, other.updates = dict(self.starts), dict(self.updates)
+        other._ranks = dict(self._ranks)
         other.ended = self.ended | ended
         other.is_past_first_lines = self.is_past_first_lines
         return other
@@ -111,16 +114,24 @@ class OpenSpans:
             return
         self.is_past_first_lines = True
         if phase == END:
-            self.updates.pop(key, None)
+            if self.updates.pop(key, None) is not None:
+                self._ranks.pop(key, None)
             is_first = self.starts.pop(key, None) is None
             # A start may follow the end of a span that was abandoned, and of one whose start
             # a new segment repeated before the original was drained from the ring buffer.
             if is_first or _ABANDONED in line or key in self._repeated:
                 self.ended.add(key)
         elif phase == UPDATE and key not in self.ended:
-            known = self.updates.get(key)
-            if known is None or _rank(line) >= _rank(known):
-                self.updates[key] = line
+            self._add_update(key, line)
+
+    def _add_update(self, key: Key, line: bytes) -> None:
+        known = self.updates.get(key)
+        if known is not None:
+            rank, known_rank = _rank(line), self._ranks.get(key) or _rank(known)
+            self._ranks[key] = max(rank, known_rank)
+            if rank < known_rank:
+                return
+        self.updates[key] = line
 
     def add_line(self, line: Line) -> bytes:
         """Add one line of a span whose metadata is decoded.
@@ -130,6 +141,8 @@ class OpenSpans:
         """
         key, phase = key_of(line.meta), str(line.meta.get("phase"))[:1].encode()
         self.add(key, phase, line.data)
+        if phase == END and "abandoned" in line.meta:
+            self.ended.add(key)
         return b"" if phase != END and key in self.ended else phase
 
     def add_ring_line(self, ring: RingContents, line: Line, *, is_file_intact: bool) -> bytes:

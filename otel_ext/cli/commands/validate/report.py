@@ -153,7 +153,7 @@ class JsonReport(Report):
         ]
         self.errors.append(
             {
-                "file": printable_path(as_utf8(name)),
+                "file": as_utf8(name),
                 "line": line.number,
                 "offset": line.offset,
                 "reasons": reasons,
@@ -169,7 +169,7 @@ class JsonReport(Report):
             "records": dict(sorted(self.shapes.items())),
             "files": [
                 {
-                    "file": printable_path(as_utf8(file.name)),
+                    "file": as_utf8(file.name),
                     "lines": file.lines,
                     "bad": file.bad,
                     "problem": file.problem or None,
