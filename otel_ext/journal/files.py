@@ -18,6 +18,7 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 __all__ = [
+    "TAIL_BYTES",
     "SegmentName",
     "StandardDescriptorsFilled",
     "Target",
@@ -46,7 +47,8 @@ _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 _STANDARD: Final = range(3)
-_TAIL_BYTES: Final = 16 * 1024
+TAIL_BYTES: Final = 16 * 1024
+"""The end of a file that has its closing lines."""
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
 _RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
@@ -369,8 +371,8 @@ def ends_with_process_end(path: Path) -> bool:
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _TAIL_BYTES))
-            tail = file.read(_TAIL_BYTES)
+            file.seek(max(0, size - TAIL_BYTES))
+            tail = file.read(TAIL_BYTES)
     except OSError:
         return True  # gone, or this user may not read it
     last = tail.rstrip(b"\n").rpartition(b"\n")[2]

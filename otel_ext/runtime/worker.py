@@ -141,7 +141,7 @@ class Worker(IsolatedThread):
         self._jobs: dict[int, Job] = {}
         self._numbers = count()
         # The name of the running job; empty while a call runs, or nothing.
-        self._running = ""
+        self._job_name = ""
         self._stopped = False
         self._context = _untraced()
         self._supervisor = supervisor or shared_supervisor()
@@ -241,11 +241,11 @@ class Worker(IsolatedThread):
             now = monotonic()
             if job.due > now + _SLACK:
                 continue
-            self._running = job.name
+            self._job_name = job.name
             self._state.busy_since = now
             if not job.run():
                 self._jobs.pop(number, None)
-        self._running = ""
+        self._job_name = ""
         self._state.busy_since = inf
         due = min((job.due for job in list(self._jobs.values())), default=_LONGEST_SLEEP * 1e9)
         return min(max(due - monotonic(), 0.0), _LONGEST_SLEEP)
@@ -253,7 +253,7 @@ class Worker(IsolatedThread):
     def _health(self) -> PartHealth:
         seconds = monotonic() - self._state.busy_since
         if seconds > _LONG_JOB:
-            text = f"{self._running or 'a flush'} has been running for {seconds:.0f} s"
+            text = f"{self._job_name or 'a flush'} has been running for {seconds:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
         failing = [job for job in list(self._jobs.values()) if job.backoff.failures]
         if not failing:
@@ -269,7 +269,7 @@ class Worker(IsolatedThread):
         """Forget the thread, which a forked child does not have; the jobs stay."""
         super()._reset()
         self._stopped = False
-        self._running = ""
+        self._job_name = ""
         for job in self._jobs.values():
             job.due = 0.0
             job.backoff.reset()

@@ -150,54 +150,13 @@ class Integer(Kind):
         return value
 
 
-class Size(Kind):
-    """A number of bytes in a range.
+class _Range(Kind):
+    """A number with a unit, in a range.
 
     Args:
-        low: Smallest size, bytes.
-        high: Largest size, bytes.
+        low: Smallest number, in bytes or seconds.
+        high: Largest number, likewise.
         zero: What 0 means, if that is allowed besides the range; else empty.
-
-    >>> Size(1024, 2**30).parse("8 MiB")
-    8388608
-    """
-
-    def __init__(self, low: int, high: int, zero: str = "") -> None:
-        self.low = low
-        self.high = high
-        self.zero = zero
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        text = f"a size from {format_size(self.low)} to {format_size(self.high)}"
-        text += ", in bytes or with a unit (KiB, MiB, GiB)"
-        return f"{text}, or 0 {self.zero}" if self.zero else text
-
-    def parse(self, value: object) -> int:
-        """Return bytes, from bytes or text with a unit."""
-        size = parse_size(value) if isinstance(value, str) else value
-        if isinstance(size, bool) or not isinstance(size, int):
-            raise TypeError("not a size")
-        if not (self.low <= size <= self.high or (self.zero and size == 0)):
-            raise ValueError("out of range")
-        return size
-
-    def format(self, value: object) -> str:
-        """Return the size with its unit."""
-        return format_size(cast("int", value))
-
-
-class Duration(Kind):
-    """A number of seconds in a range.
-
-    Args:
-        low: Shortest duration, seconds.
-        high: Longest duration, seconds.
-        zero: What 0 means, if that is allowed besides the range; else empty.
-
-    >>> Duration(1, 86_400).parse("5m")
-    300.0
     """
 
     def __init__(self, low: float, high: float, zero: str = "") -> None:
@@ -205,21 +164,60 @@ class Duration(Kind):
         self.high = high
         self.zero = zero
 
+    def _describe(self, what: str, units: str) -> str:
+        """Return the allowed values as words."""
+        text = f"{what} from {self.format(self.low)} to {self.format(self.high)}, in {units}"
+        return f"{text}, or 0 {self.zero}" if self.zero else text
+
+    def _check(self, number: float) -> None:
+        """Raise ValueError unless `number` is in the range; NaN is in none."""
+        if not (self.low <= number <= self.high or (self.zero and number == 0)):
+            raise ValueError("out of range")
+
+
+class Size(_Range):
+    """A number of bytes in a range.
+
+    >>> Size(1024, 2**30).parse("8 MiB")
+    8388608
+    """
+
     @property
     def allowed(self) -> str:
         """The allowed values."""
-        text = f"a duration from {format_duration(self.low)} to {format_duration(self.high)}"
-        text += ", in seconds or with a unit (ms, s, m, h, d)"
-        return f"{text}, or 0 {self.zero}" if self.zero else text
+        return self._describe("a size", "bytes or with a unit (KiB, MiB, GiB)")
+
+    def parse(self, value: object) -> int:
+        """Return bytes, from bytes or text with a unit."""
+        size = parse_size(value) if isinstance(value, str) else value
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise TypeError("not a size")
+        self._check(size)
+        return size
+
+    def format(self, value: object) -> str:
+        """Return the size with its unit."""
+        return format_size(cast("int", value))
+
+
+class Duration(_Range):
+    """A number of seconds in a range.
+
+    >>> Duration(1, 86_400).parse("5m")
+    300.0
+    """
+
+    @property
+    def allowed(self) -> str:
+        """The allowed values."""
+        return self._describe("a duration", "seconds or with a unit (ms, s, m, h, d)")
 
     def parse(self, value: object) -> float:
         """Return seconds, from seconds or text with a unit."""
         seconds = parse_duration(value) if isinstance(value, str) else value
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
             raise TypeError("not a duration")
-        # In this form NaN fails too. Compared before `float()`, which can overflow.
-        if not (self.low <= seconds <= self.high or (self.zero and seconds == 0)):
-            raise ValueError("out of range")
+        self._check(seconds)  # before `float()`, which can overflow
         return float(seconds)
 
     def format(self, value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import list_rings
+from otel_ext.journal.files import TAIL_BYTES, list_rings
 from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.rings import read_ring
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Count", "count_records", "rings_left_behind"]
 
 _MAX_BYTES: Final = 64 * 1024 * 1024
-_TAIL_BYTES: Final = 16 * 1024
 
 
 class Count(NamedTuple):
@@ -97,7 +96,7 @@ def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> 
     records = 0
     for file in files:
         # At least the last lines: they contain the drop count of the process.
-        for item in scan(file, -_TAIL_BYTES if is_too_much else 0):
+        for item in scan(file, -TAIL_BYTES if is_too_much else 0):
             if isinstance(item, Line):
                 tally.add(item.meta)
                 records += 1

@@ -193,10 +193,9 @@ class FileReader:
 
     def forget_decoded(self) -> None:
         """Drop cached records of lines that no longer count once there are many."""
-        current = (
-            *(*self.spans.starts.values(), *self.spans.updates.values()),
-            *(*self.processes.values(), *self.heartbeats.values()),
-        )
-        if len(self._decoded) > 2 * len(current) + _MOST_OUTDATED:
-            lines = set(current)
+        spans = self.spans
+        count = len(spans.starts) + len(spans.updates) + len(self.processes) + len(self.heartbeats)
+        if len(self._decoded) > 2 * count + _MOST_OUTDATED:
+            lines = {*spans.starts.values(), *spans.updates.values()}
+            lines.update(self.processes.values(), self.heartbeats.values())
             self._decoded = {line: one for line, one in self._decoded.items() if line in lines}

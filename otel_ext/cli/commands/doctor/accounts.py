@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.commands.doctor.check import degraded, healthy, note
 from otel_ext.cli.commands.doctor.ids import newest_files
+from otel_ext.journal.files import TAIL_BYTES
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.readable import count_of
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 __all__ = ["check_ended", "check_running"]
 
 _NEARLY_FULL: Final = 80
-_TAIL_BYTES: Final = 16 * 1024
 _RECENT_SECONDS: Final = 86_400
 _RAISE: Final = "Raise ring-size before records are dropped"
 _ADVICE: Final = {
@@ -119,6 +119,6 @@ def _reports_in(path: Path) -> dict[str, _BufferReport]:
     """Return the last report of each process, from the end of a file."""
     return {
         base_id(item.key[0]): _BufferReport.of(item.meta)
-        for item in scan(path, -_TAIL_BYTES)
+        for item in scan(path, -TAIL_BYTES)
         if isinstance(item, Line) and "dropped" in item.meta
     }
