@@ -145,8 +145,8 @@ def _ours(durability: str, *, redact: str = "off") -> Rig:
         return processor.tracker.table.start_records()
 
     redactor = make_redactor(config.redaction)
-    exporter = make_exporter(config, open_records, redactor=redactor)
-    processor = LifecycleSpanProcessor(exporter)
+    exporter = make_exporter(config, open_records)
+    processor = LifecycleSpanProcessor(exporter, redactor=redactor)
 
     def written() -> int:
         return sum(piece.count(b"\n") for path in folder.glob("*.jsonl") for piece in _pieces(path))

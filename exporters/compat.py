@@ -57,6 +57,7 @@ class CompatExporter:
         self._ask = None if isinstance(enabled, bool) else enabled
         self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
+        self.needs_raw_records = getattr(inner, "needs_raw_records", False) is True
 
     def export(self, record: Record) -> None:
         """Pass one record on, with the timestamp if that is enabled."""

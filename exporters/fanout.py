@@ -50,6 +50,9 @@ class FanOut:
         self._shutdown_seconds = shutdown_seconds
         self._calls = [IsolatedThread(name, stays=False) for name in self._names]
         self._closed = False
+        self.needs_raw_records = any(
+            getattr(one, "needs_raw_records", False) is True for one in exporters
+        )
         self.never_starts_spans = all(
             getattr(one, "never_starts_spans", False) is True for one in exporters
         )

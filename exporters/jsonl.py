@@ -310,6 +310,7 @@ class JsonlExporter:
             # The journal is not open yet: its first lines will introduce these.
             self._encoding = encoding
             own = process if process.id == current.id else current.process_for(None)
+            own = own.clean or own
             self._introduced[own.id] = own
             if self._open_sources:
                 self._quick = (self._introduced, COUNTERS.counter("accepted"), self._journal)

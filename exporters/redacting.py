@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING
 
-from otel_ext._accel import bind
-from otel_ext.exporters.jsonl import JsonlExporter
 from otel_ext.protocols import LineExporter
-from otel_ext.record.codec import encode_line
-from otel_ext.record.model import Record
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.deadline import has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
-from otel_ext.runtime.process.records import PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from otel_ext.protocols import Encoding, RecordExporter
-    from otel_ext.record.model import Process
+    from otel_ext.record.model import Process, Record
 
 __all__ = ["RedactingExporter"]
-
-_MAX_ENCODINGS: Final = 64
 
 
 class RedactingExporter:
     r"""Removes the secrets from each record, then passes it to `inner`.
 
-    Lines that an exporter writes by itself (the facts of the process, the open spans)
-    are redacted too: they go through the encoding that this exporter passes on.
+    For one destination of several: a `LifecycleSpanProcessor` with a `redactor` removes
+    them for all.
 
     Args:
         inner: Where the records go.
@@ -50,6 +44,9 @@ class RedactingExporter:
     ',"password":"[redacted: password]"}\n'
     """
 
+    needs_raw_records = True
+    """It sanitises records itself, so the processor leaves that to it."""
+
     export_as: Callable[[Record, Encoding], None]
     """Exists only around an exporter of lines."""
 
@@ -57,45 +54,31 @@ class RedactingExporter:
         check_exporter("RedactingExporter", inner)
         self._inner = inner
         self._redactor = redactor or Redactor()
-        self._redact = self._redactor.redact
-        self._encodings: dict[Encoding, Encoding] = {}
         # A callback is the user's code and may start spans.
         inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
         self.never_starts_spans = inner_never_starts_spans and not self._redactor.has_callback
-        self._lines = inner if isinstance(inner, LineExporter) else None
-        if self._lines is not None:
+        if isinstance(inner, LineExporter):
             # A wrapper around this exporter chooses the encoding, as it would for `inner`.
-            self.export_as = self._export_line
+            self.export_as = partial(self._export_line, inner)
 
     def export(self, record: Record) -> None:
         """Pass one record on, without secrets."""
-        if self._lines is not None:
-            self._export_line(record, encode_line)
-        else:
-            self._inner.export(self._redact(record))
+        self._inner.export(self._redactor.redact(record))
 
-    @property
-    def fast_export(self) -> Callable[[Record], None]:
-        """`export`, compiled if the extension was built; it behaves as the method does."""
-        parts, inner = self._redactor.prefilter_parts, self._inner
-        usual = type(self).export is RedactingExporter.export and type(inner) is JsonlExporter
-        if parts is None or not usual:
-            return self.export
-        return bind("bind_plain", (inner, parts, self.export), self.export)
+    def _export_line(self, lines: LineExporter, record: Record, encoding: Encoding) -> None:
+        lines.export_as(self._redactor.redact(record), encoding)
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
-        """Pass `open_records` on to `inner`, which writes them in the encoding of its records."""
+        """Pass the open spans on to `inner`, without secrets."""
         learn = getattr(type(self._inner), "learn_open_records", None)
         if learn is not None and type(self).export is RedactingExporter.export:
-            learn(self._inner, open_records)
+            learn(self._inner, lambda: map(self._redactor.redact, open_records()))
 
-    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
+    def prepare_first_line(self, process: Process, encoding: Encoding | None = None) -> None:
         """Let `inner` prepare the first line of its file; see `JsonlExporter`."""
-        if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
-            # Not written: the record is only a way to redact the facts of the process.
-            known = self._redact(Record("process", None, PROCESS_START, 0, 0, process))
-            prepare_first_line(self._inner, known.process, self._redacting(encoding))
+        if type(self).export is RedactingExporter.export:
+            prepare_first_line(self._inner, self._redactor.process(process), encoding)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`; whether that was done in time."""
@@ -112,20 +95,3 @@ class RedactingExporter:
     def has_room(self, until: float) -> bool:
         """Whether `inner` has room for many more records before `until`."""
         return has_room(self._inner, until)
-
-    def _export_line(self, record: Record, encoding: Encoding) -> None:
-        lines = self._lines
-        if lines is not None:
-            redacting = self._encodings.get(encoding) or self._redacting(encoding)
-            lines.export_as(self._redact(record), redacting)
-
-    def _redacting(self, encoding: Encoding) -> Encoding:
-        redact = self._redact
-
-        def encode_redacted(record: Record) -> bytes:
-            # The redactor remembers the record it redacted last on this thread.
-            return encoding(redact(record))
-
-        if len(self._encodings) >= _MAX_ENCODINGS:
-            self._encodings.clear()
-        return self._encodings.setdefault(encoding, encode_redacted)

@@ -20,6 +20,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.capture import capture_end
 from otel_ext.record.model import UNKNOWN_CALL_SITE
+from otel_ext.record.sanitise.sanitiser import sanitiser_for
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated import IsolatedThread
@@ -64,6 +65,7 @@ class RecordSpanExporter(SpanExporter):
 
     def __init__(self, exporter: RecordExporter) -> None:
         self._exporter = exporter
+        self._sanitise = sanitiser_for(exporter).sanitise
         self._closed = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -77,7 +79,8 @@ class RecordSpanExporter(SpanExporter):
                 process = current.process_for(span.resource)
                 record = capture_end(span, process, current.next_seq(), None)
                 call_site = call_site_from_attributes(record.attributes) or UNKNOWN_CALL_SITE
-                self._exporter.export(record._replace(call_site=call_site, thread=None, task=None))
+                record = record._replace(call_site=call_site, thread=None, task=None)
+                self._exporter.export(self._sanitise(record))
             except Exception as error:  # noqa: BLE001 - the other spans must be exported
                 COUNTERS.add("stock.failed")
                 report_problem("RecordSpanExporter: a span is lost", error)
@@ -226,8 +229,12 @@ def _context(trace_id: int, span_id: str) -> SpanContext:
 
 
 def _attributes(attributes: Mapping[str, object]) -> Attributes:
-    # Captured from a span, so the types are those a span may hold.
-    return cast("Attributes", dict(attributes))
+    # Captured from a span, so the types are those a span may hold; its sequences are tuples.
+    tuples = {
+        key: tuple(cast("list[object]", value)) if isinstance(value, list) else value
+        for key, value in attributes.items()
+    }
+    return cast("Attributes", tuples)
 
 
 def _status(status: RecordStatus | None) -> Status:

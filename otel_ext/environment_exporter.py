@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from otel_ext.exporters.redacting import RedactingExporter
 from otel_ext.exporters.sdk_adapters import RecordSpanExporter
 from otel_ext.pipeline import make_console, make_exporter, report_warnings
 from otel_ext.redaction.redactor import make_redactor
@@ -50,7 +51,9 @@ class EnvironmentSpanExporter(SpanExporter):
                 # thread of ours for writing can no longer be started then.
                 config = replace(config, journal=replace(config.journal, durability="write"))
                 redactor = make_redactor(config.redaction, None)
-                exporter = make_exporter(config, console=make_console(config), redactor=redactor)
+                exporter = make_exporter(config, console=make_console(config))
+                if redactor is not None:
+                    exporter = RedactingExporter(exporter, redactor)
                 self._inner = RecordSpanExporter(exporter)
         except Exception as error:  # noqa: BLE001 - else the SDK would not start
             report_problem("OTEL_TRACES_EXPORTER=otel_ext: nothing is recorded", error)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from otel_ext.exporters.otlp.setup import OtlpParts
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
-    from otel_ext.redaction import RedactCallback, Redactor
+    from otel_ext.redaction import RedactCallback
 
 __all__ = [
     "configure",
@@ -206,24 +206,27 @@ def _make_handle(
     def open_records() -> list[Record]:
         return processor.tracker.table.start_records()
 
+    from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
+    from otel_ext.journal.write.warm_up import warm_up_redaction  # noqa: PLC0415
     from otel_ext.redaction.redactor import make_redactor  # noqa: PLC0415
 
     redactor = make_redactor(config.redaction, redact_callback)
     otlp = _make_otlp(config, tracer_provider)
     remote = _make_resilient(config, otlp.exporter) if otlp is not None else None
     console = make_console(config)
-    exporter = make_exporter(
-        config, open_records, console=console, remote=remote, redactor=redactor
-    )
+    exporter = make_exporter(config, open_records, console=console, remote=remote)
+    if redactor is not None and not redactor.has_callback:
+        warm_up_redaction(redactor.sanitise)
     processor = LifecycleSpanProcessor(
         exporter,
         record_only=config.capture.record_only,
         inflight=config.inflight,
+        redactor=redactor,
     )
     return Handle(
         config,
         processor=processor,
-        exporter=exporter,
+        exporter=exporter if redactor is None else RedactingExporter(exporter, redactor),
         watch=otlp and otlp.watch,
         redactor=redactor,
         console=console,
@@ -236,7 +239,6 @@ def make_exporter(
     *,
     console: RecordExporter | None = None,
     remote: RecordExporter | None = None,
-    redactor: Redactor | None = None,
 ) -> RecordExporter:
     """Return the exporter for all destinations that `config` names.
 
@@ -246,13 +248,11 @@ def make_exporter(
             replaces a full one.
         console: Prints the records too.
         remote: Sends the records too.
-        redactor: Removes secrets from all records; None keeps them.
     """
     # Imported only if something is recorded.
     from otel_ext.exporters.compat import CompatExporter  # noqa: PLC0415
     from otel_ext.exporters.fanout import FanOut  # noqa: PLC0415
     from otel_ext.exporters.jsonl import JsonlExporter  # noqa: PLC0415
-    from otel_ext.journal.write.warm_up import warm_up_redaction  # noqa: PLC0415
 
     if config.journal.recover_on_start:
         # Imported here for the worker: a module that is first imported while the
@@ -265,21 +265,11 @@ def make_exporter(
         settings=config.journal,
         open_records=open_records,
     )
-    if redactor is not None and not redactor.has_callback:
-        warm_up_redaction(redactor.redact)
-    files = CompatExporter(_redacting(journal, redactor), enabled=is_compat)
-    others = [_redacting(one, redactor) for one in (console, remote) if one is not None]
+    files = CompatExporter(journal, enabled=is_compat)
+    others = [one for one in (console, remote) if one is not None]
     if not others:
         return files
     return FanOut(files, *others, shutdown_seconds=exit_seconds(config))
-
-
-def _redacting(exporter: RecordExporter, redactor: Redactor | None) -> RecordExporter:
-    if redactor is None:
-        return exporter
-    from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
-
-    return RedactingExporter(exporter, redactor)
 
 
 def _make_otlp(config: Config, tracer_provider: object) -> OtlpParts | None:

@@ -37,6 +37,10 @@ class RecordExporter(Protocol):
     Any other is called on its own thread, and the caller waits for it half a second at
     most, so an exporter that hangs does not hold up the program. Its exceptions are caught.
 
+    The records of a processor are sanitised: their values are plain, bounded in size and,
+    with redaction, without secrets. An exporter that does that itself has an attribute
+    `needs_raw_records = True`.
+
     An exporter that never runs code which could start spans has an attribute
     `never_starts_spans = True`; the processor then skips its guard against recursion.
     """

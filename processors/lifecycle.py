@@ -18,6 +18,7 @@ from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
 from otel_ext.record.capture import capture_end, capture_start, identify
 from otel_ext.record.model import Process
+from otel_ext.record.sanitise.sanitiser import sanitiser_for
 from otel_ext.record.untyped import capture_untyped_end, capture_untyped_start
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import (
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from otel_ext.inflight.settings import InflightSettings
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
+    from otel_ext.redaction.redactor import Redactor
 
 __all__ = ["LifecycleSpanProcessor"]
 
@@ -73,6 +75,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         exporter: Where the records go.
         record_only: Whether to export spans that are recorded but not sampled, too.
         inflight: How open spans are watched.
+        redactor: Removes secrets from the records; None keeps them.
 
     Raises:
         ConfigError: `exporter` is not a valid exporter.
@@ -94,9 +97,12 @@ class LifecycleSpanProcessor(SpanProcessor):
         *,
         record_only: bool = False,
         inflight: InflightSettings | None = None,
+        redactor: Redactor | None = None,
     ) -> None:
         check_exporter("LifecycleSpanProcessor", exporter)
         self._record_only = bool(record_only)
+        self._sanitiser = sanitiser = redactor or sanitiser_for(exporter)
+        self._sanitise = sanitiser.sanitise
         self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
         self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
@@ -147,7 +153,8 @@ class LifecycleSpanProcessor(SpanProcessor):
             resource: The expected resource of the spans.
         """
         try:
-            prepare_first_line(self._exporter, incarnation.current().expect(resource))
+            process = incarnation.current().expect(resource)
+            prepare_first_line(self._exporter, self._sanitiser.process(process))
         except Exception as error:  # noqa: BLE001 - the program's set-up must go on
             report_problem("LifecycleSpanProcessor: the first span could not be prepared", error)
 
@@ -203,7 +210,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         if span.resource is not known[0]:
             known = self._recognise(span.resource)
         seq = self._next_seq()
-        record = capture_start(span, known[1], seq)
+        record = self._sanitise(capture_start(span, known[1], seq))
         self._table.add(record, span, key)
         try:
             self._export(record)
@@ -225,7 +232,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         known = self._known
         if span.resource is not known[0]:
             known = self._recognise(span.resource)
-        self._export(capture_end(span, known[1], self._next_seq(), start))
+        self._export(self._sanitise(capture_end(span, known[1], self._next_seq(), start)))
 
     def _watch(self) -> None:
         self._begun = True
@@ -261,20 +268,20 @@ class LifecycleSpanProcessor(SpanProcessor):
         entry = self._table.get(key)
         start = None if entry is None else entry.record
         if is_start:
-            record = start or capture_untyped_start(span, process, self._next_seq())
+            record = start or self._sanitise(capture_untyped_start(span, process, self._next_seq()))
             if start is None and span.end_time is None:
                 self._table.add(record, cast("Span", span), key)
         else:
             self._table.pop(key)
             if start is None and self._table.is_inherited(key, span.start_time):
                 return
-            record = capture_untyped_end(span, process, self._next_seq(), start)
+            record = self._sanitise(capture_untyped_end(span, process, self._next_seq(), start))
         self._export(record)
 
     def _emit(self, record: Record) -> None:
         """Export a record of the reaper, the watchdog or the heartbeat."""
         try:
-            self._export(record)
+            self._export(self._sanitise(record))
         except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             self._note_loss("a record is lost", error)
 
@@ -301,8 +308,10 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Remember the resource of the latest span, and its process."""
         current = incarnation.current()
         self._next_seq = current.next_seq
+        clean = self._sanitiser.process
         # One assignment: with several providers, no thread sees half of a change.
-        self._known = known = (resource, current.process_for(resource))
+        self._known = known = (resource, clean(current.process_for(resource)))
+        clean(current.process_for(None))  # an exporter may introduce it in its file
         self._quick = self._hook_parts()
         return known
 
@@ -314,7 +323,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         if not self._begun or self._closed:
             return None
         own = (incarnation.current().counter, self._record_only, self._export)
-        return (*self._known, *own, self._table, *self._table.hook_parts)
+        safe = (self._sanitiser.check, self._sanitiser.make_safe)
+        return (*self._known, *own, *safe, self._table, *self._table.hook_parts)
 
     def _reset(self) -> None:
         """Forget the process and what is on its way; a forked child is another process."""

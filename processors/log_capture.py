@@ -20,9 +20,16 @@ from structlog.processors import CallsiteParameter, CallsiteParameterAdder, form
 
 from otel_ext.record.call_site import call_site_from_attributes, find_call_site
 from otel_ext.record.capture import current_task, current_thread, here
-from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, CallSite, Record, ThreadInfo
+from otel_ext.record.model import (
+    EMPTY,
+    UNKNOWN_CALL_SITE,
+    CallSite,
+    PlainAttributes,
+    Record,
+    ThreadInfo,
+)
 from otel_ext.record.own_code import is_own
-from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.sanitise.scalars import text_of
 from otel_ext.record.untyped import time_of
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.process import incarnation
@@ -115,12 +122,12 @@ class LogCapture:
         """
         check_process()
         process = self._process or self._identify()
-        fields: dict[str, object] = dict(event_dict)
+        fields: dict[str, object] = PlainAttributes(event_dict)
         name = fields.pop("event", "")
         if type(name) is not str:
             name = _name_of(name, fields)
         if "exc_info" in fields:
-            fields = self._with_exception(fields, logger, method_name)
+            fields = PlainAttributes(self._with_exception(fields, logger, method_name))
         source: logging.LogRecord | None = None
         if "_from_structlog" in fields:  # the mark of ProcessorFormatter
             source = cast("logging.LogRecord | None", fields.pop("_record", None))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
-import orjson
 from structlog.processors import format_exc_info
 
 from otel_ext.processors.log_capture import LogCapture, is_suppressed
 from otel_ext.record.model import FORMAT_VERSION, META_KEY
-from otel_ext.record.sanitise.values import encode_object
+from otel_ext.record.sanitise.sanitiser import sanitiser_for
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -28,9 +27,6 @@ __all__ = ["FORMATTER_KEYS", "LogRecorder", "TracerMeta", "user_keys"]
 
 FORMATTER_KEYS: Final = ("_record", "_from_structlog")
 """What structlog's `ProcessorFormatter` adds to an event dict, and takes out again."""
-
-_PLAIN: Final = frozenset({str, int, float, bool, type(None)})
-
 
 # The recorders whose exporters run in this context; an exporter's own thread inherits it.
 _busy: Final[ContextVar[tuple[object, ...]]] = ContextVar("otel_ext_log_recorders", default=())
@@ -71,6 +67,7 @@ class LogRecorder:
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
         self._redact = redact
+        self._sanitise = redact or sanitiser_for(exporter).sanitise
         self.capture = self._capturing.capture
 
     @property
@@ -97,7 +94,7 @@ class LogRecorder:
             return
         token = _busy.set((*busy, self))
         try:
-            exporter.export(_detached(record, exporter))
+            exporter.export(record)
         except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             COUNTERS.add("dropped.export_failed")
             report_problem(f"{type(self).__name__}: a log record is lost", error)
@@ -106,7 +103,7 @@ class LogRecorder:
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; export it unless this exporter already has it."""
-        record = meta.record._replace(attributes=user_keys(event_dict))
+        record = self._sanitise(meta.record._replace(attributes=user_keys(event_dict)))
         if self._exporter is not None and meta.exporter is not self._exporter:
             self.export(record, event_dict)
         return record
@@ -163,16 +160,3 @@ def user_keys(event_dict: EventDict) -> dict[str, object]:
         if fields.get("timestamp") is meta["timestamp"]:  # compat mode's copy
             del fields["timestamp"]
     return fields
-
-
-def _detached(record: Record, exporter: RecordExporter) -> Record:
-    """Return `record` without references to the user's mutable objects.
-
-    It may wait in a queue while those change. An exporter with `export_as` encodes within
-    the call and needs no copy.
-    """
-    fields = record.attributes
-    if hasattr(exporter, "export_as") or _PLAIN.issuperset(map(type, fields.values())):
-        return record
-    copied = cast("dict[str, object]", orjson.loads(encode_object(fields)))
-    return record._replace(attributes=copied)

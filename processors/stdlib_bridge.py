@@ -14,7 +14,7 @@ import structlog
 from structlog.stdlib import ExtraAdder
 
 from otel_ext.processors.printing import write_safely
-from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.sanitise.scalars import text_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:

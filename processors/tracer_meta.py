@@ -69,11 +69,11 @@ class TracerMetaProcessor(LogRecorder):
             if isinstance(meta, TracerMeta):
                 self.export_once(meta, event_dict)
                 return event_dict
-            record = self.capture(logger, method_name, event_dict)
-            if self._redact is not None:
-                record = self._redact(record)
+            raw = self.capture(logger, method_name, event_dict)
+            record = self._sanitise(raw)
             self.export(record, event_dict)
-            return self._nested(record, event_dict)
+            # What follows may render the program's own objects in its own way.
+            return self._nested(raw if self._redact is None else record, event_dict)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("TracerMetaProcessor: a log has no metadata", error)
             return event_dict
@@ -135,12 +135,8 @@ class TracerMetaRenderer(LogRecorder):
             meta = event_dict.get(META_KEY)
             if isinstance(meta, TracerMeta):
                 record = self.export_once(meta, event_dict)
-                if self._redact is not None:
-                    record = self._redact(record)
             else:
-                record = self.capture(logger, method_name, event_dict)
-                if self._redact is not None:
-                    record = self._redact(record)
+                record = self._sanitise(self.capture(logger, method_name, event_dict))
                 if self._exporter is not None:
                     self.export(record, event_dict)
             line = self._encode(record)
@@ -171,6 +167,7 @@ class TracerMetaTap(LogRecorder):
         renderer: Any structlog renderer, such as `structlog.dev.ConsoleRenderer()`.
         exporter: Where the records go.
         exceptions: As for `TracerMetaProcessor`; only for the record.
+        redact: Removes the secrets from the record.
 
     >>> import structlog
     >>> tap = TracerMetaTap(structlog.processors.KeyValueRenderer())
@@ -184,8 +181,9 @@ class TracerMetaTap(LogRecorder):
         exporter: RecordExporter | None = None,
         *,
         exceptions: Processor = format_exc_info,
+        redact: Callable[[Record], Record] | None = None,
     ) -> None:
-        super().__init__(exporter, exceptions=exceptions)
+        super().__init__(exporter, exceptions=exceptions, redact=redact)
         self.renderer = renderer
 
     def __call__(
@@ -197,11 +195,14 @@ class TracerMetaTap(LogRecorder):
             if isinstance(meta, TracerMeta):
                 self.export_once(meta, event_dict)
             else:
-                self.export(self.capture(logger, method_name, event_dict), event_dict)
+                record = self._sanitise(self.capture(logger, method_name, event_dict))
+                self.export(record, event_dict)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("TracerMetaTap: a log record is lost", error)
         return self.renderer(logger, method_name, event_dict)
 
     def options(self) -> dict[str, object]:
         """Return the arguments that make a copy of this one in another process."""
-        return {"renderer": self.renderer, "exceptions": self._exceptions}
+        options = super().options()
+        del options["compat"]
+        return {"renderer": self.renderer, **options}

@@ -189,20 +189,15 @@ static PyObject *attributes_for(PyObject *span)
     PyObject *holder = field(span, N_ATTRIBUTES);
     if (holder == NULL)
         return NULL;
-    PyObject *copied, *kept = field(holder, N_DICT);
-    if (kept != NULL && PyDict_CheckExact(kept))
-        copied = PyDict_Copy(kept);
-    else
-        copied = pass_over() < 0 ? NULL
-                                 : PyObject_CallMethodNoArgs(
-                                       holder, PyTuple_GET_ITEM(given.names, N_COPY));
-    Py_XDECREF(kept);
+    PyObject *copied = NULL, *kept = field(holder, N_DICT);
+    if (kept == NULL && pass_over() == 0)
+        kept = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
     Py_DECREF(holder);
-    if (copied != NULL && !PyDict_CheckExact(copied)) {
-        Py_DECREF(copied);
-        PyErr_SetString(PyExc_TypeError, "a copy of attributes is a dict");
-        return NULL;
-    }
+    if (kept != NULL && PyDict_CheckExact(kept))
+        copied = PyObject_CallOneArg(given.attributes_type, kept);
+    else if (kept != NULL)
+        PyErr_SetString(PyExc_TypeError, "the attributes of a span are in a dict");
+    Py_XDECREF(kept);
     return copied;
 }
 
@@ -383,7 +378,11 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
 static int is_sound(const CaptureConfig *fresh)
 {
     PyObject *names = fresh->names, *kinds = fresh->kinds, *kind_names = fresh->kind_names;
-    if (!PyType_Check(fresh->record_type)
+    if (!PyType_Check(fresh->attributes_type)
+        || !PyType_FastSubclass((PyTypeObject *)fresh->attributes_type,
+                                Py_TPFLAGS_DICT_SUBCLASS))
+        PyErr_SetString(PyExc_TypeError, "attributes_type: a class of dicts");
+    else if (!PyType_Check(fresh->record_type)
         || !PyType_FastSubclass((PyTypeObject *)fresh->record_type, Py_TPFLAGS_TUPLE_SUBCLASS))
         PyErr_SetString(PyExc_TypeError, "record_type: a class of tuples");
     else if (!PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != N_COUNT)
@@ -401,15 +400,15 @@ static int is_sound(const CaptureConfig *fresh)
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {
-        "capture_start", "capture_end", "record_type", "judge", "judged", "remember",
+        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged", "remember",
         "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
         "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
         "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here",
         "span_types", NULL};
     CaptureConfig fresh = {0};
     if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOOO", names, &fresh.capture_start,
-            &fresh.capture_end, &fresh.record_type, &fresh.judge, &fresh.judged,
+            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOOOO", names, &fresh.capture_start,
+            &fresh.capture_end, &fresh.record_type, &fresh.attributes_type, &fresh.judge, &fresh.judged,
             &fresh.remember, &fresh.unknown_site, &fresh.site_from_attributes,
             &fresh.scope_of, &fresh.links_of, &fresh.events_of, &fresh.status_of,
             &fresh.local, &fresh.current_thread, &fresh.task_info, &fresh.time_ns,

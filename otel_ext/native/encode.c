@@ -9,7 +9,7 @@
 #define MAX_NS 0x7fffffffffffffffLL
 #define STAMP_SIZE 20                   /* 2026-11-20T16:00:00. */
 
-static PyObject *s_span, *s_log, *s_process, *s_start, *s_end, *s_update;
+static PyObject *s_size, *s_span, *s_log, *s_process, *s_start, *s_end, *s_update;
 
 static void write_digits(char *at, long long number, int width)
 {
@@ -175,11 +175,7 @@ static int put_any_object(Buffer *b, PyObject *attributes)
 
 static int put_attributes(Buffer *b, PyObject *attributes)
 {
-    Py_ssize_t size = PyDict_CheckExact(attributes) ? PyDict_GET_SIZE(attributes)
-                                                    : PyObject_Size(attributes);
-    if (size < 0)
-        return -1;
-    if (size == 0)
+    if (PyDict_GET_SIZE(attributes) == 0)
         return PUT(b, "}}\n");
     if (PUT(b, "},") < 0)
         return -1;
@@ -301,9 +297,19 @@ static int put_log(Buffer *b, PyObject *record, PyObject *kind)
     return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
 }
 
+/* Were the record's values made safe? Else Python does that first. */
+static int is_sanitised(PyObject *attributes)
+{
+    static Slot of_size;
+    if (!Py_IS_TYPE(attributes, (PyTypeObject *)config.attributes_type))
+        return 0;
+    PyObject **size = slot_of(attributes, s_size, &of_size);
+    return size != NULL && *size != NULL;
+}
+
 int speed_encode_into(Buffer *buffer, PyObject *record)
 {
-    if (!is_record(record))
+    if (!is_record(record) || !is_sanitised(PyTuple_GET_ITEM(record, F_ATTRIBUTES)))
         return 0;
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
     int failed = is_text(kind, s_span)      ? put_span(buffer, record)
@@ -333,7 +339,7 @@ PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 int speed_init_encode(void)
 {
     static const Name names[] = {
-        {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"}, {&s_start, "start"},
+        {&s_size, "size"}, {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"}, {&s_start, "start"},
         {&s_end, "end"}, {&s_update, "update"},
     };
     return speed_intern(names, sizeof names / sizeof *names);

@@ -98,30 +98,20 @@ static PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
     return done;
 }
 
-/* Calls `append_line` with the line from the buffer, or with one that Python encodes. */
-static PyObject *append_object(PyObject *exporter, PyObject *append_line, const Buffer *buffer,
-                               PyObject *record, int encoded)
-{
-    PyObject *line = encoded == 0 ? PyObject_CallOneArg(config.encode_line, record)
-                                  : PyBytes_FromStringAndSize(buffer->data, buffer->size);
-    if (line == NULL)
-        return note_loss(exporter, s_export_reduced, record);
-    PyObject *taken = PyObject_CallOneArg(append_line, line);
-    Py_DECREF(line);
-    return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
-}
-
-/* Passes an encoded line to the journal. */
+/* Passes a line to the journal: the encoded one in the buffer or, if that is NULL, `line`. */
 static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
-                                PyObject *record, int encoded)
+                                PyObject *line)
 {
     PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
-    int stored = append_line == NULL ? -1 : encoded == 1 ? is_stored(append_line, buffer) : 0;
-    PyObject *done = stored < 0 ? note_loss(exporter, s_note_unwritten, NULL)
-                     : stored   ? Py_NewRef(Py_None)
-                                : append_object(exporter, append_line, buffer, record, encoded);
+    int stored = append_line == NULL ? -1 : buffer != NULL ? is_stored(append_line, buffer) : 0;
+    PyObject *taken = stored == 1 ? Py_NewRef(Py_None) : NULL;
+    if (stored == 0 && (line = buffer == NULL ? Py_NewRef(line) : PyBytes_FromStringAndSize(
+                                   buffer->data, buffer->size)) != NULL) {
+        taken = PyObject_CallOneArg(append_line, line);
+        Py_DECREF(line);
+    }
     Py_XDECREF(append_line);
-    return done;
+    return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
 static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
@@ -135,10 +125,12 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     char room[LINE_ROOM];
     Buffer buffer = {room, 0, LINE_ROOM, NULL};
     int encoded = speed_encode_into(&buffer, record);
+    PyObject *line = encoded == 0 ? PyObject_CallOneArg(config.encode_line, record) : NULL;
     /* The journal is read after the encoding, which may run Python code that closes it. */
-    PyObject *done = encoded < 0
+    PyObject *done = encoded < 0 || (encoded == 0 && line == NULL)
                          ? note_loss(exporter, s_export_reduced, record)
-                         : append_encoded(exporter, quick, &buffer, record, encoded);
+                         : append_encoded(exporter, quick, line == NULL ? &buffer : NULL, line);
+    Py_XDECREF(line);
     PyMem_Free(buffer.heap);
     if (done == NULL)
         return NULL;
@@ -162,32 +154,6 @@ static PyMethodDef export_method = {"export", export, METH_O, "Write one record.
 PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
 {
     return PyCFunction_New(&export_method, exporter);
-}
-
-/* `parts`: the exporter of lines, what a redactor needs, and the callable for other records. */
-static PyObject *export_plain(PyObject *parts, PyObject *record)
-{
-    PyObject *exporter = PyTuple_GET_ITEM(parts, 0), *done;
-    PyObject *quick = is_record(record) && speed_is_plain(PyTuple_GET_ITEM(parts, 1), record) == 1
-                          ? quick_of(exporter, record) : NULL;
-    if (quick != NULL)
-        done = take(exporter, quick, record);
-    else
-        done = pass_over() < 0 ? NULL : PyObject_CallOneArg(PyTuple_GET_ITEM(parts, 2), record);
-    Py_XDECREF(quick);
-    return done;
-}
-
-static PyMethodDef plain_method = {"export", export_plain, METH_O, "Write one record."};
-
-PyObject *speed_bind_plain(PyObject *Py_UNUSED(module), PyObject *parts)
-{
-    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != 3
-        || !speed_is_redactor(PyTuple_GET_ITEM(parts, 1))) {
-        PyErr_SetString(PyExc_TypeError, "an exporter, a redactor's tuple, a callable");
-        return NULL;
-    }
-    return PyCFunction_New(&plain_method, parts);
 }
 
 /* The parts of a choice: the condition; the callable if it is false; the callable if it is true or

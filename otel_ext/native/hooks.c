@@ -13,7 +13,7 @@ typedef struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monoton
 static Hooks hooks;
 
 /* Positions in the tuple `_quick` of a processor: its own parts, the table and what is in it. */
-enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_EXPORT, Q_TABLE,
+enum { Q_RESOURCE, Q_PROCESS, Q_NEXT_SEQ, Q_RECORD_ONLY, Q_EXPORT, Q_CHECK, Q_MAKE_SAFE, Q_TABLE,
        T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, Q_COUNT };
 
 /* A span that starts, its key, and the task that is running, or None. */
@@ -151,6 +151,19 @@ static int look(PyObject *self, PyObject *seq)
     return done == NULL ? -1 : 0;
 }
 
+/* The record made safe; takes the reference. */
+static PyObject *sanitised(PyObject *quick, PyObject *record)
+{
+    PyObject *safe = call_one(PyTuple_GET_ITEM(quick, Q_CHECK), record), *made = NULL;
+    if (safe == Py_True)
+        made = Py_NewRef(record);
+    else if (safe != NULL || pass_over() == 0)
+        made = PyObject_CallOneArg(PyTuple_GET_ITEM(quick, Q_MAKE_SAFE), record);
+    Py_XDECREF(safe);
+    Py_DECREF(record);
+    return made;
+}
+
 static PyObject *start_record(PyObject *process, PyObject *seq, const Started *of)
 {
     PyObject *record = speed_start_record(of->span, of->key, process, seq, of->task);
@@ -165,6 +178,8 @@ static PyObject *began(PyObject *self, PyObject *quick, const Started *of)
     PyObject *seq = step(PyTuple_GET_ITEM(quick, Q_NEXT_SEQ)), *record = NULL;
     if (seq != NULL)
         record = start_record(PyTuple_GET_ITEM(quick, Q_PROCESS), seq, of);
+    if (record != NULL)
+        record = sanitised(quick, record);
     int failed = record == NULL
                  || add_entry(quick, record, of) < 0
                  || look(self, seq) < 0 || export(quick, record) < 0;    /* last: runs once */
@@ -226,6 +241,8 @@ static PyObject *ended(PyObject *quick, PyObject *span, PyObject *start)
         PyObject *args[] = {span, PyTuple_GET_ITEM(quick, Q_PROCESS), seq, start};
         record = speed_capture_end(NULL, args, 4);
     }
+    if (record != NULL)
+        record = sanitised(quick, record);
     int failed = record == NULL || export(quick, record) < 0;
     Py_XDECREF(seq);
     Py_XDECREF(record);

@@ -7,12 +7,13 @@ PyObject *s_fragment, *s_id;
 
 static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"record_type", "encode_line", "encode_object", "name_fragment",
+    static char *names[] = {"record_type", "attributes_type", "encode_line", "encode_object", "name_fragment",
                             "encode_status", "encode_links", "encode_events", "encode_extra",
                             "meta_key", "unset_status", NULL};
     Config given = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!OOOOOOOUO", names, &PyType_Type,
-                                     &given.record_type,
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$O!O!OOOOOOOUO", names, &PyType_Type,
+                                     &given.record_type, &PyType_Type,
+                                     &given.attributes_type,
                                      &given.encode_line, &given.encode_object,
                                      &given.name_fragment, &given.encode_status,
                                      &given.encode_links, &given.encode_events,
@@ -43,8 +44,7 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span ends."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
-    {"bind_plain", speed_bind_plain, METH_O,
-     "Return what exports records that surely hold no secret, and passes on all others."},
+    {"bind_check", speed_bind_check, METH_O, "Return what checks that a record is safe."},
     {"bind_choice", speed_bind_choice, METH_O,
      "Return what calls the second of three if the first is false, else the third."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
@@ -89,7 +89,7 @@ static int set_up(PyObject *Py_UNUSED(module))
     s_id = PyUnicode_InternFromString("id");
     return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
                    || speed_init_hooks() < 0
-                   || speed_init_path() < 0 || speed_init_secrets() < 0 || speed_init_cursor() < 0
+                   || speed_init_path() < 0 || speed_init_sanitise() < 0 || speed_init_cursor() < 0
                    || speed_init_encode() < 0 || speed_init_tasks() < 0
                ? -1 : 0;
 }

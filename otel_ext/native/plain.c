@@ -224,7 +224,7 @@ static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, 
 
 int put_plain_object(Buffer *buffer, PyObject *mapping)
 {
-    if (!PyDict_CheckExact(mapping))
+    if (!PyDict_Check(mapping))
         return 0;
     Py_ssize_t begin = buffer->size;
     int result = put_plain_mapping(buffer, mapping, begin + MAX_PLAIN_OBJECT, 0);

@@ -26,7 +26,7 @@ enum {
 
 /* Python objects that `configure` passed, and interned names. */
 typedef struct {
-    PyObject *record_type;
+    PyObject *record_type, *attributes_type;
     PyObject *encode_line;     /* the Python codec, for all other cases */
     PyObject *encode_object;
     PyObject *name_fragment;
@@ -43,7 +43,7 @@ extern PyObject *s_fragment, *s_id;
 
 /* What capture.py passes: its own functions, and its knowledge of the SDK. */
 typedef struct {
-    PyObject *capture_start, *capture_end, *record_type;
+    PyObject *capture_start, *capture_end, *record_type, *attributes_type;
     PyObject *judge, *judged, *remember, *unknown_site, *site_from_attributes;
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *task_info, *time_ns;
@@ -272,16 +272,13 @@ PyObject *speed_bind_append(PyObject *module, PyObject *box);
 PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
 PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
-PyObject *speed_bind_plain(PyObject *module, PyObject *parts);
-/* 1: the record surely holds no secret, 0: Python must search it, -1: error for the program. */
-int speed_is_plain(PyObject *quick, PyObject *record);
-int speed_is_redactor(PyObject *quick);
+PyObject *speed_bind_check(PyObject *module, PyObject *parts);
 /* 1: no rule can find anything in the text, 0: Python must search it. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);
 PyObject *speed_find_triggers(PyObject *module, PyObject *text);
 PyObject *speed_learn_triggers(PyObject *module, PyObject *args);
-int speed_init_secrets(void);
+int speed_init_sanitise(void);
 int speed_init_hooks(void);
 int speed_init_path(void);
 

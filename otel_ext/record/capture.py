@@ -23,6 +23,7 @@ from otel_ext.record.model import (
     UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     Link,
+    PlainAttributes,
     Record,
     Scope,
     SpanEvent,
@@ -30,7 +31,7 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.sanitise.scalars import text_of
 from otel_ext.record.untyped import KINDS, STATUS_CODES, NotAsExpectedError
 
 if TYPE_CHECKING:
@@ -118,10 +119,10 @@ def _attributes_of(holder: object) -> Mapping[str, object]:
         copied = cast("object", holder._attributes.copy())  # type: ignore[attr-defined]  # noqa: SLF001
     except AttributeError:
         public: Mapping[str, object] = getattr(holder, "attributes", None) or EMPTY
-        return dict(public)
+        return PlainAttributes(public)
     if type(copied) is not dict:
         raise NotAsExpectedError
-    return cast("Mapping[str, object]", copied)
+    return PlainAttributes(cast("dict[str, object]", copied))
 
 
 def _scope_of(scope: InstrumentationScope | None) -> Scope | None:
@@ -345,6 +346,7 @@ configure(
     capture_start=capture_start_python,
     capture_end=capture_end_python,
     record_type=Record,
+    attributes_type=PlainAttributes,
     judge=own_code.judge,
     judged=own_code.JUDGED,
     remember=call_site.remember,

@@ -8,18 +8,12 @@ and appended to the metadata.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext._accel import choose, configure
-from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, Record, SpanEvent
-from otel_ext.record.sanitise.budget import WORK, Budget
-from otel_ext.record.sanitise.cleaning import Cleaner
-from otel_ext.record.sanitise.values import (
-    MAX_LINE_BYTES,
-    encode_object,
-    encode_text,
-    encode_value,
-)
+from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, PlainAttributes, Record, SpanEvent
+from otel_ext.record.sanitise.sanitiser import PLAIN
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_object, encode_plain, encode_text
 from otel_ext.record.timestamps import format_ns
 
 if TYPE_CHECKING:
@@ -30,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["encode_compat_line", "encode_line", "encode_line_python"]
 
 Encoder: TypeAlias = Callable[[Record], bytes]
-Item = TypeVar("Item", Link, SpanEvent)
 
 _HEAD: Final = f'{{"{META_KEY}":{{'
 _TIMESTAMP: Final = slice(len(_HEAD), len(_HEAD) + len('"timestamp":"2026-01-01T00:00:00.000000Z"'))
@@ -40,7 +33,6 @@ _SPAN_END: Final = ',"version":2,"kind":"span","phase":"end","seq":'
 _SPAN: Final = {"start": _SPAN_START, "update": _SPAN_UPDATE, "end": _SPAN_END}
 # Leaves room for the timestamp that compat mode adds.
 _MAX_BYTES: Final = MAX_LINE_BYTES - 64
-_MAX_LIST_BYTES: Final = MAX_LINE_BYTES // 4
 _MAX_NS: Final = 2**63 - 1
 _MAX_NAMES: Final = 4_096
 _MAX_NAME: Final = 256
@@ -64,7 +56,7 @@ def encode_line_python(record: Record) -> bytes:
     r"""Return `record` as one line of JSON in UTF-8, its newline included.
 
     The metadata comes first, then the user's keys in their own order. Never
-    longer than `MAX_LINE_BYTES`; see `otel_ext.record.sanitise.values` for awkward values.
+    longer than `MAX_LINE_BYTES`. A record that is not sanitised yet is sanitised first.
 
     >>> from otel_ext.record.model import Process, Record
     >>> process = Process("b00t-7-1-aa")
@@ -72,11 +64,21 @@ def encode_line_python(record: Record) -> bytes:
     >>> encode_line_python(record).endswith(b'"process":"b00t-7-1-aa"},"to":"eu"}\n')
     True
     """
+    attributes = record.attributes
+    if type(attributes) is not PlainAttributes or not attributes.is_sanitised:
+        record = PLAIN.sanitise(record)
+        attributes = record.attributes
     meta = _span_meta(record) if record.kind == "span" else _other_meta(record)
-    if not record.attributes:
+    if not attributes:
         return f"{meta}}}}}\n".encode()
     head = f"{meta}}},".encode()
-    return head + encode_object(record.attributes, _MAX_BYTES - len(head))[1:] + b"\n"
+    return head + _encode_attributes(attributes, _MAX_BYTES - len(head))[1:] + b"\n"
+
+
+def _encode_attributes(attributes: Mapping[str, object], room: int) -> bytes:
+    """Return the user's data as an object, cut if the metadata leaves little room."""
+    encoded = encode_plain(attributes)
+    return encoded if len(encoded) <= room else encode_object(attributes, room)
 
 
 def _span_meta(record: Record) -> str:
@@ -144,8 +146,7 @@ def _other_meta(record: Record) -> str:
 
 
 def _extra_meta(record: Record) -> str:
-    # Without a note: the format allows only known keys here.
-    return "," + encode_object(record.extra, _MAX_LIST_BYTES, notes=False)[1:-1].decode()
+    return "," + encode_plain(record.extra)[1:-1].decode()
 
 
 def _encode_status(status: Status | None) -> str:
@@ -157,89 +158,33 @@ def _encode_status(status: Status | None) -> str:
     return f'{{"code":"{status.code}","description":{description}}}'
 
 
-def _link_head(link: Link) -> str:
-    return f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"'
-
-
-def _event_head(event: SpanEvent) -> str:
-    name = _name_fragment(event.name)
-    return f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"'
-
-
 def _encode_links(links: tuple[Link, ...]) -> str:
-    """Return a JSON array of links; the last one counts those that do not fit."""
+    return f"[{','.join(map(_encode_link, links))}]"
 
-    def note(first: Link, number: int) -> str:
-        return f"{_link_head(first)}{_note_of(f'{number} links')}"
 
-    return _bounded_list(links, _link_head, note)
+def _encode_link(link: Link) -> str:
+    return f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"{_inner(link.attributes)}}}'
 
 
 def _encode_events(events: tuple[SpanEvent, ...]) -> str:
-    """Return a JSON array of events; the last one counts those that do not fit."""
-
-    def note(first: SpanEvent, number: int) -> str:
-        return f"{_event_head(first._replace(name='…'))}{_note_of(f'{number} events')}"
-
-    return _bounded_list(events, _event_head, note)
+    return f"[{','.join(map(_encode_event, events))}]"
 
 
-def _note_of(what: str) -> str:
-    """Return the attributes, and the end, of the link or event that counts what is left out."""
-    return f',"attributes":{{"…":"<left out: {what}>"}}}}'
+def _encode_event(event: SpanEvent) -> str:
+    name = _name_fragment(event.name)
+    return f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"{_inner(event.attributes)}}}'
 
 
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
-
-
-def _bounded_list(
-    items: tuple[Item, ...], head: Callable[[Item], str], note: Callable[[Item, int], str]
-) -> str:
-    """Return a JSON array of `items`, without attributes that are too large, then cut off."""
-    budget = Budget(WORK * _MAX_LIST_BYTES // MAX_LINE_BYTES)
-    cleaner = Cleaner(budget)
-    kept: list[str] = []
-    room = _MAX_LIST_BYTES
-    for item in items:
-        opening = head(item)
-        budget.next_share()
-        attributes = _encode_inner(item.attributes, cleaner)
-        text = f'{opening},"attributes":{attributes}}}' if attributes else f"{opening}}}"
-        if _size(text) >= room:
-            text = f"{opening}{_note_of(f'{_size(attributes)} bytes')}"
-        if _size(text) >= room:
-            return _with_note(items, kept, room, note)
-        room -= _size(text) + 1
-        kept.append(text)
-    return f"[{','.join(kept)}]"
-
-
-def _encode_inner(attributes: Mapping[str, object], cleaner: Cleaner) -> str:
-    """Return the attributes of a link or event as an object; empty if there are none."""
-    if not attributes:
-        return ""
-    text = encode_value(attributes, cleaner).decode()
-    # A note that replaces them is a text, but only an object is allowed here.
-    return text if text.startswith("{") else f'{{"…":{text}}}'
-
-
-def _with_note(
-    items: tuple[Item, ...], kept: list[str], room: int, note: Callable[[Item, int], str]
-) -> str:
-    """Return a JSON array of the kept items, fewer if the note needs the room."""
-    while True:
-        last = note(items[len(kept)], len(items) - len(kept))
-        if _size(last) < room or not kept:
-            return f"[{','.join([*kept, last])}]"
-        room += _size(kept.pop()) + 1
+def _inner(attributes: Mapping[str, object]) -> str:
+    return f',"attributes":{encode_plain(attributes).decode()}' if attributes else ""
 
 
 configure(
     "configure",
     record_type=Record,
+    attributes_type=PlainAttributes,
     encode_line=encode_line_python,
-    encode_object=encode_object,
+    encode_object=_encode_attributes,
     name_fragment=_name_fragment,
     encode_status=_encode_status,
     encode_links=_encode_links,

@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "Link",
     "Phase",
+    "PlainAttributes",
     "Process",
     "Record",
     "Scope",
@@ -206,11 +207,15 @@ class Process:
         resource: Attributes of the OpenTelemetry resource.
         pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
         heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none, or if unknown.
+
+    Attributes:
+        clean: The same without secrets, once a redactor has made it.
     """
 
     __slots__ = (
         "argv",
         "boot_id",
+        "clean",
         "heartbeat_ms",
         "host",
         "id",
@@ -241,6 +246,7 @@ class Process:
         self.resource = resource
         self.pid_namespace = pid_namespace
         self.heartbeat_ms = heartbeat_ms
+        self.clean: Process | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Process) and other.id == self.id
@@ -250,6 +256,28 @@ class Process:
 
     def __repr__(self) -> str:
         return f"Process({self.id!r}, pid={self.pid})"
+
+
+class PlainAttributes(dict[str, object]):
+    """The user's data of a record, or of a link or event in it.
+
+    Once the record is sanitised (`otel_ext.record.sanitise`), the values are plain and
+    bounded, `size` is set, and no exporter needs to examine them.
+
+    Attributes:
+        size: About how many bytes they have as JSON; not set before.
+
+    >>> PlainAttributes({"n": 1}).is_sanitised
+    False
+    """
+
+    __slots__ = ("size",)
+    size: int
+
+    @property
+    def is_sanitised(self) -> bool:
+        """Whether the values are plain and bounded."""
+        return hasattr(self, "size")
 
 
 class Record(NamedTuple):

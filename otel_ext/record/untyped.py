@@ -30,7 +30,7 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 from otel_ext.record.sanitise.budget import left_out, size_of
-from otel_ext.record.sanitise.cleaning import text_of
+from otel_ext.record.sanitise.scalars import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
+    from otel_ext.redaction.judge import RedactCallback
     from otel_ext.redaction.redactor import Redactor
     from otel_ext.redaction.settings import RedactionSettings
-    from otel_ext.redaction.walk import RedactCallback
 
 __all__ = ["RedactCallback", "RedactionSettings", "Redactor"]
 
 _HOMES = {
-    "RedactCallback": "otel_ext.redaction.walk",
+    "RedactCallback": "otel_ext.redaction.judge",
     "RedactionSettings": "otel_ext.redaction.settings",
     "Redactor": "otel_ext.redaction.redactor",
 }

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 
+from otel_ext.record.sanitise.judge import VALUES
 from otel_ext.redaction.rules.contexts import SHORT_OPTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["VALUES", "rule_of_fields", "with_rules"]
+__all__ = ["rule_of_fields", "with_rules"]
 
 _LONGEST_NAME: Final = 128
 _PAIR: Final = 2
 _MAX_FIELDS: Final = 8
-VALUES: Final = frozenset({"value", "Value"})
-"""The fields of a mapping that hold the value named by another field."""
 _NAMES: Final = ("name", "Name", "key", "Key")
 
 
-def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[tuple[object, str]]:
+def with_rules(
+    items: Iterable[object], rule_for: Callable[[str], str]
+) -> Iterator[tuple[object, str]]:
     """Yield each item with the rule by which it, or the second of a pair, is a secret.
 
     Args:
@@ -33,9 +34,10 @@ def with_rules(items: list[object], rule_for: Callable[[str], str]) -> Iterator[
     [(('cookie', 'hunter2'), 'cookie'), (('host', 'h'), '')]
     """
     next_rule = ""
-    first = items[0] if items else ""
-    command = first.rpartition("/")[2] if type(first) is str else ""
+    command: str | None = None
     for item in items:
+        if command is None:
+            command = item.rpartition("/")[2] if type(item) is str else ""
         rule, next_rule = next_rule, ""
         if type(item) is str and item[:1] == "-":
             rule = ""

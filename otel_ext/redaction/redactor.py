@@ -3,52 +3,44 @@
 from __future__ import annotations
 
 import threading
-from operator import is_
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import (
     EMPTY,
     UNKNOWN_CALL_SITE,
-    UNSET_STATUS,
     CallSite,
-    Link,
     Process,
-    Record,
-    SpanEvent,
     Status,
-    TaskInfo,
-    ThreadInfo,
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
+from otel_ext.record.sanitise.sanitiser import Known, Sanitiser
+from otel_ext.record.sanitise.scalars import is_utf8, text_of
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, plain_fields
+from otel_ext.record.sanitise.walk import Walker
+from otel_ext.redaction.judge import SecretJudge
 from otel_ext.redaction.masks import ERROR_MARK
 from otel_ext.redaction.patterns import PatternError
 from otel_ext.redaction.scan.cards import LEAST_CARD
 from otel_ext.redaction.scan.prefilter import is_suspicious
 from otel_ext.redaction.settings import RedactionSettings
-from otel_ext.redaction.text import CLEAN, MAX_TEXT, SHORTEST, TextRedactor
-from otel_ext.redaction.walk import NO_SECRETS, Walker
+from otel_ext.redaction.text import CLEAN, SHORTEST, TextRedactor
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import PartHealth, register_part
-from otel_ext.runtime.process.records import is_plain_process_start
 
 if TYPE_CHECKING:
-    from otel_ext.redaction.walk import RedactCallback
+    from collections.abc import Callable
+
+    from otel_ext.record.model import PlainAttributes, Record
+    from otel_ext.redaction.judge import RedactCallback
     from otel_ext.runtime.health import State
 
 __all__ = ["Redactor", "make_redactor"]
 
 _MAX_KNOWN: Final = 1_024
-# The budget for each part of a record, so that redacting all of it takes a few milliseconds.
-_MAX_WORK: Final = WORK // 7
-# Searching a few texts costs less than walking the whole record.
-_MOST_SEARCHED: Final = 8
 _COUNTED: Final = "redacted."
-
-Fields = TypeVar("Fields", bound="tuple[object, ...]")
-Named = TypeVar("Named", ThreadInfo, TaskInfo)
 
 
 class _Last(threading.local):
@@ -56,14 +48,15 @@ class _Last(threading.local):
 
     raw: Record | None = None
     clean: Record | None = None
+    # Whether a callback runs; it may start spans.
+    is_called = False
 
 
-class Redactor:
+class Redactor(Sanitiser):
     """Takes secrets out of records of every kind.
 
-    A record without secrets is returned unchanged, as the same object. Redactions are
-    counted under `redacted.RULE`. An error drops the value it happened at, so it never
-    reveals a secret, and nothing is raised. See docs/redaction.md for the rules.
+    Redactions are counted under `redacted.RULE`. An error drops the value it happened at,
+    so it never reveals a secret. See docs/redaction.md for the rules.
 
     Args:
         settings: What to redact beside the default rules, and how.
@@ -92,35 +85,29 @@ class Redactor:
             raise ConfigError(f"a pattern of redaction cannot be used: {error}") from None
         self.has_callback = callback is not None
         self._callback = callback
-        self._scans_everything = self.has_callback or self._texts.scans_everything
         self._processes: dict[str, tuple[Process, Process]] = {}
-        # What the compiled form of `_is_plain` needs; None if it must not be used.
-        texts = self._texts
-        known: tuple[object, ...] = (self._processes, texts.verdicts, CLEAN, texts.clean)
-        parts = (*known, is_suspicious, SHORTEST, MAX_TEXT, LEAST_CARD)
-        self.prefilter_parts = None if self._scans_everything else parts
         self._last = _Last()
+        super().__init__()
+        texts = self._texts
+        keys = (texts.verdicts, CLEAN, texts.clean)
+        self.use(
+            None
+            if self.has_callback or texts.scans_everything
+            else Known(self._processes, *keys, is_suspicious, SHORTEST, most=LEAST_CARD - 1)
+        )
         self._since = time_ns()
         register_part(self.health)
 
     def redact(self, record: Record) -> Record:
-        """Return `record` without secrets; never raises."""
+        """Return `record` without secrets, and otherwise sanitised.
+
+        Raises:
+            RecursionError: The thread has no stack left. Nothing else is raised.
+        """
         last = self._last
         if record is last.raw or record is last.clean:
             return last.clean or record
-        try:
-            process = record.process
-            known = self._processes.get(process.id)
-            if known is None or (known[0] is not process and known[1] is not process):
-                known = self._redact_process(process)
-            with_process = record
-            if known[1] is not process:
-                with_process = Record._make((*record[:5], known[1], *record[6:]))
-            is_text = type(with_process.name) is str and type(with_process.logger) is str
-            is_clean = is_text and self._is_plain(with_process)
-            clean = with_process if is_clean else self._redacted(with_process)
-        except Exception as error:  # noqa: BLE001 - an error must not reveal a secret
-            clean = _emptied(record, error)
+        clean = self.sanitise(record)
         last.raw, last.clean = record, clean
         return clean
 
@@ -142,48 +129,47 @@ class Redactor:
         state: State = "degraded" if "error" in counts else "healthy"
         return PartHealth("redaction", state, detail, self._since)
 
-    def _is_plain(self, record: Record) -> bool:  # noqa: C901, PLR0911 - on the hot path
-        """Prefilter: whether `record` surely holds no secret, as for most records."""
-        if self._scans_everything or record.events or record.links or record.extra:
-            return False
-        status = record.status
-        if status is not UNSET_STATUS and status is not None and status.description:
+    def make_safe(self, record: Record) -> Record:
+        """Return `record` without secrets; only what cannot hold one if a callback made it."""
+        if self._last.is_called:  # it would be called for its own spans, without end
+            return self.emptied(record, RuntimeError())
+        return super().make_safe(record)
+
+    def _call(self, path: str, value: object) -> object:
+        """Call the callback."""
+        last = self._last
+        last.is_called = True
+        try:
+            return cast("RedactCallback", self._callback)(path, value)
+        finally:
+            last.is_called = False
+
+    def has_safe_names(self, record: Record) -> bool:
+        """Whether all that is not the user's data surely holds no secret."""
+        known = self._processes.get(record.process.id)
+        if known is None or known[1] is not record.process:
             return False
         texts = self._texts
         clean = texts.clean
         thread, task = record.thread, record.task
-        names = (record.name, record.logger, "" if thread is None else thread.name)
-        if (
-            (record.call_site.fragment not in clean and not self._is_plain_site(record.call_site))
-            or not all(name in clean or texts.remember_if_clean(name) for name in names)
-            or (task is not None and not texts.is_clean(task.name))
-        ):
-            return False
-        verdicts = texts.verdicts
-        searched = 0
-        attributes = record.attributes
-        if attributes and type(cast("object", attributes)) is not dict:
-            return False
-        for key, value in attributes.items():
-            if verdicts.get(key) is not CLEAN:
-                return False
-            if type(value) is str:
-                # As `is_clean` does, without the call.
-                if (
-                    len(value) >= SHORTEST
-                    and value not in clean
-                    and (len(value) > MAX_TEXT or is_suspicious(value))
-                ):
-                    # Usually a URL, different each time.
-                    searched += 1
-                    if searched > _MOST_SEARCHED or not texts.is_clean_by_search(value):
-                        return False
-            elif type(value) is int:
-                if value >= LEAST_CARD:
-                    return False
-            elif type(value) not in NO_SECRETS:
-                return False
-        return True
+        names = (record.name, record.logger, record.level, "" if thread is None else thread.name)
+        return (
+            (record.call_site.fragment in clean or self._is_plain_site(record.call_site))
+            and all(name in clean or self._is_clean_name(name) for name in names)
+            and (task is None or texts.is_clean(task.name))
+        )
+
+    def is_clean_key(self, key: object) -> bool:
+        """Whether no rule applies to a new key of the user's data."""
+        return type(key) is str and self._texts.verdict(key) is CLEAN
+
+    def is_clean_by_search(self, text: str) -> bool:
+        """Whether a search finds no secret in a text."""
+        return self._texts.is_clean_by_search(text)
+
+    def _is_clean_name(self, name: object) -> bool:
+        """Whether a name surely holds no secret; remembered if so."""
+        return type(name) is str and is_utf8(name) and self._texts.remember_if_clean(name)
 
     def _is_plain_site(self, call_site: CallSite) -> bool:
         """Whether a call site surely holds no secret; remembered if so."""
@@ -195,125 +181,83 @@ class Redactor:
         self._texts.remember(call_site.fragment)
         return True
 
-    def _redacted(self, record: Record) -> Record:
-        """Return `record` redacted by the rules; itself if they find nothing."""
-        walker = self._walker(_MAX_WORK // 4)
-        text = walker.text
-        extra = record.extra
-        # A record of a process itself: `_redact_process` already redacted these fields.
-        is_redacted = not self.has_callback and is_plain_process_start(record)
-        if "argv" in extra and not is_redacted:
-            extra = {**extra, "argv": _argv(walker, extra["argv"])}
-        status = record.status
-        if status is not None and status.description:
-            description = text("status.description", status.description)
-            status = _same_or_new(status, status._replace(description=description))
-        # What may be large has a budget of its own, so that it leaves room for the rest.
-        links, events = (
-            self._walker(_MAX_WORK // 8, "links."),
-            self._walker(_MAX_WORK // 2, "events."),
-        )
-        made = record._replace(
-            name=text("name", record.name),
-            call_site=self._call_site(walker, record.call_site),
-            attributes=self._walker().mapping(record.attributes),
-            links=_same_or_new(record.links, tuple(_link(links, one) for one in record.links)),
-            events=_same_or_new(record.events, tuple(_event(events, one) for one in record.events)),
-            thread=_named(walker, record.thread, "thread.name"),
-            task=_named(walker, record.task, "task.name"),
-            status=status,
-            level=text("level", record.level),
-            logger=text("logger", record.logger),
-            extra=extra
-            if is_redacted or not extra
-            else self._walker(_MAX_WORK // 8).mapping(extra),
-        )
-        return _same_or_new(record, made)
+    def walker(self, work: int, prefix: str = "") -> Walker:
+        """Return a walker that redacts, with a budget of its own."""
+        callback = None if self._callback is None else self._call
+        return Walker(Budget(work), SecretJudge(self._texts, callback, prefix))
 
-    def _walker(self, budget: int | Budget = _MAX_WORK, prefix: str = "") -> Walker:
-        budget = Budget(budget) if isinstance(budget, int) else budget
-        return Walker(self._texts, self._callback, budget, prefix)
+    def process(self, process: Process) -> Process:
+        """Return the process without secrets, for records that name it."""
+        known = self._processes.get(process.id)
+        if known is None or (known[0] is not process and known[1] is not process):
+            if self._last.is_called:
+                return _without_facts(process)
+            known = self._redact_process(process)
+        return known[1]
 
-    def _call_site(self, walker: Walker, call_site: CallSite) -> CallSite:
+    def call_site(self, call_site: CallSite, text: Callable[[str, object], str]) -> CallSite:
+        """Return a call site without secrets; itself if it has none."""
         if call_site.fragment in self._texts.clean:
             return call_site
-        file = walker.text("file", call_site.file)
-        function = walker.text("function", call_site.function)
+        file, function = text("file", call_site.file), text("function", call_site.function)
         if file == call_site.file and function == call_site.function:
             if not self.has_callback:
                 self._texts.remember(call_site.fragment)
             return call_site
         return CallSite(file, call_site.line, function)
 
+    def further(self, record: Record) -> PlainAttributes:
+        """Return the further metadata without secrets; `allow` does not apply to a command line."""
+        plain = super().further(record)
+        if "argv" in record.extra:
+            plain["argv"] = self._argv(record.extra["argv"])
+        return plain
+
+    def _argv(self, argv: object) -> object:
+        items = cast("list[object]", argv) if isinstance(argv, (list, tuple)) else [argv]
+        return self.walker(WORK).value([*map(text_of, items)], "argv")
+
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        budget = Budget(_MAX_WORK)
-        walker = self._walker(budget)
-        argv = tuple(_argv(walker, process.argv))
-        resource = self._walker(budget, "resource.").mapping(process.resource)
+        argv = cast("list[str]", self._argv(process.argv))
+        walker = self.walker(WORK, "resource.")
+        resource = plain_fields(process.resource, walker, MAX_LINE_BYTES)[0]
         clean = process
-        if argv != tuple(process.argv) or resource is not process.resource:
+        if argv != [*process.argv] or resource != process.resource:
             start = (process.id, process.pid, process.start_time, process.boot_id)
             host = walker.text("host", process.host)
-            clean = Process(
-                *start, host, argv, resource, process.pid_namespace, process.heartbeat_ms
-            )
+            rest = (process.pid_namespace, process.heartbeat_ms)
+            clean = Process(*start, host, tuple(argv), resource, *rest)
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()
         self._processes[process.id] = process, clean
+        process.clean = clean
         return process, clean
 
-
-def _argv(walker: Walker, argv: object) -> list[str]:
-    """Return a command line without secrets, including those in an argument of their own."""
-    if not isinstance(argv, (list, tuple)):
-        return [ERROR_MARK]
-    found = walker.value("argv", list(map(str, cast("list[object]", argv))))
-    return cast("list[str]", found) if isinstance(found, list) else [ERROR_MARK]
-
-
-def _link(walker: Walker, link: Link) -> Link:
-    return _same_or_new(link, link._replace(attributes=walker.mapping(link.attributes)))
-
-
-def _event(walker: Walker, event: SpanEvent) -> SpanEvent:
-    attributes = walker.mapping(event.attributes)
-    name = walker.text("name", event.name)
-    return _same_or_new(event, event._replace(name=name, attributes=attributes))
-
-
-def _named(walker: Walker, info: Named | None, path: str) -> Named | None:
-    if info is None:
-        return None
-    name = walker.text(path, info.name)
-    return info if name == info.name else type(info)(info.id, name)
+    def emptied(self, record: Record, error: Exception) -> Record:
+        """Return only what cannot hold a secret, of a record that could not be checked."""
+        COUNTERS.add("redacted.error")
+        report_problem("redaction: a record was emptied", f"{type(error).__name__} was raised")
+        return record._replace(
+            name=ERROR_MARK,
+            call_site=UNKNOWN_CALL_SITE,
+            attributes=EMPTY,
+            links=(),
+            events=(),
+            thread=None,
+            task=None,
+            scope=None,
+            status=None if record.status is None else Status(record.status.code),
+            level="",
+            logger="",
+            extra=EMPTY,
+            process=_without_facts(record.process),
+        )
 
 
-def _same_or_new(old: Fields, new: Fields) -> Fields:
-    """Return `old` if `new` holds the same objects, else `new`."""
-    return old if all(map(is_, old, new)) else new
-
-
-def _emptied(record: Record, error: Exception) -> Record:
-    """Return only what cannot hold a secret, for a record that could not be checked."""
-    COUNTERS.add("redacted.error")
-    report_problem("redaction: a record was emptied", f"{type(error).__name__} was raised")
-    known = record.process
-    return record._replace(
-        name=ERROR_MARK,
-        call_site=UNKNOWN_CALL_SITE,
-        attributes=EMPTY,
-        links=(),
-        events=(),
-        thread=None,
-        task=None,
-        scope=None,
-        status=None if record.status is None else Status(record.status.code),
-        level="",
-        logger="",
-        extra=EMPTY,
-        process=Process(known.id, known.pid, known.start_time, known.boot_id, known.host),
-    )
+def _without_facts(process: Process) -> Process:
+    """Return a process without what may hold secrets."""
+    return Process(process.id, process.pid, process.start_time, process.boot_id, process.host)
 
 
 def make_redactor(

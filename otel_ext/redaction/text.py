@@ -5,6 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.record.model import META_KEY
+from otel_ext.record.sanitise.judge import ALLOWED
+from otel_ext.record.sanitise.scalars import is_utf8
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
 from otel_ext.redaction.patterns import parse_pattern
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.settings import RedactionSettings
 
-__all__ = ["ALLOWED", "CLEAN", "MAX_TEXT", "SHORTEST", "TextRedactor", "Verdict"]
+__all__ = ["CLEAN", "MAX_TEXT", "SHORTEST", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
 """The fewest characters that can be a secret by their form."""
@@ -49,8 +52,7 @@ class Verdict(NamedTuple):
 CLEAN: Final = Verdict("", "")
 """No rule applies to the key."""
 
-ALLOWED: Final = Verdict("allowed", "")
-"""The user allows the key: its value is never redacted."""
+_ALLOWED: Final = Verdict(ALLOWED, "")
 
 
 class TextRedactor:
@@ -100,10 +102,13 @@ class TextRedactor:
 
     def _judge(self, path: str) -> Verdict:
         if any(one.matches(path) for one in self._allow):
-            return ALLOWED
+            return _ALLOWED
         name = self.redact(path)
         rule = self._rule_for(MARK.sub("", path) if MARK_BEGIN in path else path)
-        return CLEAN if not rule and name == path else Verdict(rule, name)
+        if not rule and name == path:
+            # Others need a walk, though no rule applies to them.
+            return CLEAN if path != META_KEY and is_utf8(path) else Verdict("", "")
+        return Verdict(rule, name)
 
     def _rule_for(self, name: str) -> str:
         words = split_words(name) if self._keys else ""

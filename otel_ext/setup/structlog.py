@@ -28,7 +28,7 @@ from otel_ext.processors.tracer_meta import (
     TracerMetaRenderer,
     TracerMetaTap,
 )
-from otel_ext.setup.current import current_exporter, redact_record, shows_records
+from otel_ext.setup.current import current_exporter, sanitise_record, shows_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -199,7 +199,7 @@ class _Setup:
             return  # a handler of the program records them
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
-            self._exporter, exceptions=self._exceptions, redact=redact_record
+            self._exporter, exceptions=self._exceptions, redact=sanitise_record
         )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
@@ -237,7 +237,7 @@ class _Setup:
                 self._exporter,
                 compat=self._compat,
                 exceptions=self._exceptions,
-                redact=redact_record,
+                redact=sanitise_record,
                 text=text,
             )
         if renderer == "console":
@@ -247,7 +247,7 @@ class _Setup:
         return self._tap(cast("Processor", renderer), tap)
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
-        return tap(renderer, self._exporter, exceptions=self._exceptions)
+        return tap(renderer, self._exporter, exceptions=self._exceptions, redact=sanitise_record)
 
 
 def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:

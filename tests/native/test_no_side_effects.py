@@ -19,6 +19,7 @@ from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here
 from otel_ext.record.model import Process, Record, SpanEvent
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from tests.processors.spans import provider_with
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def test_an_interrupt_while_a_class_is_inspected_reaches_the_program() -> None:
     if codec.encode_line is codec.encode_line_python:
         pytest.skip("the compiled part was not built")
     record = Record("span", "start", "w", 10**18, 1, PROCESS, trace_id="ab" * 16, span_id="cd" * 8)
+    record = PLAIN.sanitise(record)
     with pytest.raises(KeyboardInterrupt):
         codec.encode_line(record._replace(call_site=Interrupted()))  # type: ignore[arg-type]
 

@@ -13,6 +13,7 @@ from otel_ext._accel import load_speed
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import capture, codec
 from otel_ext.record.model import Process, Record
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from tests.processors.spans import Recorder
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def outcome(encode: Callable[[Record], bytes], record: Record) -> object:
 @pytest.mark.parametrize("fields", ODD, ids=[",".join(one) for one in ODD])
 def test_a_field_of_another_type_is_encoded_as_by_python(fields: dict[str, object]) -> None:
     """No field is read as another type; an unknown phase is refused."""
-    usual = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
+    usual = PLAIN.sanitise(Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="server"))
     record = usual._replace(**{"trace_id": "ab" * 16, "span_id": "cd" * 8, **fields})  # type: ignore[arg-type]
     assert outcome(codec.encode_line, record) == outcome(codec.encode_line_python, record)
 
@@ -113,8 +114,9 @@ def test_nested_data_is_encoded_as_by_python(
     record = Record(kind, None, "process.start", 10**18, 1, PROCESS, extra=facts, attributes=facts)
     if kind == "span":
         record = record._replace(phase="start", trace_id="ab" * 16, span_id="cd" * 8)
+    record = PLAIN.sanitise(record)
     assert codec.encode_line(record) == codec.encode_line_python(record)
-    only_facts = record._replace(attributes={})
+    only_facts = PLAIN.sanitise(record._replace(attributes={}))
     assert codec.encode_line(only_facts) == codec.encode_line_python(only_facts)
 
 

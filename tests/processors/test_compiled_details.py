@@ -18,6 +18,7 @@ from otel_ext.inflight.table import open_spans
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record, Scope, ThreadInfo
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from tests.processors.spans import Recorder, provider_with
 from tests.programs import spans_in
 
@@ -35,7 +36,8 @@ PROCESS = Process("b00t-1-2-cafe0001")
 def span_record(**changes: object) -> Record:
     """Return a start record."""
     record = Record("span", "start", "work", 10**18, 1, PROCESS, span_kind="internal")
-    return record._replace(trace_id="ab" * 16, span_id="cd" * 8, **changes)  # type: ignore[arg-type]
+    record = record._replace(trace_id="ab" * 16, span_id="cd" * 8, **changes)  # type: ignore[arg-type]
+    return PLAIN.sanitise(record)
 
 
 def test_a_kept_record_does_not_change() -> None:

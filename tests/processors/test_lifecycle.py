@@ -74,7 +74,7 @@ def test_start_is_a_snapshot() -> None:
         span.update_name("job")
         span.add_event("e")
     start, end = recorder.of("job")
-    assert start.attributes == {"early": (1, 2)}
+    assert start.attributes == {"early": [1, 2]}
     assert start.events == ()
     assert end.attributes == {"early": "changed", "late": 1}
 

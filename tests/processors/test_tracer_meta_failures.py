@@ -153,7 +153,7 @@ def test_each_dependency_may_raise(broken: str, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("module", "broken"),
-    [(tracer_meta, "encode_line"), (log_recorder, "format_ns"), (log_recorder, "encode_object")],
+    [(tracer_meta, "encode_line"), (log_recorder, "format_ns")],
 )
 def test_encoding_may_raise(module: object, broken: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the codec fails, the line is printed without metadata."""

@@ -19,8 +19,8 @@ from otel_ext.processors.tracer_meta import TracerMetaRenderer
 from otel_ext.record.codec import encode_line, encode_line_python
 from otel_ext.record.model import Process, Record, SpanEvent
 from otel_ext.record.sanitise.budget import CIRCULAR, TOO_MUCH, WORK, Budget
-from otel_ext.record.sanitise.cleaning import Cleaner
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_object, encode_value
+from otel_ext.record.sanitise.walk import Walker
 from otel_ext.record.schema.validation import validate_line
 from otel_ext.redaction import Redactor
 
@@ -208,9 +208,9 @@ def test_work_is_counted_not_timed(shape: Two) -> None:
     """The number of steps stays within the budget, whatever the shape."""
     budget = Budget()
     budget.next_share()
-    cleaner = Cleaner(budget)
-    cleaner.value(doubled(shape))
-    assert cleaner.was_cut
+    walker = Walker(budget)
+    walker.value(doubled(shape))
+    assert walker.was_cut
     assert budget.left > 0
     assert WORK - budget.left < WORK
 

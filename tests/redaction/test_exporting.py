@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_ext
@@ -18,14 +19,18 @@ from otel_ext.errors import ConfigError
 from otel_ext.exporters import CompatExporter, ConsoleExporter, FanOut, JsonlExporter
 from otel_ext.exporters.redacting import RedactingExporter
 from otel_ext.journal.settings import JournalSettings
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.processors.tracer_meta import TracerMetaRenderer
 from otel_ext.protocols import LineExporter
 from otel_ext.redaction import Redactor
 from otel_ext.runtime.counters import COUNTERS
 from tests.redaction.planted import PROCESS, log, span
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
 
 SECRET = "hunter2hunter2"  # noqa: S105 - planted
@@ -102,7 +107,7 @@ def test_an_exporter_of_records_gets_redacted_ones() -> None:
     plain = span("start", attributes={"n": 1})
     exporter.export(plain)
     exporter.export(span("start", attributes={"password": SECRET}))
-    assert sink.records[0] is plain
+    assert sink.records[0] == plain
     assert sink.records[1].attributes == {"password": "[redacted: password]"}
     assert sink.records[1].process is PROCESS
 
@@ -117,6 +122,60 @@ def test_exporters_that_share_a_redactor_redact_once() -> None:
     fan.export(log(attributes={"password": SECRET}))
     assert COUNTERS.value("redacted.password") == 1
     assert sinks[0].records == sinks[1].records
+
+
+BYTES = b"token=" + SECRET.encode()
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, lambda one: CompatExporter(FanOut(one))])
+def test_an_exporter_that_redacts_gets_the_programs_own_values(
+    wrap: Callable[[RedactingExporter], RecordExporter],
+) -> None:
+    """A secret in bytes, and one across the end of a text that is cut, are found."""
+    sink = Sink()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(LifecycleSpanProcessor(wrap(RedactingExporter(sink))))
+    provider.get_tracer("t").start_span("x", attributes={"raw": BYTES}).end()
+    structlog.wrap_logger(
+        structlog.ReturnLogger(), processors=[TracerMetaRenderer(wrap(RedactingExporter(sink)))]
+    ).info("x", raw=BYTES)
+    spans_and_logs = [one for one in sink.records if one.kind != "process"]
+    assert [one.attributes["raw"] for one in spans_and_logs] == ["token=[redacted: token]"] * 3
+
+
+def test_a_processor_with_a_redactor_redacts_for_every_exporter(tmp_path: Path) -> None:
+    """Records in the table of open spans, and what is made of them, hold no secret either."""
+    sink = Sink()
+    journal = JsonlExporter(tmp_path)
+    processor = LifecycleSpanProcessor(FanOut(journal, sink), redactor=Redactor())
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(processor)
+    span = provider.get_tracer("t").start_span("x", attributes={"password": SECRET, "raw": BYTES})
+    (opened,) = processor.tracker.table.start_records()
+    assert SECRET not in str(opened)
+    assert processor.tracker.watchdog.dump() == 1
+    processor.shutdown()  # which writes an end for the open span
+    span.end()
+    assert [one.phase for one in sink.records if one.kind == "span"] == ["start", "update", "end"]
+    assert SECRET not in str(sink.records)
+    assert all(SECRET.encode() not in path.read_bytes() for path in tmp_path.rglob("*.jsonl"))
+
+
+def test_a_callback_that_starts_spans_does_not_recurse() -> None:
+    """The records of its own spans are emptied, since it cannot be called for them."""
+    sink = Sink()
+    provider = TracerProvider(shutdown_on_exit=False)
+    tracer = provider.get_tracer("t")
+
+    def start_one(_path: str, value: object) -> object:
+        tracer.start_span("inner").end()
+        return value
+
+    redactor = Redactor(callback=start_one)
+    provider.add_span_processor(LifecycleSpanProcessor(sink, redactor=redactor))
+    tracer.start_span("outer").end()
+    names = {one.name for one in sink.records if one.kind == "span"}
+    assert names == {"outer", "[redacted: error]"}
 
 
 def test_a_callback_may_start_spans() -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.record.model import CallSite, Process
+from otel_ext.record.sanitise.walk import Walker
 from otel_ext.redaction import Redactor
-from otel_ext.redaction.walk import Walker
 from otel_ext.runtime.process.records import process_start_record
 from tests.redaction.planted import span
 
@@ -69,17 +69,17 @@ def test_a_new_call_site_without_secrets_needs_no_walk(monkeypatch: pytest.Monke
     """The prefilter passes a new call site, but not one that contains a secret."""
     redactor = Redactor()
     walks: list[object] = []
-    walk = Walker.mapping
+    walk = Walker.value
 
-    def mapping(self: Walker, values: Mapping[str, object]) -> Mapping[str, object]:
-        walks.append(values)
-        return walk(self, values)
+    def value(self: Walker, value: object, path: str = "", depth: int = 1) -> object:
+        walks.append(value)
+        return walk(self, value, path, depth)
 
     usual = span("start", attributes={"n": 1})
     redactor.redact(usual)
-    monkeypatch.setattr(Walker, "mapping", mapping)
+    monkeypatch.setattr(Walker, "value", value)
     moved = usual._replace(call_site=CallSite("shop/orders.py", 3, "place"))
-    assert redactor.redact(moved) is moved
+    assert redactor.redact(moved) == moved
     assert walks == []
     moved_again = usual._replace(call_site=CallSite("jobs/token=hunter2hunter2.py", 3, "run"))
     assert "hunter2" not in redactor.redact(moved_again).call_site.fragment

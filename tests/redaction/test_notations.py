@@ -96,7 +96,23 @@ def test_harmless_lists_stay() -> None:
         "pairs": [("host", "h"), ("token", None), ("token", ""), (1, 2), ("a", "b", "c")],
     }
     record = log(attributes=attributes)
-    assert Redactor().redact(record).attributes is attributes
+    assert encode_line(Redactor().redact(record)) == encode_line(record)
+
+
+@pytest.mark.parametrize("value", [[0, 1, 2], range(3), {"a": "hunter2hunter2"}, ("x",)])
+def test_a_value_named_by_another_field_is_redacted_whatever_it_is(value: object) -> None:
+    """A container under `value`, of any type, is masked as a whole if `name` names a secret."""
+    record = log(attributes={"header": {"name": "cookie", "value": value, "n": 1}})
+    expected = {"name": "cookie", "value": "[redacted: cookie]", "n": 1}
+    assert Redactor().redact(record).attributes["header"] == expected
+
+
+def test_a_list_after_an_option_for_a_secret_is_redacted() -> None:
+    """A list that is not a pair follows the option: it is masked, and its neighbors stay."""
+    record = log(attributes={"cmd": ["x", "--password", ["a", "b", "c"], "y"]})
+    assert Redactor().redact(record).attributes["cmd"] == [
+        *("x", "--password", "[redacted: password]", "y"),
+    ]
 
 
 @pytest.mark.parametrize("text", READABLE)

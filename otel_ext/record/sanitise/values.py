@@ -1,8 +1,7 @@
 """Encodes values as JSON, including those that JSON or its readers cannot handle.
 
-A hostile or odd value loses only itself, never its record. Most records hold none, so a
-check of the values and one call of the encoder suffice. Only if the check fails,
-`otel_ext.record.sanitise.cleaning` first turns the values into plain data.
+A hostile or odd value loses only itself, never its record. A `Walker` makes the values
+plain; then one call of the encoder writes them.
 
 ========================================  =======================================
 value                                     encoding
@@ -35,11 +34,11 @@ import orjson
 
 from otel_ext.record.model import META_KEY
 from otel_ext.record.sanitise.budget import WORK, Budget, left_out, size_of, unique
-from otel_ext.record.sanitise.cleaning import MAX_DEPTH, MAX_TEXT, Cleaner, text_of
-from otel_ext.record.sanitise.fast_path import is_plain
+from otel_ext.record.sanitise.scalars import MAX_TEXT, base64_of, clean_text, is_utf8, text_of
+from otel_ext.record.sanitise.walk import MAX_DEPTH, Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = [
     "MAX_DEPTH",
@@ -47,93 +46,98 @@ __all__ = [
     "MAX_TEXT",
     "SHIELDED_META_KEY",
     "encode_object",
+    "encode_plain",
     "encode_text",
     "encode_value",
+    "fit",
+    "plain_fields",
 ]
 
 MAX_LINE_BYTES: Final = 1_048_576
 SHIELDED_META_KEY: Final = f"user.{META_KEY}"
 
 _NOTE_ROOM: Final = 64
-_CHUNK: Final = 256
 # Characters that control a terminal or hide text: DEL and C1 controls, line and
 # paragraph separators, direction marks. JSON allows them; they are written as \uXXXX so
 # that a line is safe to print.
 _UNSAFE: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 
-def _escape(match: re.Match[str]) -> str:
-    return f"\\u{ord(match[0]):04x}"
+def encode_plain(plain: object) -> bytes:
+    r"""Return plain data as JSON in UTF-8, with its unsafe characters escaped.
 
+    Args:
+        plain: What a `Walker` has made plain.
 
-def _make_safe(encoded: bytes) -> bytes:
-    """Return `encoded` with its unsafe characters escaped."""
+    >>> encode_plain({"user": "ann", "sizes": [1, 2], "control": "\x9b"})
+    b'{"user":"ann","sizes":[1,2],"control":"\\u009b"}'
+    """
+    encoded = orjson.dumps(plain, base64_of)
     if encoded.isascii() and b"\x7f" not in encoded:
         return encoded
     text = encoded.decode()
     return _UNSAFE.sub(_escape, text).encode() if _UNSAFE.search(text) else encoded
 
 
-def _encode(plain: object) -> bytes:
-    return _make_safe(orjson.dumps(plain))
+def _escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
-def encode_object(
-    mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES, *, notes: bool = True
-) -> bytes:
+def encode_object(mapping: Mapping[str, object], budget: int = MAX_LINE_BYTES) -> bytes:
     r"""Return `mapping` as a JSON object in UTF-8, whatever it holds; never raises.
 
     Args:
         mapping: The user's data, such as span attributes.
         budget: The most bytes the result may have.
-        notes: Whether a key that counts the keys left out may be added.
 
-    >>> encode_object({"user": "ann", "sizes": (1, 2)})
-    b'{"user":"ann","sizes":[1,2]}'
-    >>> encode_object({"ratio": float("nan"), "key": b"\x00\xff"})
-    b'{"ratio":"NaN","key":"AP8="}'
+    >>> encode_object({"ratio": float("nan"), "key": b"\x00\xff", "sizes": (1, 2)})
+    b'{"ratio":"NaN","key":"AP8=","sizes":[1,2]}'
     """
-    try:
-        if is_plain(mapping) and META_KEY not in mapping:
-            return _make_safe(orjson.dumps(mapping))
-    except Exception:  # noqa: BLE001, S110 - any value may raise; cleaned below
-        pass
-    return _encode_cleaned(mapping, budget, notes=notes)
+    work = WORK if budget > MAX_LINE_BYTES // 2 else WORK // 4
+    return encode_plain(plain_fields(mapping, Walker(Budget(work)), budget)[0])
 
 
-def encode_value(value: object, cleaner: Cleaner | None = None) -> bytes:
+def encode_value(value: object, walker: Walker | None = None) -> bytes:
     """Return any one value as JSON in UTF-8; never raises.
 
     Args:
         value: Anything.
-        cleaner: Holds the budget; by default that of a whole record.
+        walker: Holds the budget; by default that of a whole record.
 
     >>> encode_value([1, 10**30])
     b'[1,"1000000000000000000000000000000"]'
     """
-    return _encode((cleaner or Cleaner(Budget())).value(value))
+    return encode_plain((walker or Walker(Budget())).value(value))
 
 
-def encode_text(value: str) -> bytes:
-    r"""Return `value` as a JSON string in UTF-8; never raises.
+def encode_text(value: object) -> bytes:
+    r"""Return the text of `value` as a JSON string in UTF-8; never raises.
 
     >>> encode_text('say "hi"')
     b'"say \\"hi\\""'
     """
-    if type(value) is str and len(value) <= MAX_TEXT:
-        try:
-            return _make_safe(orjson.dumps(value))
-        except TypeError:  # a lone surrogate
-            pass
     # Programs may name a span by something that is not a text.
-    is_text = isinstance(cast("object", value), str)
-    return encode_value(value if is_text else text_of(value))
+    text = value if type(value) is str else text_of(value)
+    is_plain = len(text) <= MAX_TEXT and is_utf8(text)
+    return encode_plain(text if is_plain else clean_text(text))
 
 
-def _encode_cleaned(mapping: Mapping[str, object], budget: int, *, notes: bool) -> bytes:
-    work = WORK if budget > MAX_LINE_BYTES // 2 else WORK // 4
+def plain_fields(
+    mapping: Mapping[str, object], walker: Walker, budget: int, *, notes: bool = True
+) -> tuple[dict[str, object], int]:
+    """Return the user's data as plain data that fits into a budget, and its size as JSON.
+
+    Args:
+        mapping: Attributes, or anything like them.
+        walker: Makes the values plain.
+        budget: The most bytes as JSON.
+        notes: Whether a key that counts the keys left out may be added.
+
+    >>> plain_fields({"sizes": (1, 2), "__tracer_meta__": 1}, Walker(Budget()), 1_000)
+    ({'sizes': [1, 2], 'user.__tracer_meta__': 1}, 42)
+    """
     try:
-        items = cast("list[tuple[object, object]]", list(islice(mapping.items(), work)))
+        items = cast("list[tuple[object, object]]", list(islice(mapping.items(), WORK)))
         size = size_of(mapping)
     except Exception:  # noqa: BLE001 - a user's mapping may raise anything
         items, size = [("…", f"<unprintable: {type(mapping).__name__}>")], 1
@@ -146,58 +150,56 @@ def _encode_cleaned(mapping: Mapping[str, object], budget: int, *, notes: bool) 
             name = f"user.{name}"
         return name
 
-    fields, cut, lost = Cleaner(Budget(work)).fields(items, size, shield)
-    encoded = _encode(_with_note(fields, lost) if notes else fields)
-    if len(encoded) > budget:
-        return _encode_what_fits(fields, cut, lost, budget, notes=notes)
-    return encoded
+    fields, cut, lost = walker.fields(items, size, shield)
+    return fit(fields, budget, cut, lost, notes=notes)
 
 
-def _with_note(fields: dict[str, object], lost: int | None) -> dict[str, object]:
-    """Return `fields` with a note on the `lost` keys left out; None for an unknown number."""
-    if lost == 0:
-        return fields
-    return {**fields, unique("…", fields, {}): left_out(lost, 0, "keys")}
+def fit(
+    fields: dict[str, object],
+    budget: int,
+    cut: Collection[str] = (),
+    lost: int | None = 0,
+    *,
+    notes: bool = True,
+) -> tuple[dict[str, object], int]:
+    """Return what of `fields` fits into `budget` bytes of JSON, and how many it takes.
 
+    Values that are too large are replaced first, then the last keys are left out.
 
-def _encode_what_fits(
-    fields: dict[str, object], cut: set[str], lost: int | None, budget: int, *, notes: bool
-) -> bytes:
-    """Return what fits in `budget`: values that are too large go first, then the last keys."""
-    room = budget - 2 - _NOTE_ROOM
-    parts: list[bytes] = []
-    kept = 0
-    names = list(fields)
-    for start in range(0, len(names), _CHUNK):
-        chunk = {name: fields[name] for name in names[start : start + _CHUNK]}
-        part = _encode(chunk)[1:-1]
-        found = [part] if len(part) < room else _pieces(chunk, cut, room)
-        parts += found
-        room -= sum(map(len, found)) + len(found)
-        kept += len(chunk) if found == [part] else len(found)
-        if kept < start + len(chunk):
-            break
-    lost = None if lost is None else lost + len(names) - kept
-    if notes and lost != 0:
-        name = unique("…", set(names[:kept]), {})
-        note = _encode({name: left_out(lost, 0, "keys")})[1:-1]
-        if len(note) < room + _NOTE_ROOM:
-            parts.append(note)
-    return b"{" + b",".join(parts) + b"}"
+    Args:
+        fields: Plain data.
+        budget: Bytes.
+        cut: The keys whose values are not whole.
+        lost: How many keys are left out already; None for an unknown number.
+        notes: Whether a key that counts the keys left out may be added.
 
-
-def _pieces(fields: dict[str, object], cut: set[str], room: int) -> list[bytes]:
-    """Return the fields one by one, up to the first whose note does not fit either."""
-    found: list[bytes] = []
+    >>> fit({"a": 1, "b": "x" * 300, "c": 2}, 200)
+    ({'a': 1, 'b': '<left out: 302 bytes>', 'c': 2}, 43)
+    """
+    if lost == 0 or not notes:
+        size = len(encode_plain(fields))
+        if size <= budget:
+            return fields, size
+    kept: dict[str, object] = {}
+    size = 2
+    limit = budget - _NOTE_ROOM
     for name, value in fields.items():
-        piece = _encode({name: value})[1:-1]
-        if len(piece) >= room:
-            name_size = len(_encode(name)) + 1
-            note = b'"<left out: %s%d bytes>"'
-            over = b"over " if name in cut else b""
-            piece = piece[:name_size] + note % (over, len(piece) - name_size)
-        if len(piece) >= room:
+        piece = len(encode_plain({name: value})) - 1
+        if size + piece >= limit:
+            over = "over " if name in cut else ""
+            name_size = len(encode_plain(name)) + 1
+            value = f"<left out: {over}{piece - 1 - name_size} bytes>"  # noqa: PLW2901
+            piece = len(encode_plain({name: value})) - 1
+        if size + piece >= limit:
             break
-        room -= len(piece) + 1
-        found.append(piece)
-    return found
+        kept[name] = value
+        size += piece
+    lost = None if lost is None else lost + len(fields) - len(kept)
+    if notes and lost != 0:
+        name = unique("…", kept, {})
+        note = left_out(lost, 0, "keys")
+        piece = len(encode_plain({name: note})) - 1
+        if size + piece < budget:
+            kept[name] = note
+            size += piece
+    return kept, size

@@ -12,6 +12,8 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, CallSite, Process, Record
+from otel_ext.record.sanitise.sanitiser import marked_safe
+from otel_ext.record.sanitise.scalars import is_utf8
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.process import incarnation
@@ -25,7 +27,6 @@ __all__ = [
     "closing_records",
     "dropped_in",
     "is_main_known",
-    "is_plain_process_start",
     "process_end_record",
     "process_from",
     "process_record",
@@ -57,24 +58,9 @@ def process_start_record(process: Process, seq: int) -> Record:
     >>> record.event, record.extra["pid"], record.extra["start_time"]
     ('process.start', 7, 1)
     """
-    return process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
-
-
-def is_plain_process_start(record: Record) -> bool:
-    """Whether `record` is a `process.start` record with only the facts of its `process`.
-
-    Args:
-        record: A record of any kind.
-
-    >>> from otel_ext.record.model import Process
-    >>> record = process_start_record(Process("b0-7-1-aa", pid=7), 1)
-    >>> is_plain_process_start(record), is_plain_process_start(record._replace(extra={"pid": 8}))
-    (True, False)
-    """
-    if record.kind != "process" or record.name != PROCESS_START or record.attributes:
-        return False
-    steady_ns = record.extra.get("steady_ns")
-    return type(steady_ns) is int and record.extra == _facts_of(record.process, steady_ns)
+    record = process_record(PROCESS_START, process, seq, _facts_of(process, monotonic_ns()))
+    # Usually plain as it is; this is part of a program's first span.
+    return record._replace(attributes=marked_safe(EMPTY)) if _is_plain(process) else record
 
 
 def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
@@ -197,11 +183,19 @@ def _bounded_resource(resource: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
+def _is_plain(process: Process) -> bool:
+    """Fast check: are the command line and the resource texts that fit, and valid?"""
+    resource = process.resource
+    return _fits(resource) and is_utf8(
+        "".join((*process.argv, *resource, *cast("dict[str, str]", resource).values()))
+    )
+
+
 def _fits(resource: Mapping[str, object]) -> bool:
     """Fast check: are all values texts that fit, even if every character is escaped?"""
     room = _MAX_RESOURCE
     for key, value in resource.items():
-        if type(value) is not str:
+        if type(value) is not str or type(key) is not str:
             return False
         room -= len(key) + _LONGEST_ESCAPE * len(value)
     return room >= 0

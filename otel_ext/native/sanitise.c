@@ -1,0 +1,265 @@
+/* The fast check of sanitising: otel_ext.record.sanitise.sanitiser and, with redaction,
+ * otel_ext.redaction.redactor, compiled.
+ *
+ * It answers "safe as it is" or "Python must check"; it changes nothing but the mark of the
+ * attributes.
+ */
+#include "speed.h"
+
+#define SEEN 256
+#define LONGEST_SEEN 512
+#define LONGEST_NAME 1024    /* as _LONGEST_NAME of the Python code */
+#define VALUE_SIZE 8         /* likewise */
+
+/* Positions in the tuple of a sanitiser; the processes are None if it does not redact. */
+enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_CLEAN_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST,
+       S_MOST, S_PYTHON, S_COUNT };
+
+static PyObject *s_name, *s_description, *s_size;
+static Slot of_site, of_thread, of_task, of_id, of_size;
+
+static Py_ssize_t limit(PyObject *parts, int which)
+{
+    return PyLong_AsSsize_t(PyTuple_GET_ITEM(parts, which));
+}
+
+/* Texts and keys that were recently found clean, recognized by address, each with the object that
+ * found it clean. The end of a span has the same objects as its start, and a program's constants
+ * are the same objects each time. A finding never becomes invalid. */
+static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
+
+/* All functions below return 1: surely clean, 0: not surely, -1: error. */
+
+static int is_known(PyObject *parts, PyObject *text)
+{
+    PyObject *clean = PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS);
+    if (is_seen(known_texts, SEEN, text, clean))
+        return 1;
+    int known = PySet_Contains(clean, text);
+    if (known == 1 && PyUnicode_CheckExact(text) && PyUnicode_GET_LENGTH(text) <= LONGEST_SEEN)
+        speed_see(known_texts, SEEN, text, clean);
+    return known;
+}
+
+/* UTF-8 cannot encode a lone surrogate. */
+static int is_utf8(PyObject *text)
+{
+    return PyUnicode_IS_COMPACT_ASCII(text) || PyUnicode_AsUTF8AndSize(text, NULL) != NULL;
+}
+
+static int redacts(PyObject *parts)
+{
+    return PyTuple_GET_ITEM(parts, S_PROCESSES) != Py_None;
+}
+
+static int is_clean_text(PyObject *parts, PyObject *text)
+{
+    if (!redacts(parts))
+        return is_utf8(text);
+    PyObject *is_suspicious = PyTuple_GET_ITEM(parts, S_IS_SUSPICIOUS);
+    Py_ssize_t size = PyUnicode_GET_LENGTH(text);
+    if (is_seen(texts, SEEN, text, is_suspicious))
+        return 1;
+    if (!is_utf8(text))
+        return 0;
+    if (size < limit(parts, S_SHORTEST))
+        return 1;
+    if (size > limit(parts, S_LONGEST))
+        return is_known(parts, text);
+    if (!speed_is_harmless(text)) {
+        int known = is_known(parts, text);
+        if (known)
+            return known;
+        PyObject *found = PyObject_CallOneArg(is_suspicious, text);
+        Py_XDECREF(found);
+        if (found != Py_None)
+            return found == NULL ? -1 : 0;
+    }
+    if (size <= LONGEST_SEEN)
+        speed_see(texts, SEEN, text, is_suspicious);
+    return 1;
+}
+
+/* A text in an attribute of an object that many records share. */
+static int is_clean_held(PyObject *parts, PyObject *holder, PyObject *name, Slot *known,
+                         int must_be_known)
+{
+    if (holder == Py_None)
+        return 1;
+    PyObject *text = get_slot(holder, name, known);
+    if (text == NULL)
+        return -1;
+    int clean = !PyUnicode_CheckExact(text) ? 0
+                : must_be_known             ? is_known(parts, text)
+                                            : is_clean_text(parts, text);
+    Py_DECREF(text);
+    return clean;
+}
+
+static int is_safe_number(PyObject *parts, PyObject *value)
+{
+    int overflow, unbounded;
+    long long number = PyLong_AsLongLongAndOverflow(value, &overflow);
+    long long most = PyLong_AsLongLongAndOverflow(PyTuple_GET_ITEM(parts, S_MOST), &unbounded);
+    return !overflow && (unbounded || number <= most);
+}
+
+/* Adds the size of the text to `size`. */
+static int is_safe_value(PyObject *parts, PyObject *value, Py_ssize_t *size)
+{
+    if (PyUnicode_CheckExact(value)) {
+        *size += PyUnicode_GET_LENGTH(value);
+        return is_clean_text(parts, value);
+    }
+    if (PyFloat_CheckExact(value)) {
+        double number = PyFloat_AS_DOUBLE(value);
+        return number - number == 0.0;    /* not NaN, nor infinite */
+    }
+    if (PyLong_CheckExact(value))
+        return is_safe_number(parts, value);
+    return value == Py_None || PyBool_Check(value);
+}
+
+static int is_clean_key(PyObject *parts, PyObject *key)
+{
+    PyObject *verdicts = PyTuple_GET_ITEM(parts, S_KEYS);
+    if (is_seen(keys, SEEN, key, verdicts))
+        return 1;
+    if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(parts, S_CLEAN_KEY))
+        return PyErr_Occurred() ? -1 : 0;
+    if (!PyUnicode_CheckExact(key))
+        return 0;
+    if (PyUnicode_GET_LENGTH(key) <= LONGEST_SEEN)
+        speed_see(keys, SEEN, key, verdicts);
+    return 1;
+}
+
+/* Marks the attributes if they are safe. */
+static int are_safe(PyObject *parts, PyObject *attributes)
+{
+    Py_ssize_t position = 0, size = 0;
+    PyObject *key, *value;
+    int safe = 1;
+    /* Searching a text runs only the expression's code, which cannot change the record's
+     * dict. */
+    while (safe == 1 && PyDict_Next(attributes, &position, &key, &value))
+        if ((safe = is_clean_key(parts, key)) == 1) {
+            size += PyUnicode_GET_LENGTH(key) + VALUE_SIZE;
+            safe = is_safe_value(parts, value, &size);
+        }
+    if (safe != 1 || size > limit(parts, S_LONGEST))
+        return safe == 1 ? 0 : safe;
+    PyObject *number = PyLong_FromSsize_t(size);
+    int marked = number == NULL ? -1 : set_slot(attributes, s_size, number, &of_size);
+    Py_XDECREF(number);
+    return marked < 0 ? -1 : 1;
+}
+
+/* Clean only if Python has searched this process record and found no secret. */
+static int is_clean_process(PyObject *parts, PyObject *process)
+{
+    PyObject *looked_at = PyTuple_GET_ITEM(parts, S_PROCESSES);
+    if (is_seen(processes, 1, process, looked_at))
+        return 1;
+    PyObject *id = get_slot(process, s_id, &of_id);
+    if (id == NULL)
+        return -1;
+    PyObject *known = PyDict_GetItemWithError(looked_at, id);
+    Py_DECREF(id);
+    if (known == NULL)
+        return PyErr_Occurred() ? -1 : 0;
+    int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
+                && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
+    if (clean)
+        speed_see(processes, 1, process, looked_at);
+    return clean;
+}
+
+static int is_clean_status(PyObject *status)
+{
+    if (status == Py_None || status == config.unset_status)
+        return 1;
+    PyObject *description = PyObject_GetAttr(status, s_description);
+    if (description == NULL)
+        return -1;
+    int empty = PyUnicode_CheckExact(description) && PyUnicode_GET_LENGTH(description) == 0;
+    Py_DECREF(description);
+    return empty;
+}
+
+static int is_empty(PyObject *container)
+{
+    if (container == given.empty)
+        return 1;
+    Py_ssize_t size = PyTuple_CheckExact(container) ? PyTuple_GET_SIZE(container)
+                                                    : PyObject_Size(container);
+    return size < 0 ? -1 : size == 0;
+}
+
+#define FIELD(name) PyTuple_GET_ITEM(record, F_##name)
+
+/* A name beside the user's data, for a sanitiser that does not redact. */
+static int is_plain_name(PyObject *name)
+{
+    return PyUnicode_CheckExact(name) && PyUnicode_GET_LENGTH(name) <= LONGEST_NAME
+           && is_utf8(name);
+}
+
+/* Is a name empty, or was it found clean? */
+static int is_empty_or_known(PyObject *parts, PyObject *name)
+{
+    return PyUnicode_CheckExact(name)
+           && (PyUnicode_GET_LENGTH(name) == 0 || is_known(parts, name) == 1);
+}
+
+static int has_safe_names(PyObject *parts, PyObject *record)
+{
+    if (!redacts(parts))
+        return is_plain_name(FIELD(NAME)) && is_plain_name(FIELD(LOGGER))
+               && is_plain_name(FIELD(LEVEL));
+    return PyUnicode_CheckExact(FIELD(NAME)) && is_clean_text(parts, FIELD(NAME)) == 1
+           && is_clean_held(parts, FIELD(SITE), s_fragment, &of_site, 1) == 1
+           && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
+           && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
+           && is_empty_or_known(parts, FIELD(LOGGER)) && is_empty_or_known(parts, FIELD(LEVEL))
+           && is_clean_process(parts, FIELD(PROCESS)) == 1;
+}
+
+static PyObject *check(PyObject *parts, PyObject *record)
+{
+    int safe = is_record(record)
+               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)given.attributes_type)
+               && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
+               && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
+               && has_safe_names(parts, record) && are_safe(parts, FIELD(ATTRIBUTES)) == 1;
+    if (pass_over() < 0)
+        return NULL;
+    if (safe)
+        Py_RETURN_TRUE;
+    /* Python may know more, and remembers what it finds. */
+    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_PYTHON), record);
+}
+
+static PyMethodDef check_method = {"check", check, METH_O, "Is a record safe as it is?"};
+
+PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *parts)
+{
+    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != S_COUNT
+        || !PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_KEYS))
+        || !PyLong_CheckExact(PyTuple_GET_ITEM(parts, S_MOST))
+        || (redacts(parts)
+            && (!PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_PROCESSES))
+                || !PyAnySet_CheckExact(PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS))))) {
+        PyErr_SetString(PyExc_TypeError, "the tuple of a sanitiser");
+        return NULL;
+    }
+    return PyCFunction_New(&check_method, parts);
+}
+
+int speed_init_sanitise(void)
+{
+    static const Name names[] = {
+        {&s_name, "name"}, {&s_description, "description"}, {&s_size, "size"},
+    };
+    return speed_intern(names, sizeof names / sizeof *names);
+}

@@ -1,0 +1,355 @@
+"""`Sanitiser`: makes a record safe, once, when it is captured.
+
+Afterwards its values are plain, bounded in size and, with a judge, free of secrets, so
+that no exporter needs to examine them, a program's own ones included.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+
+from otel_ext._accel import bind
+from otel_ext.record.model import (
+    EMPTY,
+    META_KEY,
+    UNSET_STATUS,
+    CallSite,
+    Link,
+    PlainAttributes,
+    Record,
+    SpanEvent,
+    TaskInfo,
+    ThreadInfo,
+)
+from otel_ext.record.sanitise.budget import WORK, Budget
+from otel_ext.record.sanitise.scalars import INT_MAX, INT_MIN, MAX_TEXT, is_utf8
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_text, plain_fields
+from otel_ext.record.sanitise.walk import Walker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from otel_ext.record.model import Process, Status
+
+__all__ = ["PLAIN", "Known", "Sanitiser", "marked_safe", "sanitiser_for"]
+
+# The room for the one that counts those left out.
+_COUNT: Final = 256
+# About how many bytes of JSON a value adds beside its text.
+_VALUE: Final = 8
+# Searching a few texts costs less than walking the whole record.
+_MOST_SEARCHED: Final = 8
+# The types of attributes that are copied for the fast check.
+_USUAL: Final[frozenset[type]] = frozenset({dict, type(EMPTY)})
+
+_MAX_KEYS: Final = 4_096
+_LONGEST_KEY: Final = 512
+# Texts beside the user's data that take the fast path.
+_LONGEST_NAME: Final = 1_024
+# The most bytes of JSON of all links, of all events, and of the further metadata.
+_MAX_PART: Final = MAX_LINE_BYTES // 4
+# Bytes of a link or event beside its name and attributes.
+_ITEM: Final = 80
+
+Item = TypeVar("Item", Link, SpanEvent)
+Named = TypeVar("Named", ThreadInfo, TaskInfo)
+
+
+class Known(NamedTuple):
+    """What the fast check of a sanitiser knows; the compiled form reads the same.
+
+    Attributes:
+        processes: By id, each process with its clean form; None without redaction.
+        keys: What was found out about keys of the user's data: a program's keys recur.
+        clean_key: The finding that a key needs nothing.
+        texts: Texts without secrets.
+        is_suspicious: Returns what in a text may begin a secret; None without redaction.
+        shortest: The fewest characters of a secret.
+        longest: The most characters of a record's data.
+        most: The greatest integer that needs nothing.
+    """
+
+    processes: dict[str, tuple[Process, Process]] | None
+    keys: Mapping[str, object]
+    clean_key: object
+    texts: Collection[str] = ()
+    is_suspicious: Callable[[str], object] | None = None
+    shortest: int = 0
+    longest: int = MAX_TEXT
+    most: int = INT_MAX
+
+
+class Sanitiser:
+    """Makes records safe; see the module.
+
+    Most records are safe as they are: `check` recognizes them. The others are walked.
+
+    >>> from otel_ext.record.model import Process, Record
+    >>> record = Record("log", None, "x", 0, 1, Process("p"), attributes={"n": 10**20})
+    >>> Sanitiser().sanitise(record).attributes
+    {'n': '100000000000000000000'}
+    """
+
+    known: Known | None
+    check: Callable[[Record], bool]
+    """`is_safe`, compiled if the extension was built."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, bool] = {}
+        self.use(Known(None, self._keys, clean_key=True))
+
+    def use(self, known: Known | None) -> None:
+        """Set what the fast check knows; with None it finds no record safe."""
+        self.known = known
+        is_safe = self.is_safe
+        self.check = is_safe if known is None else bind("bind_check", (*known, is_safe), is_safe)
+
+    def sanitise(self, record: Record) -> Record:
+        """Return `record` with safe values; itself if they are.
+
+        Raises:
+            RecursionError: The thread has no stack left. Nothing else is raised.
+        """
+        return record if self.check(record) else self.make_safe(record)
+
+    def make_safe(self, record: Record) -> Record:
+        """Return `record`, which `check` did not find safe, with safe values.
+
+        Raises:
+            RecursionError: As above.
+        """
+        try:
+            return self._made_safe(record)
+        except RecursionError:
+            raise  # a caller with stack left tries again
+        except Exception as error:  # noqa: BLE001 - a record of any types
+            return self.emptied(record, error)
+
+    def _made_safe(self, record: Record) -> Record:
+        process = self.process(record.process)
+        attributes = record.attributes
+        if type(attributes) is not PlainAttributes and type(attributes) in _USUAL:
+            record = record._replace(attributes=PlainAttributes(attributes), process=process)
+        elif process is not record.process:
+            record = record._replace(process=process)
+        else:
+            return self._walked(record)
+        return record if self.check(record) else self._walked(record)
+
+    def emptied(self, record: Record, _error: Exception) -> Record:
+        """Return what replaces a record that cannot be read: itself, for the exporter to report."""
+        return record
+
+    def is_safe(self, record: Record) -> bool:
+        """Fast check: is the record safe as it is? Then its attributes are marked so.
+
+        Args:
+            record: Any record; one with attributes that are not `PlainAttributes` is not.
+        """
+        attributes = record.attributes
+        if type(attributes) is not PlainAttributes or self.known is None:
+            return False
+        if record.events or record.links or record.extra:
+            return False
+        status = record.status
+        if status is not UNSET_STATUS and status is not None and status.description:
+            return False
+        return self.has_safe_names(record) and self._are_safe(attributes, self.known)
+
+    def has_safe_names(self, record: Record) -> bool:
+        """Whether all that is not the user's data is safe."""
+        for name in (record.name, record.logger, record.level):
+            if type(name) is not str or len(name) > _LONGEST_NAME:
+                return False
+            if not (name.isascii() or is_utf8(name)):
+                return False
+        return True
+
+    def _are_safe(  # noqa: C901, PLR0911 - on the hot path
+        self, attributes: PlainAttributes, known: Known
+    ) -> bool:
+        _, keys, clean_key, texts, is_suspicious, shortest, longest, most = known
+        size = searched = 0
+        for key, value in cast("dict[str, Any]", attributes).items():
+            if keys.get(key) is not clean_key and not self.is_clean_key(key):
+                return False
+            kind = cast("object", type(value))
+            if kind is str:
+                size += len(value)
+                if (
+                    is_suspicious is not None
+                    and len(value) >= shortest
+                    and value not in texts
+                    and is_suspicious(value) is not None
+                ):
+                    searched += 1  # usually a URL, different each time
+                    if searched > _MOST_SEARCHED or not self.is_clean_by_search(value):
+                        return False
+                if not (value.isascii() or is_utf8(value)):
+                    return False
+            elif kind is int:
+                if not INT_MIN <= value <= most:
+                    return False
+            elif kind is float:
+                if not isfinite(value):
+                    return False
+            elif kind is not bool and value is not None:
+                return False
+            size += len(key) + _VALUE
+        if size > longest:
+            return False
+        attributes.size = size
+        return True
+
+    def is_clean_key(self, key: object) -> bool:
+        """Whether a new key of the user's data needs nothing; remembered if so."""
+        if type(key) is not str or key == META_KEY or not is_utf8(key):
+            return False
+        if len(key) <= _LONGEST_KEY:
+            if len(self._keys) >= _MAX_KEYS:
+                self._keys.clear()
+            self._keys[key] = True
+        return True
+
+    def is_clean_by_search(self, text: str) -> bool:
+        """Whether a search finds no secret in a text."""
+        return True
+
+    def walker(self, work: int, prefix: str = "") -> Walker:
+        """Return a walker with a budget of its own.
+
+        Args:
+            work: The budget.
+            prefix: What precedes its paths, for a callback.
+        """
+        return Walker(Budget(work))
+
+    def process(self, process: Process) -> Process:
+        """Return the process that records of `process` name; here itself."""
+        return process
+
+    def _walked(self, record: Record) -> Record:
+        """Return `record` with all its values made safe."""
+        # What may be large has a budget of its own, so that it leaves room for the rest.
+        text = self.walker(WORK // 4).text
+        attributes = self._fields(record.attributes, self.walker(WORK), MAX_LINE_BYTES)
+        return record._replace(
+            name=text("name", record.name),
+            call_site=self.call_site(record.call_site, text),
+            attributes=attributes,
+            links=record.links and _bounded(record.links, self._plain_link()),
+            events=record.events and _bounded(record.events, self._plain_event()),
+            thread=self._named(record.thread, "thread.name", text),
+            task=self._named(record.task, "task.name", text),
+            status=_status(record.status, text),
+            level=text("level", record.level),
+            logger=text("logger", record.logger),
+            extra=self.further(record) if record.extra else record.extra,
+        )
+
+    def _fields(
+        self, attributes: Mapping[str, object], walker: Walker, budget: int, *, notes: bool = True
+    ) -> PlainAttributes:
+        fields, size = plain_fields(attributes, walker, budget, notes=notes)
+        plain = PlainAttributes(fields)
+        plain.size = size
+        return plain
+
+    def _plain_link(self) -> Callable[[Link], Link]:
+        walker = self.walker(WORK // 8, "links.")
+        return lambda link: link._replace(
+            attributes=self._fields(link.attributes, walker, _MAX_PART)
+        )
+
+    def _plain_event(self) -> Callable[[SpanEvent], SpanEvent]:
+        walker = self.walker(WORK // 2, "events.")
+        return lambda event: event._replace(
+            name=walker.text("name", event.name),
+            attributes=self._fields(event.attributes, walker, _MAX_PART),
+        )
+
+    def call_site(self, call_site: CallSite, _text: Callable[[str, object], str]) -> CallSite:
+        """Return a call site without secrets; here itself."""
+        return call_site
+
+    def _named(
+        self, info: Named | None, path: str, text: Callable[[str, object], str]
+    ) -> Named | None:
+        if info is None:
+            return None
+        name = text(path, info.name)
+        return info if name == info.name else type(info)(info.id, name)
+
+    def further(self, record: Record) -> PlainAttributes:
+        """Return the metadata that only some records have, as plain data."""
+        # Without a note: the format allows only known keys here.
+        return self._fields(record.extra, self.walker(WORK // 4), _MAX_PART, notes=False)
+
+
+def _status(status: Status | None, text: Callable[[str, object], str]) -> Status | None:
+    if status is None or not status.description:
+        return status
+    return status._replace(description=text("status.description", status.description))
+
+
+def _bounded(items: tuple[Item, ...], plain: Callable[[Item], Item]) -> tuple[Item, ...]:
+    """Return links or events made plain; the last one counts those that do not fit."""
+    kept: list[Item] = []
+    room = _MAX_PART - _COUNT
+    for number, item in enumerate(items, 1):
+        made = plain(item)
+        if number == len(items):
+            room += _COUNT
+        name_size = len(encode_text(getattr(made, "name", "")))
+        size = _ITEM + name_size + cast("PlainAttributes", made.attributes).size
+        if size >= room:
+            made = made._replace(attributes=_note(f"{size} bytes"))
+            size = _ITEM + name_size + _ITEM
+        if size >= room:
+            kept.append(_count(made, len(items) - len(kept)))
+            break
+        room -= size
+        kept.append(made)
+    return tuple(kept)
+
+
+def _note(what: str) -> PlainAttributes:
+    return marked_safe({"…": f"<left out: {what}>"})
+
+
+def _count(first: Item, number: int) -> Item:
+    """Return the link or event that counts what is left out."""
+    if isinstance(first, SpanEvent):
+        return first._replace(name="…", attributes=_note(f"{number} events"))
+    return first._replace(attributes=_note(f"{number} links"))
+
+
+def marked_safe(attributes: Mapping[str, object]) -> PlainAttributes:
+    """Return attributes that are known to be plain, as those of a sanitised record."""
+    plain = PlainAttributes(attributes)
+    plain.size = _ITEM
+    return plain
+
+
+class _Raw(Sanitiser):
+    """Leaves records as they are."""
+
+    def is_safe(self, record: Record) -> bool:
+        return True
+
+
+PLAIN: Final = Sanitiser()
+"""Makes records safe, but keeps their secrets."""
+_RAW: Final = _Raw()
+_RAW.use(None)
+
+
+def sanitiser_for(exporter: object) -> Sanitiser:
+    """Return the sanitiser of records for an exporter, without a redactor.
+
+    Args:
+        exporter: One with the attribute `needs_raw_records = True` gets records as they are,
+            since it sanitises them itself: data made plain no longer shows all secrets.
+    """
+    return _RAW if getattr(exporter, "needs_raw_records", False) is True else PLAIN
