@@ -9,38 +9,29 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import socket
 import sys
-from contextlib import suppress
 from pathlib import Path
-from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.runtime.process.incarnation import boot_id, pid_namespace, process_start_time
+from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from otel_ext.record.model import Process
 
 __all__ = [
     "Liveness",
     "ProcessIdentity",
-    "ProcessWatch",
     "identity_from_id",
     "identity_of",
     "is_alive",
     "is_this_boot",
     "liveness_of",
-    "own_identity",
-    "watch",
     "zombie_status",
 ]
 
 Liveness = Literal["alive", "dead", "unknown"]
 
-_POLL_SECONDS: Final = 0.2
 _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
 # Fields of /proc/PID/stat, counted behind the command, which may contain blanks (proc(5)).
 _STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
@@ -62,18 +53,6 @@ class ProcessIdentity(NamedTuple):
     boot_id: str = ""
     host: str = ""
     pid_namespace: int = 0
-
-
-def own_identity() -> ProcessIdentity:
-    """Return the identity of this process.
-
-    >>> is_alive(own_identity()) in ("alive", "unknown")
-    True
-    """
-    pid = os.getpid()
-    return ProcessIdentity(
-        pid, process_start_time(pid), boot_id(), socket.gethostname(), pid_namespace()
-    )
 
 
 def identity_of(process: Process) -> ProcessIdentity:
@@ -108,6 +87,9 @@ def is_alive(identity: ProcessIdentity) -> Liveness:
         `unknown` if it cannot be checked: in another PID namespace, on a platform without
         `/proc`, hidden from this user, or on another host. A process of another boot
         under the same host name is `dead`.
+
+    >>> is_alive(ProcessIdentity(0))
+    'unknown'
     """
     if identity.pid <= 0:
         return "unknown"
@@ -126,7 +108,7 @@ def liveness_of(identity: ProcessIdentity) -> Liveness:
     Like `is_alive`, but `unknown` if the PID namespace of a process that looks dead is not
     known: it may run in a container, where its pid means another process than here.
 
-    >>> liveness_of(own_identity()._replace(pid=2**22 + 1, pid_namespace=0))
+    >>> liveness_of(ProcessIdentity(2**22 + 1, 1, boot_id()))
     'unknown'
     """
     found = is_alive(identity)
@@ -195,70 +177,3 @@ def _ask_kernel(pid: int) -> Liveness:
     except (OSError, OverflowError):
         pass
     return "unknown"
-
-
-class ProcessWatch:
-    """Waits for the death of one process, by a pidfd where the kernel has them.
-
-    >>> with watch(own_identity()) as me:
-    ...     me.wait(0.0)
-    False
-    """
-
-    def __init__(self, identity: ProcessIdentity) -> None:
-        self.identity = identity
-        self._descriptor = -1
-        if is_alive(identity) == "alive" and hasattr(os, "pidfd_open"):
-            with suppress(OSError):
-                self._descriptor = os.pidfd_open(identity.pid)
-        # Before the pidfd was opened another process may have got the pid.
-        if self._descriptor >= 0 and is_alive(identity) == "dead":
-            self.close()
-
-    def fileno(self) -> int:
-        """Return the pidfd, readable when the process is dead; -1 without one."""
-        return self._descriptor
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for the death; return whether the process is dead.
-
-        Args:
-            timeout: Seconds; 0 checks without waiting.
-        """
-        if self._descriptor >= 0:
-            poller = select.poll()
-            poller.register(self._descriptor, select.POLLIN)
-            return bool(poller.poll(max(0, int(timeout * 1000))))
-        deadline = monotonic() + timeout
-        while is_alive(self.identity) != "dead":
-            left = deadline - monotonic()
-            if left <= 0:
-                return False
-            sleep(min(left, _POLL_SECONDS))
-        return True
-
-    def close(self) -> None:
-        """Stop watching. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __enter__(self) -> ProcessWatch:  # noqa: PYI034 - Python 3.10 has no Self
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def watch(identity: ProcessIdentity) -> ProcessWatch:
-    """Return a watch that notices the death of the process at once, or within 0.2 s.
-
-    Args:
-        identity: The process.
-    """
-    return ProcessWatch(identity)

@@ -11,7 +11,7 @@ import pytest
 
 from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.cli.main import main
-from otel_ext.journal.liveness import ProcessIdentity, own_identity
+from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.ring_layout import STAMP_AT, WORD
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of
 from otel_ext.observe.snapshot import Collector
@@ -24,6 +24,7 @@ from tests.cli.watched import (
     states,
     waiting_for,
 )
+from tests.journal.builders import own_identity
 from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
 

@@ -32,7 +32,7 @@ HEAD = """\
 import os, signal, sys
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.journal import JournalSettings
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 settings = JournalSettings(durability=sys.argv[2], segment_size=64 * 1024)
 providers, spans = [], []

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_ext.journal.files import open_folder
-from otel_ext.journal.liveness import own_identity
+from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
+from otel_ext.runtime.process.incarnation import Incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -78,6 +79,12 @@ def end(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Re
         start_ns=began.time_ns,
         status=Status("ok"),
     )
+
+
+def own_identity() -> ProcessIdentity:
+    """Return the identity of this process."""
+    me = Incarnation()
+    return ProcessIdentity(me.pid, me.start_time, me.boot_id, me.host, me.pid_namespace)
 
 
 def make_ring(

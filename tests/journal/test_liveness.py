@@ -13,12 +13,10 @@ from otel_ext.journal.liveness import (
     ProcessIdentity,
     identity_from_id,
     is_alive,
-    own_identity,
-    watch,
     zombie_status,
 )
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
-from tests.journal.builders import run
+from tests.journal.builders import own_identity, run
 from tests.programs import suspend
 
 ME = own_identity()
@@ -69,7 +67,8 @@ def test_a_process_whose_main_thread_ended_lives() -> None:
     """The kernel shows it as a zombie while its other threads run."""
     text = """
         import ctypes, os, threading, time
-        from otel_ext.journal.liveness import is_alive, own_identity
+        from otel_ext.journal.liveness import is_alive
+        from tests.journal.builders import own_identity
         me = own_identity()
         def ask():
             time.sleep(0.3)
@@ -110,7 +109,7 @@ def test_what_cannot_be_known_is_unknown(change: dict[str, object], expected: st
 @pytest.mark.needs("unshare")
 def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
     """A process that is pid 1 in a container is not our pid 1."""
-    text = "from otel_ext.journal.liveness import own_identity; print(tuple(own_identity()))"
+    text = "from tests.journal.builders import own_identity; print(tuple(own_identity()))"
     flags = "-pf" if os.geteuid() == 0 else "-Urpf"
     out = run(
         f"""
@@ -123,26 +122,6 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
     assert inside.pid < 10
     assert inside.boot_id == ME.boot_id
     assert is_alive(inside) == "unknown"
-
-
-@pytest.mark.parametrize("with_pidfd", [True, False])
-def test_a_death_is_noticed(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
-    """A watch on another process's child notices its death, with or without a pidfd."""
-    if not with_pidfd:
-        monkeypatch.delattr(os, "pidfd_open", raising=False)
-    with subprocess.Popen(["sleep", "100"]) as process, watch(identity(process.pid)) as one:
-        assert (one.fileno() >= 0) is (with_pidfd and hasattr(os, "pidfd_open"))
-        assert not one.wait(0.05)
-        process.kill()
-        assert one.wait(10)
-        assert one.wait(0)
-
-
-def test_watching_the_dead() -> None:
-    """A process that ended, or whose pid was used again, is dead at once."""
-    with watch(ME._replace(start_time=1)) as one:
-        assert one.fileno() == -1
-        assert one.wait(0.0)
 
 
 @pytest.mark.parametrize("text", ["", "a-b-c-d", "b0-7-1", "b0-7-1-0000000g", "../x-1-1-00000000"])

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.recovery.exit_status import Outcome, find_outcome
@@ -22,7 +21,16 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.schema.validation import validate_stream
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.builders import ALONE, damage_in, line, lines_in, program, seqs_in, start
+from tests.journal.builders import (
+    ALONE,
+    damage_in,
+    line,
+    lines_in,
+    own_identity,
+    program,
+    seqs_in,
+    start,
+)
 from tests.journal.killed import die
 from tests.programs import records_in
 

@@ -40,12 +40,12 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from otel_ext.journal.liveness import ProcessIdentity
     from otel_ext.journal.read.scanner import Skipped
 
-__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
+__all__ = ["Recovered", "RecoveryReport", "recover", "recover_one"]
 
 
 class Recovered(NamedTuple):
@@ -282,17 +282,16 @@ def _is_proven(identity: ProcessIdentity) -> bool:
     return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
 
 
-def _candidates(folder: Path, *, thorough: bool) -> list[str]:
+def _candidates(folder: Path) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found: dict[str, None] = {}
     # A lock file is left where a recovery was killed, even in its last step.
     for suffix in (RING_SUFFIX, LOCK_SUFFIX):
         for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
             found[base_id(path.name[: -len(suffix)])] = None
-    if thorough:
-        for path in list_segments(folder):
-            if parse_segment_name(path.name) is None:
-                found.update(dict.fromkeys(_unfinished_in(path)))
+    for path in list_segments(folder):
+        if parse_segment_name(path.name) is None:
+            found.update(dict.fromkeys(_unfinished_in(path)))
     for (incarnation, _), path in newest_segments(folder).items():
         if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
@@ -311,26 +310,6 @@ def _unfinished_in(path: Path) -> list[str]:
         for reader in readers.values()
         if identity_from_id(reader.id) is not None and (reader.spans.starts or not reader.closed)
     ]
-
-
-def recover_each(
-    folder: Path,
-    *,
-    grace_seconds: float | None = None,
-    outcomes: Mapping[PidAndStart, Outcome] | None = None,
-    now_ns: int | None = None,
-    thorough: bool = False,
-) -> Iterator[RecoveryReport]:
-    """Recover a folder step by step; yields the report so far after each incarnation.
-
-    For callers that do other work in between. See `recover`, which also searches files
-    that several processes share (`thorough`).
-    """
-    recovery = _Recovery(
-        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
-    )
-    for incarnation in _candidates(folder, thorough=thorough):
-        yield _recover_step(recovery, incarnation)
 
 
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
@@ -390,9 +369,10 @@ def recover(
             hint="Name the folder that a program wrote its records to.",
             context={"path": str(folder), "errno": error.errno},
         ) from error
-    report = RecoveryReport(folder, (), (), (), (), (), 0)
-    for step in recover_each(
-        folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns, thorough=True
-    ):
-        report = step
+    recovery = _Recovery(
+        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
+    )
+    report = _report(recovery)
+    for incarnation in _candidates(folder):
+        report = _recover_step(recovery, incarnation)
     return report
