@@ -277,20 +277,16 @@ class IsolatedThread:
             return False
         try:
             self._start(state)
-        except RuntimeError as error:
+        except Exception as error:  # noqa: BLE001 - the callers do the work
             if may_start_threads():  # the system allows no more threads
-                state.next_start = monotonic() + _REFUSED_SECONDS
-                self._report(f"no thread for its calls, so they delay others: {error}")
+                state.next_start = monotonic() + self._refused(error)
             return False
         return True
 
-    def start(self) -> None:
-        """Start the thread unless it runs.
-
-        Raises:
-            RuntimeError: No thread can be started.
-        """
-        self._start(self._state)
+    def _refused(self, error: Exception) -> float:
+        """Report that the thread cannot start; return the seconds until the next try."""
+        self._report(f"no thread for its calls, so they delay others: {error}")
+        return _REFUSED_SECONDS
 
     def _start(self, state: _State) -> None:
         if not state.begin():
@@ -341,7 +337,7 @@ class IsolatedThread:
         self._report(error)
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:
-        """Return the function that the thread runs; `body` or a wrapper of it."""
+        """Prepare the start; return the function that the thread runs, `body` or a wrapper."""
         return body
 
     def _reset(self) -> None:
