@@ -85,6 +85,9 @@ class QueueBuffer:
         max_bytes: Bytes that may wait; a line beyond them is refused.
     """
 
+    problem = ""
+    is_lost = False
+
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._lines: deque[bytes] = deque()
@@ -109,16 +112,6 @@ class QueueBuffer:
         if not self._refusal:
             self._lines.extend(lines)
             self._bytes = self._count()
-
-    @property
-    def problem(self) -> str:
-        """Always empty: the queue works as it should."""
-        return ""
-
-    @property
-    def is_lost(self) -> bool:
-        """Always false: memory exists as long as the process."""
-        return False
 
     @property
     def pending(self) -> int:
@@ -180,11 +173,11 @@ class QueueBuffer:
         return lost
 
 
-class DirectWriter:
+class DirectWriter(QueueBuffer):
     """Writes each line to the file by a system call on the caller's thread.
 
     A slow disk makes the caller slow, by design. If a write takes more than a second, or
-    fails, lines go through a queue for a while, where a kill loses them; this is reported.
+    fails, lines go through the queue for a while, where a kill loses them; this is reported.
 
     Args:
         segment: The writer of the file.
@@ -192,31 +185,20 @@ class DirectWriter:
     """
 
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:
+        super().__init__(max_bytes)
         self._segment = segment
-        self._queue = QueueBuffer(max_bytes)
-        self._pause_until = 0.0
-        self._refusal = ""
-
-    @property
-    def problem(self) -> str:
-        """Why lines go through the queue; empty while they do not."""
-        return _SLOW if self._pause_until else ""
-
-    @property
-    def is_lost(self) -> bool:
-        """Always false: the writer notices a file that was removed."""
-        return False
+        self._slow_until = 0.0
 
     def append(self, line: bytes) -> bool:
         """Write one line, or queue it; return whether one of the two was done."""
-        return self._write(line) or self._queue.append(line)
+        return self._write(line) or super().append(line)
 
     def append_last(self, lines: Iterable[bytes]) -> None:
         """Write the lines that close the file, or queue them, however full the queue is."""
-        self._queue.append_last([line for line in lines if not self._write(line)])
+        super().append_last([line for line in lines if not self._write(line)])
 
     def _write(self, line: bytes) -> bool:
-        if self._refusal or self._pause_until or not self._segment.accepts_direct_writes():
+        if self._refusal or self.problem or not self._segment.accepts_direct_writes():
             return False
         began = perf_counter()
         try:
@@ -224,48 +206,18 @@ class DirectWriter:
         except OSError:
             return False
         if perf_counter() - began > _SLOW_SECONDS:
-            self._note_slow()
+            self._slow_until = monotonic() + _PAUSE_SECONDS
+            self.problem = _SLOW
+            report_problem(f"journal: {self._segment.path}", _SLOW)
         if wrote < len(line):
             self._segment.mark_line_broken()
             return False
         COUNTERS.add("written")
         return True
 
-    def _note_slow(self) -> None:
-        self._pause_until = monotonic() + _PAUSE_SECONDS
-        report_problem(f"journal: {self._segment.path}", _SLOW)
-
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the worker."""
-        return self._queue.pending
-
-    @property
-    def peak(self) -> int:
-        """The largest part of the queue that has been in use, in per cent."""
-        return self._queue.peak
-
     def drain(self, write: Callable[[memoryview], int]) -> bool:
         """Write the queue to the file; return whether nothing is left."""
-        if self._pause_until and monotonic() >= self._pause_until:
-            self._pause_until = 0.0
+        if monotonic() >= self._slow_until:
+            self.problem = ""
         self._segment.prepare_direct_writes()
-        return self._queue.drain(write)
-
-    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Do nothing: the file's own time shows when it was last written to."""
-
-    def seal(self, reason: str) -> None:
-        """Take no more lines; later ones are counted under `dropped.REASON`."""
-        self._refusal = reason
-        self._queue.seal(reason)
-
-    def abandon(self) -> None:
-        """Refuse all lines in a forked child, without changing what belongs to the parent."""
-        self._refusal = "forked"
-        self._queue.abandon()
-
-    def close(self, *, remove: bool) -> int:
-        """Count unwritten lines as lost, and return how many there are."""
-        self._refusal = "closed"
-        return self._queue.close(remove=remove)
+        return super().drain(write)
