@@ -12,18 +12,14 @@ import re
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal
 
+from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
-
-if TYPE_CHECKING:
-    from otel_ext.record.model import Process
 
 __all__ = [
     "Liveness",
-    "ProcessIdentity",
     "identity_from_id",
-    "identity_of",
     "is_alive",
     "is_this_boot",
     "liveness_of",
@@ -37,113 +33,90 @@ _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)
 _STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
 
 
-class ProcessIdentity(NamedTuple):
-    """Identifies one process among all of this and other boots and hosts.
+def identity_from_id(incarnation: str) -> Process | None:
+    """Return the process by an incarnation's id alone; None if `incarnation` is not an id.
 
-    Attributes:
-        pid: Its process id.
-        start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
-        boot_id: The kernel's identifier of the boot, or its first 8 digits; empty if unknown.
-        host: Host name; empty if unknown.
-        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
-    """
-
-    pid: int
-    start_time: int = 0
-    boot_id: str = ""
-    host: str = ""
-    pid_namespace: int = 0
-
-
-def identity_of(process: Process) -> ProcessIdentity:
-    """Return the identity in a process record."""
-    return ProcessIdentity(
-        process.pid, process.start_time, process.boot_id, process.host, process.pid_namespace
-    )
-
-
-def identity_from_id(incarnation: str) -> ProcessIdentity | None:
-    """Return the identity in an incarnation's id; None if `incarnation` is not an id.
+    Its `boot_id` has the first 8 digits only.
 
     >>> identity_from_id("0123abcd-7-99-00000000")
-    ProcessIdentity(pid=7, start_time=99, boot_id='0123abcd', host='', pid_namespace=0)
+    Process('0123abcd-7-99-00000000', pid=7)
     """
     match = _ID.fullmatch(incarnation)
     if match is None:
         return None
     boot = "" if match[1] == "noboot" else match[1]
-    return ProcessIdentity(int(match[2]), int(match[3]), boot)
+    return Process(incarnation, int(match[2]), int(match[3]), boot)
 
 
-def is_alive(identity: ProcessIdentity) -> Liveness:
+def is_alive(process: Process) -> Liveness:
     """Return whether the process still lives.
 
     A zombie, which has ended and whose parent has not waited for it, is dead.
 
     Args:
-        identity: The process.
+        process: By its pid, start time, boot, host and PID namespace.
 
     Returns:
         `unknown` if it cannot be checked: in another PID namespace, on a platform without
         `/proc`, hidden from this user, or on another host. A process of another boot
         under the same host name is `dead`.
 
-    >>> is_alive(ProcessIdentity(0))
+    >>> is_alive(Process("p"))
     'unknown'
     """
-    if identity.pid <= 0:
+    if process.pid <= 0:
         return "unknown"
-    if not identity.boot_id or not boot_id():
-        return _ask_kernel(identity.pid) if _is_same_host(identity) else "unknown"
-    if not is_this_boot(identity.boot_id):
-        return "dead" if identity.host and _is_same_host(identity) else "unknown"
-    if not _is_same_namespace(identity):
+    if not process.boot_id or not boot_id():
+        return _ask_kernel(process.pid) if _is_same_host(process) else "unknown"
+    if not is_this_boot(process.boot_id):
+        return "dead" if process.host and _is_same_host(process) else "unknown"
+    if not _is_same_namespace(process):
         return "unknown"
-    return _liveness_in_proc(identity)
+    return _liveness_in_proc(process)
 
 
-def liveness_of(identity: ProcessIdentity) -> Liveness:
+def liveness_of(process: Process) -> Liveness:
     """Return whether the process still lives, `dead` only if that is proven.
 
     Like `is_alive`, but `unknown` if the PID namespace of a process that looks dead is not
     known: it may run in a container, where its pid means another process than here.
 
-    >>> liveness_of(ProcessIdentity(2**22 + 1, 1, boot_id()))
+    >>> liveness_of(Process("p", 2**22 + 1, 1, boot_id()))
     'unknown'
     """
-    found = is_alive(identity)
-    is_blind = found == "dead" and not identity.pid_namespace and is_this_boot(identity.boot_id)
+    found = is_alive(process)
+    is_blind = found == "dead" and not process.pid_namespace and is_this_boot(process.boot_id)
     return "unknown" if is_blind and pid_namespace() else found
 
 
-def _is_same_namespace(identity: ProcessIdentity) -> bool:
-    if identity.pid_namespace:
-        return identity.pid_namespace == pid_namespace()
+def _is_same_namespace(process: Process) -> bool:
+    if process.pid_namespace:
+        return process.pid_namespace == pid_namespace()
     # Containers have their own host names.
-    return _is_same_host(identity)
+    return _is_same_host(process)
 
 
-def _liveness_in_proc(identity: ProcessIdentity) -> Liveness:
+def _liveness_in_proc(process: Process) -> Liveness:
     """Return the liveness of a process of this boot and PID namespace, from /proc."""
-    stat = _stat(identity.pid)
+    stat = _stat(process.pid)
     if stat is None:
-        return _ask_kernel(identity.pid)
-    if identity.start_time == 0:
+        return _ask_kernel(process.pid)
+    if process.start_time == 0:
         return "unknown"
-    if int(stat[_START]) != identity.start_time:
+    if int(stat[_START]) != process.start_time:
         return "dead"
     # The kernel also shows a zombie if only the main thread has ended.
     is_zombie = stat[_STATE] in {b"Z", b"X", b"x"} and int(stat[_THREADS]) <= 1
     return "dead" if is_zombie else "alive"
 
 
-def zombie_status(identity: ProcessIdentity) -> int | None:
+def zombie_status(process: Process) -> int | None:
     """Return the wait status of a zombie; None if unknown.
 
     The kernel shows it to processes that may trace this one, and 0 to others.
     """
-    stat = _stat(identity.pid)
-    if stat is None or int(stat[_START]) != identity.start_time or stat[_STATE] != b"Z":
+    stat = _stat(process.pid)
+    if stat is None or int(stat[_START]) != process.start_time or stat[_STATE] != b"Z":
         return None
     return int(stat[_EXIT_CODE]) or None
 
@@ -153,8 +126,8 @@ def is_this_boot(boot: str) -> bool:
     return bool(boot) and boot_id().replace("-", "").startswith(boot.replace("-", ""))
 
 
-def _is_same_host(identity: ProcessIdentity) -> bool:
-    return identity.host in {"", socket.gethostname()}
+def _is_same_host(process: Process) -> bool:
+    return process.host in {"", socket.gethostname()}
 
 
 def _stat(pid: int) -> list[bytes] | None:

@@ -17,8 +17,8 @@ from otel_ext.journal.read.silence import STAMP_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_ext.journal.liveness import ProcessIdentity
     from otel_ext.journal.read.rings import RingContents
+    from otel_ext.record.model import Process
 
 __all__ = ["ClockReading", "Condition", "LivenessEvidence", "condition_of", "worker_silent_ns_at"]
 
@@ -105,24 +105,24 @@ def worker_silent_ns_at(evidence: LivenessEvidence, now: ClockReading) -> int | 
 
 
 def condition_of(
-    identity: ProcessIdentity, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
+    process: Process, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
 ) -> Condition:
     """Return the condition of a process.
 
     Args:
-        identity: Which process.
+        process: Which process.
         evidence: When it was last active.
         now: The time, taken after the evidence was read.
         limit_seconds: For how long it may be silent; see `silence_limit`.
     """
     limit_ns = int(limit_seconds * 1e9)
-    liveness = liveness_of(identity)
+    liveness = liveness_of(process)
     if liveness == "dead":
         return "dead"
     if liveness == "unknown":
         # On another machine, whose clock may be ahead of ours.
         return "silent" if now.wall_ns - evidence.newest_ns > limit_ns else "alive"
-    return "stopped" if _is_stopped(identity.pid) else _condition_of_living(evidence, now, limit_ns)
+    return "stopped" if _is_stopped(process.pid) else _condition_of_living(evidence, now, limit_ns)
 
 
 def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns: int) -> Condition:

@@ -53,7 +53,7 @@ def test_a_dead_process_shows_what_it_was_doing(tmp_path: Path) -> None:
     assert names(tmp_path) == ["outer", "open 0", "open 1", "open 2"]
     assert abs(process.last_seen_ns - time.time_ns()) < 60 * 10**9
     [reader] = read_incarnations(tmp_path)[0].values()
-    assert reader.facts().process.resource == {"service.name": "doomed"}
+    assert reader.facts().recorded.resource == {"service.name": "doomed"}
     assert not reader.closed
 
 

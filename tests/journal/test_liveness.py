@@ -9,22 +9,18 @@ import subprocess
 
 import pytest
 
-from otel_ext.journal.liveness import (
-    ProcessIdentity,
-    identity_from_id,
-    is_alive,
-    zombie_status,
-)
+from otel_ext.journal.liveness import identity_from_id, is_alive, zombie_status
+from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
-from tests.journal.builders import own_identity, run
+from tests.journal.builders import own_process, run
 from tests.programs import suspend
 
-ME = own_identity()
+ME = own_process()
 
 
-def identity(pid: int) -> ProcessIdentity:
-    """Return the identity of a process that lives now."""
-    return ME._replace(pid=pid, start_time=process_start_time(pid))
+def living(pid: int) -> Process:
+    """Return a process that lives now."""
+    return own_process(pid=pid, start_time=process_start_time(pid))
 
 
 def test_this_process_lives() -> None:
@@ -37,13 +33,13 @@ def test_this_process_lives() -> None:
 
 def test_a_reused_pid_is_not_taken_for_the_dead() -> None:
     """The same pid with another start time is another process."""
-    assert is_alive(ME._replace(start_time=ME.start_time - 1)) == "dead"
+    assert is_alive(own_process(start_time=ME.start_time - 1)) == "dead"
 
 
 def test_a_killed_process_is_dead_before_it_is_reaped() -> None:
     """A zombie is dead, and its wait status is known."""
     with subprocess.Popen(["sleep", "100"]) as process:
-        one = identity(process.pid)
+        one = living(process.pid)
         assert is_alive(one) == "alive"
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -59,7 +55,7 @@ def test_a_stopped_process_lives() -> None:
     """SIGSTOP is not death."""
     with subprocess.Popen(["sleep", "100"]) as process:
         suspend(process)
-        assert is_alive(identity(process.pid)) == "alive"
+        assert is_alive(living(process.pid)) == "alive"
         process.kill()
 
 
@@ -68,8 +64,8 @@ def test_a_process_whose_main_thread_ended_lives() -> None:
     text = """
         import ctypes, os, threading, time
         from otel_ext.journal.liveness import is_alive
-        from tests.journal.builders import own_identity
-        me = own_identity()
+        from tests.journal.builders import own_process
+        me = own_process()
         def ask():
             time.sleep(0.3)
             os.write(1, is_alive(me).encode())
@@ -103,13 +99,17 @@ def test_a_process_whose_main_thread_ended_lives() -> None:
 )
 def test_what_cannot_be_known_is_unknown(change: dict[str, object], expected: str) -> None:
     """Another boot of this host is dead; elsewhere, or half an identity, is unknown."""
-    assert is_alive(ME._replace(**change)) == expected  # type: ignore[arg-type]
+    assert is_alive(own_process(**change)) == expected
 
 
 @pytest.mark.needs("unshare")
 def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
     """A process that is pid 1 in a container is not our pid 1."""
-    text = "from tests.journal.builders import own_identity; print(tuple(own_identity()))"
+    text = """
+from tests.journal.builders import own_process
+me = own_process()
+print((me.id, me.pid, me.start_time, me.boot_id, me.host, (), {}, me.pid_namespace))
+"""
     flags = "-pf" if os.geteuid() == 0 else "-Urpf"
     out = run(
         f"""
@@ -118,7 +118,7 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
                        check=True)
         """
     )
-    inside = ProcessIdentity(*ast.literal_eval(out))
+    inside = Process(*ast.literal_eval(out))
     assert inside.pid < 10
     assert inside.boot_id == ME.boot_id
     assert is_alive(inside) == "unknown"

@@ -26,7 +26,7 @@ from tests.journal.builders import (
     damage_in,
     line,
     lines_in,
-    own_identity,
+    own_process,
     program,
     seqs_in,
     start,
@@ -127,9 +127,10 @@ def test_the_outcome_of_another_process_with_the_same_pid_is_not_used(tmp_path: 
 def test_the_outcome_of_a_process_of_this_boot_is_not_used_for_an_older_one() -> None:
     """Start times are counted from the boot, so they occur again, too."""
     outcomes = {(7, 99): Outcome(signal=11)}
-    here = own_identity()._replace(pid=7, start_time=99)
+    here = own_process(pid=7, start_time=99)
     assert find_outcome(outcomes, here) == Outcome(signal=11)
-    assert find_outcome(outcomes, here._replace(boot_id="0" * 36)) is None
+    here.boot_id = "0" * 36
+    assert find_outcome(outcomes, here) is None
 
 
 def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
 def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     """After a reboot of this host its spans are ended, after it was silent for a while."""
     process = "00000000-7-1-0000000a"
-    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_process().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
@@ -253,7 +254,7 @@ def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
 def test_a_start_too_damaged_for_an_end_needs_no_second_recovery(tmp_path: Path) -> None:
     """It cannot be repaired, so a second recovery finds nothing to do."""
     process = "00000000-7-1-0000000a"
-    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_process().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     damaged = encode_line(start(3, process, number=1)).replace(b'"span_kind":"', b'"span_kind":"~')
     path = tmp_path / "app.jsonl"  # a shared file is always searched

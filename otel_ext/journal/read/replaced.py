@@ -110,7 +110,8 @@ def _seen_alive_in(path: Path) -> _SeenAlive | None:
         ring = read_ring(path, lines=False)
         if ring.facts is None or ring.state is None:
             return None
-        return _SeenAlive(ring.state.steady_ns, ring.facts.created_ns, ring.facts.pid_namespace)
+        namespace = ring.facts.process.pid_namespace
+        return _SeenAlive(ring.state.steady_ns, ring.facts.created_ns, namespace)
     try:
         with path.open("rb") as file:
             record = decode_line(file.readline(_FIRST_LINE))

@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
-from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.read.scanner import Line, Skipped, scan_descriptor
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,
@@ -27,6 +26,8 @@ from otel_ext.record.timestamps import format_ns, time_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from otel_ext.record.model import Process
 
 __all__ = ["RingContents", "read_ring", "read_rings"]
 
@@ -51,7 +52,7 @@ class RingContents(NamedTuple):
     @property
     def id(self) -> str:
         """The incarnation it belongs to."""
-        return parse_ring_name(self.path.name)[0] if self.facts is None else self.facts.id
+        return parse_ring_name(self.path.name)[0] if self.facts is None else self.facts.process.id
 
     @property
     def stream(self) -> tuple[str, int]:
@@ -70,14 +71,9 @@ class RingContents(NamedTuple):
         return self.target or segment_file(name, 0, journal)
 
     @property
-    def identity(self) -> ProcessIdentity | None:
+    def process(self) -> Process | None:
         """Its process; None if the header is damaged."""
-        facts = self.facts
-        if facts is None:
-            return None
-        return ProcessIdentity(
-            facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
-        )
+        return None if self.facts is None else self.facts.process
 
     @property
     def stamp_ns(self) -> int:

@@ -10,7 +10,7 @@ from otel_ext.journal.liveness import is_this_boot, zombie_status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.journal.liveness import ProcessIdentity
+    from otel_ext.record.model import Process
 
 __all__ = ["Outcome", "PidAndStart", "find_outcome", "zombie_outcome"]
 
@@ -52,21 +52,19 @@ class Outcome(NamedTuple):
         return {} if self.exit_status is None else {"exit_status": self.exit_status}
 
 
-def zombie_outcome(identity: ProcessIdentity) -> Outcome:
+def zombie_outcome(process: Process) -> Outcome:
     """Return how a zombie ended; an empty outcome if its parent has waited for it."""
-    status = zombie_status(identity)
+    status = zombie_status(process)
     return Outcome() if status is None else Outcome.from_wait_status(status)
 
 
-def find_outcome(
-    outcomes: Mapping[PidAndStart, Outcome], identity: ProcessIdentity
-) -> Outcome | None:
+def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> Outcome | None:
     """Return how the process ended according to its parent; None if that is unknown.
 
     Args:
         outcomes: How processes of this boot ended.
-        identity: The process. Earlier ones of the folder may have had the same pid.
+        process: The process. Earlier ones of the folder may have had the same pid.
     """
-    if identity.boot_id and not is_this_boot(identity.boot_id):
+    if process.boot_id and not is_this_boot(process.boot_id):
         return None
-    return outcomes.get((identity.pid, identity.start_time))
+    return outcomes.get((process.pid, process.start_time))

@@ -42,7 +42,6 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.journal.liveness import ProcessIdentity
     from otel_ext.journal.read.scanner import Skipped
 
 __all__ = ["Recovered", "RecoveryReport", "recover", "recover_one"]
@@ -159,8 +158,8 @@ class _Recovery:
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:
             return False
-        identity = reader.facts().identity
-        if is_alive(identity) == "alive":
+        process = reader.facts().process
+        if is_alive(process) == "alive":
             self.living.append(reader.id)
             return True
         # A process that is not proven to be dead must also have been silent for a while.
@@ -176,7 +175,7 @@ class _Recovery:
         limit = self._grace_seconds
         if limit is None:
             limit = max(one.facts().silence_limit for one in journals)
-        if not _is_proven(identity) and silent_ns < limit * 1e9:
+        if not _is_proven(process) and silent_ns < limit * 1e9:
             self.uncertain.append(reader.id)
             return True
         return False
@@ -188,12 +187,12 @@ class _Recovery:
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
-        known = max((reader.facts() for reader in left), key=lambda one: one.process.pid)
-        outcome = find_outcome(self.outcomes, known.identity) or zombie_outcome(known.identity)
+        process = max((reader.facts().process for reader in left), key=lambda one: one.pid)
+        outcome = find_outcome(self.outcomes, process) or zombie_outcome(process)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
-        done = Recovered(known.process, 0, 0, last_seen_ns, None, had_ring=had_ring)
+        done = Recovered(process, 0, 0, last_seen_ns, None, had_ring=had_ring)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done
@@ -226,11 +225,9 @@ class _Recovery:
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
         segment = parse_segment_name(name)
-        identity = reader.facts().identity
+        process = reader.facts().process
         # Only the dead process wrote to its own file, so half a line can be cut off on a full disk.
-        exclusive = (
-            segment is not None and segment.incarnation == reader.id and _is_proven(identity)
-        )
+        exclusive = segment is not None and segment.incarnation == reader.id and _is_proven(process)
         if exclusive:
             _cut_torn_line(self.folder / name, lines)
         target = Target(self.folder, reader.id, name, reader.journal)
@@ -277,9 +274,9 @@ def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
             file.truncate(start + len(head) + len(newline))
 
 
-def _is_proven(identity: ProcessIdentity) -> bool:
+def _is_proven(process: Process) -> bool:
     """Return whether the kernel of this boot shows that the process is dead."""
-    return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
+    return liveness_of(process) == "dead" and is_this_boot(process.boot_id)
 
 
 def _candidates(folder: Path) -> list[str]:

@@ -187,11 +187,11 @@ def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnati
         raise JournalError(file_system.refusal)
     chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
-    facts = RingFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
+    facts = RingFacts(incarnation.process, time_ns(), target.file, size, chunk_size)
     if target.journal >= _MAX_RINGS:
         folder = str(target.folder / RING_FOLDER)
         raise JournalError(f"{folder!r} holds {_MAX_RINGS} ring buffers of this process")
-    path = target.folder.joinpath(RING_FOLDER, ring_file(facts.id, target.journal))
+    path = target.folder.joinpath(RING_FOLDER, ring_file(incarnation.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
             with StandardDescriptorsFilled():

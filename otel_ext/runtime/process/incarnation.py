@@ -52,10 +52,6 @@ def declare_heartbeat(seconds: float) -> None:
     _heartbeats.add(max(int(seconds * 1_000), 1))
 
 
-def _heartbeat_ms() -> int:
-    return min(_heartbeats.copy(), default=0)
-
-
 def boot_id() -> str:
     """Return the kernel's identifier of this boot; empty where the system has none."""
     found = _boot.get("id")
@@ -106,6 +102,11 @@ def pid_namespace() -> int:
 class Incarnation:
     """The identity and the record numbers of this process since its start or fork.
 
+    Attributes:
+        id: Its id.
+        pid: Its process id.
+        process: The process without its command line and its resource.
+
     >>> one = Incarnation()
     >>> one.next_seq() < one.next_seq()
     True
@@ -121,24 +122,18 @@ class Incarnation:
         "_numbers",
         "_processes",
         "_seq",
-        "boot_id",
-        "host",
         "id",
         "next_seq",
         "pid",
-        "pid_namespace",
-        "start_time",
+        "process",
     )
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.start_time = process_start_time(self.pid)
-        self.boot_id = boot_id()
-        self.host = socket.gethostname()
-        self.pid_namespace = pid_namespace()
-        random = os.urandom(4).hex()
-        boot = self.boot_id.replace("-", "")[:8] or "noboot"
-        self.id = f"{boot}-{self.pid}-{self.start_time}-{random}"
+        self.pid = pid = os.getpid()
+        started, boot, host = process_start_time(pid), boot_id(), socket.gethostname()
+        short_boot = boot.replace("-", "")[:8] or "noboot"
+        self.id = f"{short_boot}-{pid}-{started}-{os.urandom(4).hex()}"
+        self.process = Process(self.id, pid, started, boot, host, pid_namespace=pid_namespace())
         self._seq = count(1)
         # `__next__` is one step of the interpreter, so numbers are unique without a lock.
         self.next_seq: Callable[[], int] = self._seq.__next__
@@ -188,7 +183,7 @@ class Incarnation:
         Args:
             resource: As for `process_for`.
         """
-        self._expected = expected = self._make_process(self.id, _attributes_of(resource))
+        self._expected = expected = self.describe(self.id, _attributes_of(resource))
         return expected
 
     def _remember(self, resource: object) -> tuple[object, Process]:
@@ -211,7 +206,7 @@ class Incarnation:
         if len(self._processes) >= _MAX_RESOURCES:
             return self._processes[0]
         name = self.id if first == attributes else f"{self.id}.{next(self._numbers)}"
-        process = self._make_process(name, attributes)
+        process = self.describe(name, attributes)
         expected, self._expected = self._expected, None
         # Exporters look up the first line that they prepared by this object.
         if expected is not None and _varying(expected) == _varying(process):
@@ -219,17 +214,19 @@ class Incarnation:
         self._processes.append(process)
         return process
 
-    def _make_process(self, name: str, attributes: dict[str, object]) -> Process:
+    def describe(self, name: str, attributes: Mapping[str, object]) -> Process:
+        """Return this process under the id `name`, with its command line and a resource."""
+        mine = self.process
         return Process(
-            id=name,
-            pid=self.pid,
-            start_time=self.start_time,
-            boot_id=self.boot_id,
-            host=self.host,
-            argv=tuple(getattr(sys, "orig_argv", sys.argv)),
-            resource=attributes,
-            pid_namespace=self.pid_namespace,
-            heartbeat_ms=_heartbeat_ms(),
+            name,
+            mine.pid,
+            mine.start_time,
+            mine.boot_id,
+            mine.host,
+            tuple(getattr(sys, "orig_argv", sys.argv)),
+            attributes,
+            mine.pid_namespace,
+            min(_heartbeats.copy(), default=0),
         )
 
 
