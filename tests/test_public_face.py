@@ -35,7 +35,6 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     ("package", "name"),
     [
         ("otel_ext", "health"),
-        ("otel_ext.journal", "is_alive"),
         ("otel_ext.exporters", "JsonlExporter"),
     ],
 )

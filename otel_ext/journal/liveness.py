@@ -9,161 +9,132 @@ from __future__ import annotations
 
 import os
 import re
-import select
 import socket
 import sys
-from contextlib import suppress
-from pathlib import Path
-from time import monotonic, sleep
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import Final, Literal
 
-from otel_ext.runtime.process.incarnation import boot_id, pid_namespace, process_start_time
-
-if TYPE_CHECKING:
-    from types import TracebackType
-
-    from otel_ext.record.model import Process
+from otel_ext.record.model import Process
+from otel_ext.runtime.process.incarnation import (
+    START_TIME,
+    boot_id,
+    pid_namespace,
+    process_stat,
+)
 
 __all__ = [
+    "LONGEST_SILENCE",
+    "STAMP_SECONDS",
     "Liveness",
-    "ProcessIdentity",
-    "ProcessWatch",
     "identity_from_id",
-    "identity_of",
     "is_alive",
     "is_this_boot",
     "liveness_of",
-    "own_identity",
-    "watch",
+    "silence_limit",
     "zombie_status",
 ]
 
 Liveness = Literal["alive", "dead", "unknown"]
 
-_POLL_SECONDS: Final = 0.2
+STAMP_SECONDS: Final = 1.0
+"""Seconds after which a worker stamps its ring buffer again."""
+
+LONGEST_SILENCE: Final = 600.0
+"""Seconds of silence after which a process without heartbeats counts as dead."""
+
 _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
-# Fields of /proc/PID/stat, counted behind the command, which may contain blanks (proc(5)).
-_STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
+_MISSED: Final = 3
+_SLACK_SECONDS: Final = 1.0
+_STAMPED_SECONDS: Final = 15.0
+# Fields of `process_stat`.
+_STATE, _THREADS, _EXIT_CODE = 0, 17, 49
 
 
-class ProcessIdentity(NamedTuple):
-    """Identifies one process among all of this and other boots and hosts.
+def identity_from_id(incarnation: str) -> Process | None:
+    """Return the process by an incarnation's id alone; None if `incarnation` is not an id.
 
-    Attributes:
-        pid: Its process id.
-        start_time: When the kernel started it, in clock ticks since boot; 0 if unknown.
-        boot_id: The kernel's identifier of the boot, or its first 8 digits; empty if unknown.
-        host: Host name; empty if unknown.
-        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
-    """
-
-    pid: int
-    start_time: int = 0
-    boot_id: str = ""
-    host: str = ""
-    pid_namespace: int = 0
-
-
-def own_identity() -> ProcessIdentity:
-    """Return the identity of this process.
-
-    >>> is_alive(own_identity()) in ("alive", "unknown")
-    True
-    """
-    pid = os.getpid()
-    return ProcessIdentity(
-        pid, process_start_time(pid), boot_id(), socket.gethostname(), pid_namespace()
-    )
-
-
-def identity_of(process: Process) -> ProcessIdentity:
-    """Return the identity in a process record."""
-    return ProcessIdentity(
-        process.pid, process.start_time, process.boot_id, process.host, process.pid_namespace
-    )
-
-
-def identity_from_id(incarnation: str) -> ProcessIdentity | None:
-    """Return the identity in an incarnation's id; None if `incarnation` is not an id.
+    Its `boot_id` has the first 8 digits only.
 
     >>> identity_from_id("0123abcd-7-99-00000000")
-    ProcessIdentity(pid=7, start_time=99, boot_id='0123abcd', host='', pid_namespace=0)
+    Process('0123abcd-7-99-00000000', pid=7)
     """
     match = _ID.fullmatch(incarnation)
     if match is None:
         return None
     boot = "" if match[1] == "noboot" else match[1]
-    return ProcessIdentity(int(match[2]), int(match[3]), boot)
+    return Process(incarnation, int(match[2]), int(match[3]), boot)
 
 
-def is_alive(identity: ProcessIdentity) -> Liveness:
+def is_alive(process: Process) -> Liveness:
     """Return whether the process still lives.
 
     A zombie, which has ended and whose parent has not waited for it, is dead.
 
     Args:
-        identity: The process.
+        process: By its pid, start time, boot, host and PID namespace.
 
     Returns:
         `unknown` if it cannot be checked: in another PID namespace, on a platform without
         `/proc`, hidden from this user, or on another host. A process of another boot
         under the same host name is `dead`.
+
+    >>> is_alive(Process("p"))
+    'unknown'
     """
-    if identity.pid <= 0:
+    if process.pid <= 0:
         return "unknown"
-    if not identity.boot_id or not boot_id():
-        return _ask_kernel(identity.pid) if _is_same_host(identity) else "unknown"
-    if not is_this_boot(identity.boot_id):
-        return "dead" if identity.host and _is_same_host(identity) else "unknown"
-    if not _is_same_namespace(identity):
+    if not process.boot_id or not boot_id():
+        return _ask_kernel(process.pid) if _is_same_host(process) else "unknown"
+    if not is_this_boot(process.boot_id):
+        return "dead" if process.host and _is_same_host(process) else "unknown"
+    if not _is_same_namespace(process):
         return "unknown"
-    return _liveness_in_proc(identity)
+    return _liveness_in_proc(process)
 
 
-def liveness_of(identity: ProcessIdentity) -> Liveness:
+def liveness_of(process: Process) -> Liveness:
     """Return whether the process still lives, `dead` only if that is proven.
 
     Like `is_alive`, but `unknown` if the PID namespace of a process that looks dead is not
     known: it may run in a container, where its pid means another process than here.
 
-    >>> liveness_of(own_identity()._replace(pid=2**22 + 1, pid_namespace=0))
+    >>> liveness_of(Process("p", 2**22 + 1, 1, boot_id()))
     'unknown'
     """
-    found = is_alive(identity)
-    is_blind = found == "dead" and not identity.pid_namespace and is_this_boot(identity.boot_id)
+    found = is_alive(process)
+    is_blind = found == "dead" and not process.pid_namespace and is_this_boot(process.boot_id)
     return "unknown" if is_blind and pid_namespace() else found
 
 
-def _is_same_namespace(identity: ProcessIdentity) -> bool:
-    if identity.pid_namespace:
-        return identity.pid_namespace == pid_namespace()
+def _is_same_namespace(process: Process) -> bool:
+    if process.pid_namespace:
+        return process.pid_namespace == pid_namespace()
     # Containers have their own host names.
-    return _is_same_host(identity)
+    return _is_same_host(process)
 
 
-def _liveness_in_proc(identity: ProcessIdentity) -> Liveness:
+def _liveness_in_proc(process: Process) -> Liveness:
     """Return the liveness of a process of this boot and PID namespace, from /proc."""
-    stat = _stat(identity.pid)
-    if stat is None:
-        return _ask_kernel(identity.pid)
-    if identity.start_time == 0:
+    stat = process_stat(process.pid)
+    if len(stat) <= START_TIME:
+        return _ask_kernel(process.pid)
+    if process.start_time == 0:
         return "unknown"
-    if int(stat[_START]) != identity.start_time:
+    if int(stat[START_TIME]) != process.start_time:
         return "dead"
     # The kernel also shows a zombie if only the main thread has ended.
     is_zombie = stat[_STATE] in {b"Z", b"X", b"x"} and int(stat[_THREADS]) <= 1
     return "dead" if is_zombie else "alive"
 
 
-def zombie_status(identity: ProcessIdentity) -> int | None:
+def zombie_status(process: Process) -> int | None:
     """Return the wait status of a zombie; None if unknown.
 
     The kernel shows it to processes that may trace this one, and 0 to others.
     """
-    stat = _stat(identity.pid)
-    if stat is None or int(stat[_START]) != identity.start_time or stat[_STATE] != b"Z":
+    stat = process_stat(process.pid)
+    if len(stat) <= _EXIT_CODE or int(stat[START_TIME]) != process.start_time:
         return None
-    return int(stat[_EXIT_CODE]) or None
+    return int(stat[_EXIT_CODE]) or None if stat[_STATE] == b"Z" else None
 
 
 def is_this_boot(boot: str) -> bool:
@@ -171,17 +142,8 @@ def is_this_boot(boot: str) -> bool:
     return bool(boot) and boot_id().replace("-", "").startswith(boot.replace("-", ""))
 
 
-def _is_same_host(identity: ProcessIdentity) -> bool:
-    return identity.host in {"", socket.gethostname()}
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-        fields = text[text.rindex(b")") + 2 :].split()
-    except (OSError, ValueError):
-        return None
-    return fields if len(fields) > _EXIT_CODE else None
+def _is_same_host(process: Process) -> bool:
+    return process.host in {"", socket.gethostname()}
 
 
 def _ask_kernel(pid: int) -> Liveness:
@@ -197,68 +159,20 @@ def _ask_kernel(pid: int) -> Liveness:
     return "unknown"
 
 
-class ProcessWatch:
-    """Waits for the death of one process, by a pidfd where the kernel has them.
+def silence_limit(heartbeat_ms: int, *, has_ring: bool) -> float:
+    """Return the seconds of silence after which a process counts as dead or hung.
 
-    >>> with watch(own_identity()) as me:
-    ...     me.wait(0.0)
-    False
-    """
-
-    def __init__(self, identity: ProcessIdentity) -> None:
-        self.identity = identity
-        self._descriptor = -1
-        if is_alive(identity) == "alive" and hasattr(os, "pidfd_open"):
-            with suppress(OSError):
-                self._descriptor = os.pidfd_open(identity.pid)
-        # Before the pidfd was opened another process may have got the pid.
-        if self._descriptor >= 0 and is_alive(identity) == "dead":
-            self.close()
-
-    def fileno(self) -> int:
-        """Return the pidfd, readable when the process is dead; -1 without one."""
-        return self._descriptor
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for the death; return whether the process is dead.
-
-        Args:
-            timeout: Seconds; 0 checks without waiting.
-        """
-        if self._descriptor >= 0:
-            poller = select.poll()
-            poller.register(self._descriptor, select.POLLIN)
-            return bool(poller.poll(max(0, int(timeout * 1000))))
-        deadline = monotonic() + timeout
-        while is_alive(self.identity) != "dead":
-            left = deadline - monotonic()
-            if left <= 0:
-                return False
-            sleep(min(left, _POLL_SECONDS))
-        return True
-
-    def close(self) -> None:
-        """Stop watching. Idempotent."""
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
-
-    def __enter__(self) -> ProcessWatch:  # noqa: PYI034 - Python 3.10 has no Self
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-
-def watch(identity: ProcessIdentity) -> ProcessWatch:
-    """Return a watch that notices the death of the process at once, or within 0.2 s.
+    Its `process.start` record has the interval, so readers need no setting.
 
     Args:
-        identity: The process.
+        heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none.
+        has_ring: Whether it has a ring buffer, which its worker stamps every second.
+
+    >>> silence_limit(5_000, has_ring=False), silence_limit(60_000, has_ring=False)
+    (16.0, 181.0)
+    >>> silence_limit(0, has_ring=True), silence_limit(0, has_ring=False)
+    (15.0, 600.0)
     """
-    return ProcessWatch(identity)
+    if heartbeat_ms:
+        return _MISSED * heartbeat_ms / 1_000 + _SLACK_SECONDS
+    return _STAMPED_SECONDS if has_ring else LONGEST_SILENCE

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from otel_ext.runtime.process.incarnation import Incarnation
+from otel_ext.record.model import Process
 
 __all__ = [
     "HEADER_SIZE",
@@ -24,7 +23,7 @@ __all__ = [
     "RING_SUFFIX",
     "RingFacts",
     "RingState",
-    "chunk_bounds",
+    "chunk_start",
     "pack_facts",
     "unpack_facts",
     "unpack_state",
@@ -38,7 +37,6 @@ MAX_CHUNKS: Final = 64
 _MAGIC: Final = b"OTXBOX\r\n"
 _VERSION: Final = 1
 _FACTS: Final = struct.Struct("<8sIIQQIQQQ")
-_TEXTS: Final = ("id", "boot_id", "host", "target")
 _CHECKSUM_AT: Final = 2044
 STAMP_AT: Final = 2048
 LAST_SEQ_AT: Final = 2056
@@ -52,6 +50,7 @@ STEADY_STAMP_AT: Final = 2096  # zero if written by a version without it
 DRAINED_AT: Final = 2112
 LAST_LINES_AT: Final = DRAINED_AT + 8 * MAX_CHUNKS  # up to the end of the page
 WORD: Final = struct.Struct("<Q")
+_TEXTS: Final = 4
 _MAX_TEXT: Final = 400
 
 
@@ -59,46 +58,18 @@ class RingFacts(NamedTuple):
     """The part of a ring buffer's header that never changes.
 
     Attributes:
-        id: The incarnation's id.
-        pid: Its process id.
-        start_time: When the kernel started it, in clock ticks since boot.
-        boot_id: The kernel's identifier of the boot.
-        host: Host name.
-        pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
+        process: The process that writes, without its command line and its resource.
         created_ns: When the ring buffer was created, nanoseconds since the epoch.
         target: Name of the file it drains to; empty for the incarnation's own segments.
         size: Bytes of the whole file.
         chunk_size: Bytes of one chunk; the first includes the header.
     """
 
-    id: str
-    pid: int
-    start_time: int
-    boot_id: str
-    host: str
-    pid_namespace: int
+    process: Process
     created_ns: int
     target: str
     size: int
     chunk_size: int
-
-    @classmethod
-    def of(
-        cls, incarnation: Incarnation, size: int, chunk_size: int, *, target: str, created_ns: int
-    ) -> RingFacts:
-        """Return the facts of a ring buffer of this process."""
-        return cls(
-            id=incarnation.id,
-            pid=incarnation.pid,
-            start_time=incarnation.start_time,
-            boot_id=incarnation.boot_id,
-            host=incarnation.host,
-            pid_namespace=incarnation.pid_namespace,
-            created_ns=created_ns,
-            target=target,
-            size=size,
-            chunk_size=chunk_size,
-        )
 
     @property
     def chunks(self) -> int:
@@ -112,46 +83,45 @@ class RingState(NamedTuple):
     Attributes:
         stamp_ns: When the worker last stamped it, nanoseconds since the epoch.
         last_seq: Number of the incarnation's last record at that moment.
-        closed: Whether the ring buffer was drained and closed in order.
         drained: For each chunk, the offset up to which its lines are in the segment.
         dropped: How many records the process had dropped when the worker last stamped it.
+        request: The last request for the location of open spans; 0 if none.
+        answer: The request that was answered last.
         steady_ns: When the ring buffer was created or last stamped, by the monotonic clock,
             which cannot be set and which all processes of one boot share; 0 if unknown.
     """
 
     stamp_ns: int
     last_seq: int
-    closed: bool
     drained: tuple[int, ...]
-    dropped: int = 0
-    steady_ns: int = 0
+    dropped: int
+    request: int
+    answer: int
+    steady_ns: int
 
 
-def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
-    """Return the offsets inside chunk `index` at which its content begins and ends.
-
-    >>> chunk_bounds(0, 8192), chunk_bounds(1, 8192)
-    ((4096, 8192), (0, 8192))
-    """
-    return (HEADER_SIZE if index == 0 else 0), chunk_size
+def chunk_start(index: int) -> int:
+    """Return the offset inside chunk `index` at which its content begins."""
+    return HEADER_SIZE if index == 0 else 0
 
 
 def pack_facts(facts: RingFacts) -> bytes:
     """Return the first part of the header page, which never changes."""
+    process = facts.process
     head = _FACTS.pack(
         _MAGIC,
         _VERSION,
         HEADER_SIZE,
         facts.size,
         facts.chunk_size,
-        facts.pid,
-        facts.start_time,
-        facts.pid_namespace,
+        process.pid,
+        process.start_time,
+        process.pid_namespace,
         facts.created_ns,
     )
-    for name in _TEXTS:
-        text = str(getattr(facts, name)).encode("utf-8", "replace")[:_MAX_TEXT]
-        head += struct.pack("<H", len(text)) + text
+    for text in (process.id, process.boot_id, process.host, facts.target):
+        data = text.encode("utf-8", "replace")[:_MAX_TEXT]
+        head += struct.pack("<H", len(data)) + data
     head = head.ljust(_CHECKSUM_AT, b"\0")
     return head + struct.pack("<I", zlib.crc32(head))
 
@@ -169,23 +139,29 @@ def unpack_facts(header: bytes) -> RingFacts | None:
         return None
     texts: list[str] = []
     at = _FACTS.size
-    for _ in _TEXTS:
+    for _ in range(_TEXTS):
         (length,) = struct.unpack_from("<H", header, at)
         texts.append(header[at + 2 : at + 2 + length].decode("utf-8", "replace"))
         at += 2 + length
     pid, start_time, pid_namespace, created_ns = numbers
     name, boot_id, host, target = texts
-    return RingFacts(
-        name, pid, start_time, boot_id, host, pid_namespace, created_ns, target, size, chunk_size
-    )
+    process = Process(name, pid, start_time, boot_id, host, pid_namespace=pid_namespace)
+    return RingFacts(process, created_ns, target, size, chunk_size)
 
 
 def unpack_state(header: bytes, chunks: int) -> RingState:
     """Return the changing words of a header page for a ring buffer of `chunks` chunks."""
-    (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
-    (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
-    (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
-    (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
-    drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
-    (dropped,) = WORD.unpack_from(header, DROPPED_AT)
-    return RingState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)
+
+    def word(at: int) -> int:
+        value: int = WORD.unpack_from(header, at)[0]
+        return value
+
+    return RingState(
+        stamp_ns=word(STAMP_AT),
+        last_seq=word(LAST_SEQ_AT),
+        drained=struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT),
+        dropped=word(DROPPED_AT),
+        request=word(REQUEST_AT),
+        answer=word(ANSWER_AT),
+        steady_ns=word(STEADY_STAMP_AT),
+    )

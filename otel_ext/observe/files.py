@@ -25,13 +25,7 @@ _HEARTBEAT_DUE_NS: Final = 10_000_000_000
 
 
 class _NewestSegment(NamedTuple):
-    """A journal's newest segment.
-
-    Attributes:
-        path: The segment.
-        previous: The segment before it.
-        rotated_out: Earlier segments that the journal left while the ring buffers were read.
-    """
+    """A journal's newest segment, the one before, and those left while ring buffers were read."""
 
     path: Path
     previous: Path | None
@@ -47,11 +41,7 @@ class JournalFiles:
         self._closed: dict[Path, int] = {}
 
     def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingContents]]]:
-        """Yield each file that may hold open spans, read to its end, with the ring buffers it has.
-
-        Args:
-            paths: Folders of records, or single files.
-        """
+        """Yield each file that may hold open spans, read to its end, and its ring buffers."""
         self._used = set()
         for input_path in paths:
             yield from self._read_path(input_path)
@@ -91,7 +81,7 @@ class JournalFiles:
             not reader.spans.is_past_first_lines
             or (not reader.heartbeats and _follows_closely(segment.path, previous))
         ):
-            if not reader.has_process_start:  # that file may hold all of the ring buffers' lines
+            if not reader.started:  # that file may hold all of the ring buffers' lines
                 self._readers.pop(previous, None)
                 marks = {}
             reader.previous = self._read_file(previous, marks)
@@ -119,12 +109,7 @@ class JournalFiles:
 def _newest(
     segments: Iterable[Path], marks: Mapping[Path, int]
 ) -> dict[tuple[str, int], _NewestSegment]:
-    """Return the newest segment of each journal.
-
-    Args:
-        segments: The segments, oldest first.
-        marks: Sizes of the files that existed before the ring buffers were read.
-    """
+    """Return the newest segment of each journal; `marks` has those listed earlier."""
     newest: dict[tuple[str, int], _NewestSegment] = {}
     for path in segments:
         name = parse_segment_name(path.name)

@@ -7,18 +7,17 @@ that the program hangs only if it made no record since then either.
 
 from __future__ import annotations
 
-from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.journal.liveness import liveness_of
-from otel_ext.journal.read.silence import STAMP_SECONDS
+from otel_ext.journal.liveness import STAMP_SECONDS, liveness_of
+from otel_ext.runtime.process.incarnation import process_stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from otel_ext.journal.liveness import ProcessIdentity
     from otel_ext.journal.read.rings import RingContents
+    from otel_ext.record.model import Process
 
 __all__ = ["ClockReading", "Condition", "LivenessEvidence", "condition_of", "worker_silent_ns_at"]
 
@@ -55,12 +54,7 @@ class LivenessEvidence(NamedTuple):
 
     @classmethod
     def of_rings(cls, rings: Sequence[RingContents], now_ns: int) -> LivenessEvidence:
-        """Return when a process was last active by its ring buffers.
-
-        Args:
-            rings: All ring buffers of the process.
-            now_ns: The time, nanoseconds since the epoch.
-        """
+        """Return when a process was last active by all its ring buffers."""
         return cls(
             stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
             steady_ns=max((ring.state.steady_ns for ring in rings if ring.state), default=0),
@@ -105,24 +99,26 @@ def worker_silent_ns_at(evidence: LivenessEvidence, now: ClockReading) -> int | 
 
 
 def condition_of(
-    identity: ProcessIdentity, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
+    process: Process, evidence: LivenessEvidence, now: ClockReading, limit_seconds: float
 ) -> Condition:
     """Return the condition of a process.
 
     Args:
-        identity: Which process.
+        process: Which process.
         evidence: When it was last active.
         now: The time, taken after the evidence was read.
         limit_seconds: For how long it may be silent; see `silence_limit`.
     """
     limit_ns = int(limit_seconds * 1e9)
-    liveness = liveness_of(identity)
+    liveness = liveness_of(process)
     if liveness == "dead":
         return "dead"
     if liveness == "unknown":
         # On another machine, whose clock may be ahead of ours.
         return "silent" if now.wall_ns - evidence.newest_ns > limit_ns else "alive"
-    return "stopped" if _is_stopped(identity.pid) else _condition_of_living(evidence, now, limit_ns)
+    if process_stat(process.pid)[:1] in ([b"T"], [b"t"]):  # by a signal, or by a debugger
+        return "stopped"
+    return _condition_of_living(evidence, now, limit_ns)
 
 
 def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns: int) -> Condition:
@@ -150,12 +146,3 @@ def _age(at_ns: int, now_ns: int) -> int | None:
 
 def _youngest(ages: Iterable[int | None]) -> int | None:
     return min((age for age in ages if age is not None), default=None)
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether the process is stopped by a signal or traced (proc(5))."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return stat[stat.rindex(b")") + 2 :][:1] in {b"T", b"t"}
-    except (OSError, ValueError):
-        return False

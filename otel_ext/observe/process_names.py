@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.runtime.process.records import process_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["ProcessName", "argv_of", "command_name", "service_of"]
+    from otel_ext.record.model import Process
+
+__all__ = ["ProcessName", "command_name", "service_of"]
 
 # Prefix of the SDK's default service name.
 _NO_SERVICE: Final = "unknown_service"
@@ -33,8 +37,8 @@ class ProcessName(NamedTuple):
         >>> ProcessName.from_start({"pid": 7, "argv": ["python", "app.py"]}).label
         '7 app.py'
         """
-        pid = extra.get("pid")
-        return cls(pid if type(pid) is int else 0, service_of(extra), command_name(argv_of(extra)))
+        process = process_from("", extra)
+        return cls(process.pid, service_of(process), command_name(process.argv))
 
     @property
     def label(self) -> str:
@@ -46,11 +50,9 @@ class ProcessName(NamedTuple):
         return f"{self.pid or '?'} {self.service or self.command}".rstrip()
 
 
-def service_of(extra: Mapping[str, object]) -> str:
-    """Return the service that a `process.start` record names; empty if it names none."""
-    resource = extra.get("resource")
-    known = cast("dict[str, object]", resource) if isinstance(resource, dict) else {}
-    name = str(known.get("service.name") or "")
+def service_of(process: Process) -> str:
+    """Return the service that the process's resource names; empty if it names none."""
+    name = str(process.resource.get("service.name") or "")
     return "" if name.startswith(_NO_SERVICE) else name
 
 
@@ -89,9 +91,3 @@ def command_name(argv: Sequence[str]) -> str:
 
 def _base(path: str) -> str:
     return path.replace("\\", "/").rstrip("/").rpartition("/")[2] or path
-
-
-def argv_of(extra: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the command line in a `process.start` record; empty if it has none."""
-    argv = extra.get("argv")
-    return tuple(map(str, cast("list[object]", argv))) if isinstance(argv, list) else ()

@@ -6,13 +6,13 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.journal.liveness import ProcessIdentity, is_alive
+from otel_ext.journal.liveness import is_alive
 from otel_ext.observe.process_names import ProcessName
 from otel_ext.readable import as_utf8, duration
 
 if TYPE_CHECKING:
     from otel_ext.observe.liveness import Condition
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Process, Record
 
 __all__ = ["RunningProcess", "is_on_another_host", "living_argv"]
 
@@ -121,21 +121,17 @@ class RunningProcess(NamedTuple):
         }
 
 
-def is_on_another_host(identity: ProcessIdentity) -> bool:
+def is_on_another_host(process: Process) -> bool:
     """Whether the process runs on another machine."""
-    return (
-        bool(identity.host)
-        and identity.host != socket.gethostname()
-        and (is_alive(identity) == "unknown")
-    )
+    return process.host not in {"", socket.gethostname()} and is_alive(process) == "unknown"
 
 
-def living_argv(identity: ProcessIdentity) -> tuple[str, ...]:
+def living_argv(process: Process) -> tuple[str, ...]:
     """Return the command line of a living process from /proc; empty if it cannot be read."""
-    if is_alive(identity) != "alive":
+    if is_alive(process) != "alive":
         return ()
     try:
-        text = Path(f"/proc/{identity.pid}/cmdline").read_text("utf-8", "replace")
+        text = Path(f"/proc/{process.pid}/cmdline").read_text("utf-8", "replace")
     except OSError:
         return ()
     return tuple(text.rstrip("\0").split("\0"))

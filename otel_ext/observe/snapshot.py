@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
-from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import (
@@ -17,9 +17,8 @@ from otel_ext.observe.liveness import (
     worker_silent_ns_at,
 )
 from otel_ext.observe.location import location_of
-from otel_ext.observe.process_names import argv_of, command_name, service_of
+from otel_ext.observe.process_names import command_name, service_of
 from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
-from otel_ext.record.model import EMPTY
 from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
@@ -161,8 +160,8 @@ class Collector:
         start = reader.process_record(name, "start")
         heartbeat = reader.process_record(name, "heartbeat")
         facts = IncarnationFacts(name, start, heartbeat, own_rings)
-        identity = facts.identity
-        if not self._other_hosts and is_on_another_host(identity):
+        process, recorded = facts.process, facts.recorded
+        if not self._other_hosts and is_on_another_host(process):
             return None
         now = ClockReading.now()
         # Times in records count last: the clock may have been set back since.
@@ -170,15 +169,14 @@ class Collector:
         evidence = LivenessEvidence.of_rings(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        is_replaced = name in self._replaced[reader.path.parent]
-        limit = facts.silence_limit
-        condition = "dead" if is_replaced else condition_of(identity, evidence, now, limit)
-        extra = EMPTY if start is None else start.extra
+        condition = condition_of(process, evidence, now, facts.silence_limit)
+        if name in self._replaced[reader.path.parent]:
+            condition = "dead"
         return RunningProcess(
             id=name,
-            pid=identity.pid,
-            command=command_name(argv_of(extra) or living_argv(identity)),
-            host=identity.host,
+            pid=process.pid,
+            command=command_name(recorded.argv or living_argv(process)),
+            host=process.host,
             folder=reader.path.parent,
             condition=condition,
             last_seen_ns=_last_seen_ns(reader, name, own_rings, evidence, now_ns),
@@ -186,7 +184,7 @@ class Collector:
             rings=tuple(ring.path for ring in own_rings),
             heartbeat=heartbeat,
             worker_silent_ns=worker_silent_ns_at(evidence, now),
-            service=service_of(extra),
+            service=service_of(recorded),
             dropped=facts.dropped,
             is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
@@ -232,9 +230,4 @@ def _open_span(
 def _modified_ns(path: Path, name: str) -> int:
     """Return when the file was last written to, if only this process writes to it."""
     parts = parse_segment_name(path.name)
-    if parts is None or parts.incarnation != name:
-        return 0
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    return 0 if parts is None or parts.incarnation != name else modified_ns([path])

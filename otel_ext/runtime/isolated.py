@@ -35,23 +35,8 @@ _HANGING_SECONDS: Final = 1.0
 class Ticket:
     """A submitted call and its outcome.
 
-    Args:
-        call: What to call.
-        arguments: Its arguments.
-        report: Called with an error that no caller gets.
-        is_left: Whether no caller waits for the call or looks at its error.
+    `report` gets an error that no caller gets; with `is_left` no caller waits for the call.
     """
-
-    __slots__ = (
-        "_arguments",
-        "_call",
-        "_done",
-        "_is_done",
-        "_report",
-        "error",
-        "is_left",
-        "result",
-    )
 
     def __init__(
         self,
@@ -93,8 +78,7 @@ class Ticket:
     def succeeds_by(self, until: float) -> bool:
         """Wait until the moment `until` of the monotonic clock; report a failure or a late end.
 
-        Returns:
-            Whether the call ended in time, did not raise and did not return False.
+        Returns whether the call ended in time, did not raise and did not return False.
         """
         if not self.wait(until - monotonic()):
             self.is_left = True
@@ -108,20 +92,6 @@ class Ticket:
 
 class _State:
     """A thread and its queue; a forked child gets a new one, and so does `abandon`."""
-
-    __slots__ = (
-        "alone",
-        "busy_since",
-        "ended",
-        "ident",
-        "next_start",
-        "queue",
-        "running",
-        "starting",
-        "stopping",
-        "wake_event",
-        "working",
-    )
 
     def __init__(self) -> None:
         self.queue: deque[Ticket] = deque()
@@ -253,9 +223,7 @@ class IsolatedThread:
     def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
         """Submit a call unless an earlier one still runs; then return that one's ticket.
 
-        Args:
-            call: What to call.
-            is_last: Leave the earlier call behind instead; no other will follow this one.
+        The last call (`is_last`), which no other follows, leaves the earlier one behind.
         """
         earlier = self._state.alone
         if earlier is not None and not earlier.wait(0.0):
@@ -277,20 +245,16 @@ class IsolatedThread:
             return False
         try:
             self._start(state)
-        except RuntimeError as error:
+        except Exception as error:  # noqa: BLE001 - the callers do the work
             if may_start_threads():  # the system allows no more threads
-                state.next_start = monotonic() + _REFUSED_SECONDS
-                self._report(f"no thread for its calls, so they delay others: {error}")
+                state.next_start = monotonic() + self._refused(error)
             return False
         return True
 
-    def start(self) -> None:
-        """Start the thread unless it runs.
-
-        Raises:
-            RuntimeError: No thread can be started.
-        """
-        self._start(self._state)
+    def _refused(self, error: Exception) -> float:
+        """Report that the thread cannot start; return the seconds until the next try."""
+        self._report(f"no thread for its calls, so they delay others: {error}")
+        return _REFUSED_SECONDS
 
     def _start(self, state: _State) -> None:
         if not state.begin():
@@ -306,11 +270,7 @@ class IsolatedThread:
             raise
 
     def stop(self, timeout: float = 0.0) -> bool:
-        """Let the thread end after the queued calls; return whether it has within `timeout`.
-
-        Args:
-            timeout: Seconds to wait; 0 does not wait.
-        """
+        """Let the thread end after the queued calls; return whether it has in `timeout` seconds."""
         state = self._state
         state.stop()
         if not state.running:
@@ -331,8 +291,7 @@ class IsolatedThread:
     def work(self) -> float | None:
         """Do what is due apart from calls; called by the thread.
 
-        Returns:
-            Seconds until something is due, unless the thread is woken; None ends it.
+        Returns the seconds until something is due, unless the thread is woken; None ends it.
         """
         return _CHECK_SECONDS if self._stays else None
 
@@ -341,7 +300,7 @@ class IsolatedThread:
         self._report(error)
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:
-        """Return the function that the thread runs; `body` or a wrapper of it."""
+        """Prepare the start; return the function that the thread runs, `body` or a wrapper."""
         return body
 
     def _reset(self) -> None:

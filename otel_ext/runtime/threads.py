@@ -19,7 +19,7 @@ import sys
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from otel_ext.runtime.fork import after_fork_in_child, check_process, forked_without_hooks
 
@@ -39,17 +39,8 @@ __all__ = [
 # How long the exit waits for all threads together: one that does not hang needs milliseconds.
 _END_SECONDS: Final = 0.25
 
-
-class Lock(Protocol):
-    """The interpreter's own lock: any thread may release it."""
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
-        """Take the lock; return whether that succeeded within `timeout` seconds."""
-        ...
-
-    def release(self) -> None:
-        """Release the lock; RuntimeError if no thread holds it."""
-        ...
+Lock: TypeAlias = _thread.LockType
+"""The interpreter's own lock: any thread may release it."""
 
 
 def _patched(name: str) -> Callable[..., object] | None:
@@ -90,8 +81,6 @@ class WakeEvent:
     (True, False)
     """
 
-    __slots__ = ("_lock",)
-
     def __init__(self) -> None:
         # Held while the event is not set: setting it releases the lock, which never waits.
         self._lock = new_lock()
@@ -111,8 +100,6 @@ class WakeEvent:
 
 class _Running:
     """A thread of this package."""
-
-    __slots__ = ("_found", "_stop", "_thread")
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop
@@ -204,8 +191,8 @@ _threads: Final[dict[str, _Threads]] = {}
 
 
 def _our_threads() -> _Threads:
-    found = _threads.get("threads")
-    return found if found is not None else _threads.setdefault("threads", _Threads())
+    # setdefault is one step of the interpreter: two threads get the same object.
+    return _threads.get("threads") or _threads.setdefault("threads", _Threads())
 
 
 def end_threads_at_exit() -> None:
@@ -248,14 +235,13 @@ def _is_uwsgi_master() -> bool:
 def start_thread(
     function: Callable[[], None], name: str, stop: Callable[[], object] = tuple
 ) -> None:
-    """Run `function` on a native daemon thread.
+    """Run `function` on a native daemon thread; it should not raise.
 
     Args:
-        function: The body of the thread; it should not raise.
+        function: The body of the thread.
         name: The thread's name, for debuggers and `threading.enumerate()`.
-        stop: Makes `function` return soon, without waiting; called at the exit of the
-            program. It returns False if `function` hangs. The default is for a function
-            that always returns soon.
+        stop: Makes a `function` that takes long return soon, without waiting; called at the
+            exit of the program. It returns False if `function` hangs.
 
     Raises:
         RuntimeError: If the system has no more threads, or `may_start_threads` is False.

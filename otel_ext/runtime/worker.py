@@ -1,26 +1,25 @@
 """Runs periodic jobs on one background thread.
 
 Draining the ring buffer, reaping spans and the heartbeat all share it. It starts
-with the first record, is a daemon, takes no lock that a caller holds, and is
-started again when it dies. Each job must bound the time it takes.
+with the first record, is a daemon and takes no lock that a caller holds. When it dies,
+the next span hook after a back-off starts it again. Each job must bound the time it takes.
 """
 
 from __future__ import annotations
 
 from contextvars import Context
 from functools import partial
-from itertools import count
 from math import inf
 from time import monotonic, time_ns
+from types import MethodType
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context
 
 from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.health import PartHealth, register_part
+from otel_ext.runtime.health import HealthCell, PartHealth, register_part
 from otel_ext.runtime.isolated import IsolatedThread
-from otel_ext.runtime.supervisor import Supervisor, shared_supervisor
 from otel_ext.runtime.threads import may_start_threads
 from otel_ext.runtime.weak_method import WeakMethod
 
@@ -34,7 +33,11 @@ __all__ = ["WORKER_NAME", "Job", "Worker", "shared_worker"]
 
 WORKER_NAME: Final = "otel-ext-worker"
 _LONGEST_SLEEP: Final = 5.0
+# The pauses after failures: the first before a restart of the thread, and the longest.
+_FIRST_RESTART: Final = 0.1
 _MAX_BACKOFF: Final = 30.0
+# A thread that ran for so long starts with the first pause again when it dies.
+_STABLE: Final = 60.0
 _LONG_JOB: Final = 5.0
 # A job that ran at once would take the interpreter lock from the thread that starts
 # the worker: the program's, within its first span.
@@ -49,22 +52,12 @@ _SUPPRESS: Final = ("suppress_instrumentation", "_SUPPRESS_INSTRUMENTATION_KEY")
 class Job:
     """One periodic job: `cancel` removes it, `wake` runs it as soon as possible."""
 
-    __slots__ = (
-        "_call",
-        "_worker",
-        "backoff",
-        "due",
-        "interval",
-        "name",
-        "since_ns",
-        "woken",
-    )
-
     def __init__(
-        self, worker: Worker, call: Callable[[], None], interval: float, name: str
+        self, worker: Worker, call: Callable[[], object], interval: float, name: str
     ) -> None:
         self._worker = worker
-        self._call = _weak_call(call)
+        # Weak for a bound method: the job ends with its object.
+        self._call = WeakMethod(call) if isinstance(call, MethodType) else lambda: call
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
@@ -112,22 +105,14 @@ class Job:
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
-def _weak_call(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
-    """Return a function that returns `call`, or None once the object of that method is gone."""
-    if hasattr(call, "__self__") and hasattr(call, "__func__"):
-        return WeakMethod(call)
-    return lambda: call
-
-
 class Worker(IsolatedThread):
     """Runs periodic jobs on one daemon thread.
 
     Args:
         name: The thread's name.
-        supervisor: Starts the thread again when it dies.
 
     >>> from threading import Event
-    >>> worker = Worker("doctest-worker", Supervisor())
+    >>> worker = Worker("doctest-worker")
     >>> done = Event()
     >>> job = worker.every(60, done.set, "set")
     >>> worker.ensure(), done.wait(10)
@@ -137,18 +122,19 @@ class Worker(IsolatedThread):
     True
     """
 
-    def __init__(self, name: str = WORKER_NAME, supervisor: Supervisor | None = None) -> None:
-        self._jobs: dict[int, Job] = {}
-        self._numbers = count()
+    def __init__(self, name: str = WORKER_NAME) -> None:
+        self._jobs: dict[Job, None] = {}
         # The name of the running job; empty while a call runs, or nothing.
         self._job_name = ""
         self._stopped = False
         self._context = _untraced()
-        self._supervisor = supervisor or shared_supervisor()
+        self._restarts = Backoff(_FIRST_RESTART, _MAX_BACKOFF)
+        self._started_at = 0.0
+        self._cell: HealthCell | None = None
         super().__init__(name, name=name)
         register_part(self._health)
 
-    def every(self, seconds: float, job: Callable[[], None], name: str) -> Job:
+    def every(self, seconds: float, job: Callable[[], object], name: str) -> Job:
         """Run `job` every `seconds`, the first time 20 ms after the thread has started.
 
         `ensure` starts the thread, also after a `stop`; this does not. A job that raises
@@ -169,22 +155,13 @@ class Worker(IsolatedThread):
         if self._stopped:
             self._stopped = False
             self.abandon()  # it may still be ending
-        self._jobs[next(self._numbers)] = made
+        self._jobs[made] = None
         self.notify()
         return made
 
     def forget(self, job: Job) -> None:
         """Remove `job` from the list."""
-        for number, known in self._jobs.copy().items():
-            if known is job:
-                self._jobs.pop(number, None)
-
-    def wake(self) -> None:
-        """Run all jobs now, except those that wait after a failure."""
-        for job in list(self._jobs.values()):
-            if not job.backoff.failures:
-                job.due = 0.0
-        self.notify()
+        self._jobs.pop(job, None)
 
     def notify(self) -> None:
         """Wake the thread to check its jobs; never waits, safe in signal handlers."""
@@ -194,42 +171,46 @@ class Worker(IsolatedThread):
         """Start the thread if it does not run; cheap, for every span hook."""
         if self._state.running:
             return True
-        if may_start_threads():
-            if self._supervisor.is_down(self.name):
-                self._supervisor.ensure()
-            elif not self._stopped:
-                # Weak: the supervisor outlives a dropped worker and must not keep it alive.
-                start = WeakMethod(self.start)
-                self._supervisor.add(self.name, lambda: _call_if_alive(start))
-                self._supervisor.start(self.name)
-        return self._state.running
+        if self._stopped or not may_start_threads():
+            return False
+        if self._cell is None:
+            self._cell = HealthCell(self.name, "not started")
+        failures = self._restarts.failures
+        is_started = super().ensure()
+        if is_started and self._restarts.failures == failures:  # else it has died already
+            again = f"running, started again after {failures} failures"
+            self._cell.healthy(again if failures else "running")
+        return is_started
 
     def stop(self, timeout: float = 2.0) -> bool:
         """End the thread after the running job; `ensure` does not start it again.
 
-        Args:
-            timeout: Seconds to wait; 0 does not wait.
-
-        Returns:
-            Whether the thread has ended.
+        Waits up to `timeout` seconds, and returns whether the thread has ended.
         """
         self._stopped = True
-        self._supervisor.remove(self.name)
+        self._cell = None
+        self._restarts.reset()
         return super().stop(timeout)
 
-    def start(self) -> None:
-        """Start the thread unless it runs or was stopped; called by the supervisor."""
-        if self._state.running or self._stopped:
-            return
-        for job in list(self._jobs.values()):
-            job.postpone()
-        super().start()
-
     def died(self, error: BaseException) -> None:
-        """Let the supervisor start the thread again, later."""
-        self._supervisor.died(self.name, error)
+        """Let the next span hook after a pause start the thread again."""
+        if monotonic() - self._started_at > _STABLE:
+            self._restarts.reset()
+        self._state.next_start = monotonic() + self._refused(error)
+
+    def _refused(self, error: BaseException) -> float:
+        text = f"{type(error).__name__}: {error}"
+        delay = self._restarts.failed(monotonic(), text)
+        if self._cell is not None:
+            self._cell.failed(f"{text}; starts again with the first span after {delay:.1f} s")
+        if "at interpreter shutdown" not in text:  # then a flush does the remaining work
+            report_problem(f"{self.name}: stopped and will be started again", error)
+        return delay
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:
+        self._started_at = monotonic()
+        for job in list(self._jobs):
+            job.postpone()
         if self._context is None:
             return partial(_run_untraced, body)
         # A copy: a forked child may find the original in use by a thread that is gone.
@@ -237,17 +218,17 @@ class Worker(IsolatedThread):
 
     def work(self) -> float:
         """Run the jobs that are due; return the seconds until the next one is."""
-        for number, job in self._jobs.copy().items():
+        for job in list(self._jobs):
             now = monotonic()
             if job.due > now + _SLACK:
                 continue
             self._job_name = job.name
             self._state.busy_since = now
             if not job.run():
-                self._jobs.pop(number, None)
+                self.forget(job)
         self._job_name = ""
         self._state.busy_since = inf
-        due = min((job.due for job in list(self._jobs.values())), default=_LONGEST_SLEEP * 1e9)
+        due = min((job.due for job in list(self._jobs)), default=_LONGEST_SLEEP * 1e9)
         return min(max(due - monotonic(), 0.0), _LONGEST_SLEEP)
 
     def _health(self) -> PartHealth:
@@ -255,7 +236,7 @@ class Worker(IsolatedThread):
         if seconds > _LONG_JOB:
             text = f"{self._job_name or 'a flush'} has been running for {seconds:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
-        failing = [job for job in list(self._jobs.values()) if job.backoff.failures]
+        failing = [job for job in list(self._jobs) if job.backoff.failures]
         if not failing:
             return PartHealth(f"{self.name} jobs", "healthy", f"{len(self._jobs)} jobs")
         text = "; ".join(
@@ -270,15 +251,10 @@ class Worker(IsolatedThread):
         super()._reset()
         self._stopped = False
         self._job_name = ""
-        for job in self._jobs.values():
+        self._restarts.reset()
+        for job in self._jobs:
             job.due = 0.0
             job.backoff.reset()
-
-
-def _call_if_alive(reference: WeakMethod[None]) -> None:
-    call = reference()
-    if call is not None:
-        call()
 
 
 def _suppress_instrumentation() -> object:
@@ -320,5 +296,4 @@ def shared_worker() -> Worker:
     >>> shared_worker() is shared_worker()
     True
     """
-    found = _shared.get("worker")
-    return found if found is not None else _shared.setdefault("worker", Worker())
+    return _shared.get("worker") or _shared.setdefault("worker", Worker())

@@ -11,10 +11,10 @@ import pytest
 
 from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.cli.main import main
-from otel_ext.journal.liveness import ProcessIdentity, own_identity
 from otel_ext.journal.ring_layout import STAMP_AT, WORD
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of
 from otel_ext.observe.snapshot import Collector
+from otel_ext.record.model import Process
 from tests.cli.watched import (
     HOLDS_INTERPRETER,
     columns,
@@ -24,6 +24,7 @@ from tests.cli.watched import (
     states,
     waiting_for,
 )
+from tests.journal.builders import own_process
 from tests.programs import environment, wait_until
 from tests.soak.blocked_sink import build
 
@@ -171,7 +172,7 @@ def test_the_condition_follows_from_the_evidence(
     known: LivenessEvidence, condition: Condition
 ) -> None:
     """A late stamp means a hang only if no record was made since."""
-    assert condition_of(own_identity(), known, NOW, 16) == condition
+    assert condition_of(own_process(), known, NOW, 16) == condition
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_the_condition_follows_from_the_evidence(
 )
 def test_a_clock_change_does_not_matter(known: LivenessEvidence, condition: Condition) -> None:
     """A stamp from the future does not prove liveness, and an old one does not prove a hang."""
-    assert condition_of(own_identity(), known, NOW, 16) == condition
+    assert condition_of(own_process(), known, NOW, 16) == condition
 
 
 def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
@@ -210,7 +211,7 @@ def test_a_stamp_from_the_future_hides_no_hang(tmp_path: Path) -> None:
 
 def test_the_newest_activity_decides_for_a_process_of_another_machine() -> None:
     """It is silent after three missed heartbeats; records count as heartbeats."""
-    elsewhere = ProcessIdentity(os.getpid(), 1, "another boot", "elsewhere")
+    elsewhere = Process("p", os.getpid(), 1, "another boot", "elsewhere")
     old = evidence(stamp_ns=17, record_ns=17)
     assert condition_of(elsewhere, old, NOW, 16) == "silent"
     assert condition_of(elsewhere, old._replace(record_ns=NOW.wall_ns), NOW, 16) == "alive"

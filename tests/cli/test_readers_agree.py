@@ -11,8 +11,8 @@ import pytest
 from otel_ext.cli.commands.doctor.ids import check_ids
 from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.exporters import JsonlExporter
+from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.folder import read_incarnations
-from otel_ext.journal.read.silence import silence_limit
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process
@@ -114,7 +114,7 @@ def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> Non
     file.write_text(json.dumps(record) + "\n" + next(line for line in lines if "job" in line))
     written_ns = max(file.stat().st_mtime_ns, start().time_ns)
     minute = 60_000_000_000
-    assert recover(file.parent, now_ns=written_ns + 2 * minute).uncertain == (process.id,)
+    assert recover(file.parent, now_ns=written_ns + 2 * minute).uncertain == [process.id]
     assert recover(file.parent, now_ns=written_ns + 4 * minute).spans == 1
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -19,9 +18,9 @@ from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX, RingFacts
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
-from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
 from otel_ext.runtime.process.records import process_end_record
 from otel_ext.terminal.output import write_error
+from tests.journal.builders import own_process
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,18 +126,9 @@ def left_ring(
     folder: Path, name: str, lines: list[bytes], dropped: int, created_ns: int | None = None
 ) -> None:
     """Create the ring buffer of a killed process of this boot."""
-    facts = RingFacts(
-        id=name,
-        pid=2**22 + 1,  # beyond the highest possible pid
-        start_time=1,
-        boot_id=boot_id(),
-        host=socket.gethostname(),
-        pid_namespace=pid_namespace(),
-        created_ns=time.time_ns() if created_ns is None else created_ns,
-        target="",
-        size=262_144,
-        chunk_size=131_072,
-    )
+    process = own_process(id=name, pid=2**22 + 1, start_time=1)  # a pid beyond the highest
+    created = time.time_ns() if created_ns is None else created_ns
+    facts = RingFacts(process, created, "", 262_144, 131_072)
     (folder / RING_FOLDER).mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / RING_FOLDER, os.O_RDONLY)
     ring = RingBuffer.create(descriptor, folder / RING_FOLDER / f"{name}{RING_SUFFIX}", facts)

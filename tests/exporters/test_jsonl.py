@@ -89,9 +89,9 @@ def test_first_line_has_the_facts_of_the_process(tmp_path: Path) -> None:
     assert first.kind == "process"
     assert first.process.id == current.id
     assert first.extra["pid"] == os.getpid()
-    assert first.extra["start_time"] == current.start_time
-    assert first.extra["boot_id"] == current.boot_id
-    assert first.extra["host"] == current.host
+    assert first.extra["start_time"] == current.process.start_time
+    assert first.extra["boot_id"] == current.process.boot_id
+    assert first.extra["host"] == current.process.host
     assert isinstance(first.extra["argv"], list)
     assert isinstance(first.extra["resource"], dict)
     assert (first.call_site.line, first.call_site.function) in {(0, "<module>"), (0, "<unknown>")}

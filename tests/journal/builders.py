@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from otel_ext.journal.files import open_folder
-from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
+from otel_ext.runtime.process.incarnation import Incarnation
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -80,27 +80,25 @@ def end(seq: int, process: str = "p", number: int = 0, name: str = "work") -> Re
     )
 
 
+def own_process(**facts: object) -> Process:
+    """Return this process as a ring buffer describes it, but with these facts."""
+    made = Incarnation().process
+    for name, value in facts.items():
+        setattr(made, name, value)
+    return made
+
+
 def make_ring(
     folder: Path, *, size: int = 2 * 1024 * 1024, facts: RingFacts | None = None
 ) -> RingBuffer:
     """Create a ring buffer below `folder` for this process."""
-    me = own_identity()
-    made = facts or RingFacts(
-        id=f"{me.boot_id.replace('-', '')[:8]}-{me.pid}-{me.start_time}-00000000",
-        pid=me.pid,
-        start_time=me.start_time,
-        boot_id=me.boot_id,
-        host=me.host,
-        pid_namespace=me.pid_namespace,
-        created_ns=time.time_ns(),
-        target="",
-        size=size,
-        chunk_size=size // 2,
-    )
+    me = own_process()
+    me.id = f"{me.id.rpartition('-')[0]}-00000000"
+    made = facts or RingFacts(me, time.time_ns(), "", size, size // 2)
     path = folder / RING_FOLDER
     descriptor = open_folder(path, create=True)
     try:
-        return RingBuffer.create(descriptor, path / f"{made.id}.ring", made)
+        return RingBuffer.create(descriptor, path / f"{made.process.id}.ring", made)
     finally:
         os.close(descriptor)
 

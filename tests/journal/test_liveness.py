@@ -9,24 +9,18 @@ import subprocess
 
 import pytest
 
-from otel_ext.journal.liveness import (
-    ProcessIdentity,
-    identity_from_id,
-    is_alive,
-    own_identity,
-    watch,
-    zombie_status,
-)
+from otel_ext.journal.liveness import identity_from_id, is_alive, zombie_status
+from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import Incarnation, process_start_time
-from tests.journal.builders import run
+from tests.journal.builders import own_process, run
 from tests.programs import suspend
 
-ME = own_identity()
+ME = own_process()
 
 
-def identity(pid: int) -> ProcessIdentity:
-    """Return the identity of a process that lives now."""
-    return ME._replace(pid=pid, start_time=process_start_time(pid))
+def living(pid: int) -> Process:
+    """Return a process that lives now."""
+    return own_process(pid=pid, start_time=process_start_time(pid))
 
 
 def test_this_process_lives() -> None:
@@ -39,13 +33,13 @@ def test_this_process_lives() -> None:
 
 def test_a_reused_pid_is_not_taken_for_the_dead() -> None:
     """The same pid with another start time is another process."""
-    assert is_alive(ME._replace(start_time=ME.start_time - 1)) == "dead"
+    assert is_alive(own_process(start_time=ME.start_time - 1)) == "dead"
 
 
 def test_a_killed_process_is_dead_before_it_is_reaped() -> None:
     """A zombie is dead, and its wait status is known."""
     with subprocess.Popen(["sleep", "100"]) as process:
-        one = identity(process.pid)
+        one = living(process.pid)
         assert is_alive(one) == "alive"
         process.kill()
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
@@ -61,7 +55,7 @@ def test_a_stopped_process_lives() -> None:
     """SIGSTOP is not death."""
     with subprocess.Popen(["sleep", "100"]) as process:
         suspend(process)
-        assert is_alive(identity(process.pid)) == "alive"
+        assert is_alive(living(process.pid)) == "alive"
         process.kill()
 
 
@@ -69,8 +63,9 @@ def test_a_process_whose_main_thread_ended_lives() -> None:
     """The kernel shows it as a zombie while its other threads run."""
     text = """
         import ctypes, os, threading, time
-        from otel_ext.journal.liveness import is_alive, own_identity
-        me = own_identity()
+        from otel_ext.journal.liveness import is_alive
+        from tests.journal.builders import own_process
+        me = own_process()
         def ask():
             time.sleep(0.3)
             os.write(1, is_alive(me).encode())
@@ -104,13 +99,17 @@ def test_a_process_whose_main_thread_ended_lives() -> None:
 )
 def test_what_cannot_be_known_is_unknown(change: dict[str, object], expected: str) -> None:
     """Another boot of this host is dead; elsewhere, or half an identity, is unknown."""
-    assert is_alive(ME._replace(**change)) == expected  # type: ignore[arg-type]
+    assert is_alive(own_process(**change)) == expected
 
 
 @pytest.mark.needs("unshare")
 def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
     """A process that is pid 1 in a container is not our pid 1."""
-    text = "from otel_ext.journal.liveness import own_identity; print(tuple(own_identity()))"
+    text = """
+from tests.journal.builders import own_process
+me = own_process()
+print((me.id, me.pid, me.start_time, me.boot_id, me.host, (), {}, me.pid_namespace))
+"""
     flags = "-pf" if os.geteuid() == 0 else "-Urpf"
     out = run(
         f"""
@@ -119,30 +118,10 @@ def test_another_pid_namespace_is_not_mistaken_for_ours() -> None:
                        check=True)
         """
     )
-    inside = ProcessIdentity(*ast.literal_eval(out))
+    inside = Process(*ast.literal_eval(out))
     assert inside.pid < 10
     assert inside.boot_id == ME.boot_id
     assert is_alive(inside) == "unknown"
-
-
-@pytest.mark.parametrize("with_pidfd", [True, False])
-def test_a_death_is_noticed(monkeypatch: pytest.MonkeyPatch, with_pidfd: bool) -> None:
-    """A watch on another process's child notices its death, with or without a pidfd."""
-    if not with_pidfd:
-        monkeypatch.delattr(os, "pidfd_open", raising=False)
-    with subprocess.Popen(["sleep", "100"]) as process, watch(identity(process.pid)) as one:
-        assert (one.fileno() >= 0) is (with_pidfd and hasattr(os, "pidfd_open"))
-        assert not one.wait(0.05)
-        process.kill()
-        assert one.wait(10)
-        assert one.wait(0)
-
-
-def test_watching_the_dead() -> None:
-    """A process that ended, or whose pid was used again, is dead at once."""
-    with watch(ME._replace(start_time=1)) as one:
-        assert one.fileno() == -1
-        assert one.wait(0.0)
 
 
 @pytest.mark.parametrize("text", ["", "a-b-c-d", "b0-7-1", "b0-7-1-0000000g", "../x-1-1-00000000"])

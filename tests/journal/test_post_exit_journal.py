@@ -9,7 +9,6 @@ import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.exit import PostExitJournal
-from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
 from tests.journal.builders import ALONE, alone, line, seqs_in
 from tests.programs import in_child
@@ -26,7 +25,7 @@ MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     """Return a worker of the test's own, stopped at its end."""
-    made = Worker("post-exit-test-worker", Supervisor())
+    made = Worker("post-exit-test-worker")
     yield made
     made.stop(timeout=5)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.liveness import own_identity
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.recovery.exit_status import Outcome, find_outcome
@@ -22,7 +21,16 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.schema.validation import validate_stream
 from otel_ext.runtime.process.incarnation import current
-from tests.journal.builders import ALONE, damage_in, line, lines_in, program, seqs_in, start
+from tests.journal.builders import (
+    ALONE,
+    damage_in,
+    line,
+    lines_in,
+    own_process,
+    program,
+    seqs_in,
+    start,
+)
 from tests.journal.killed import die
 from tests.programs import records_in
 
@@ -42,7 +50,7 @@ def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> 
     """Each gets one end with the cause, the last sign of life, and the data of its start."""
     dead = die(tmp_path, mode)
     report = recover(tmp_path)
-    assert (report.spans, report.failed) == (4, ())
+    assert (report.spans, report.failed) == (4, [])
     [one] = report.recovered
     assert (one.process.id, one.process.pid) == (dead.id, dead.pid)
     assert (one.lines > 0) is (mode == "mapped")
@@ -73,7 +81,7 @@ def test_recovery_is_idempotent(tmp_path: Path) -> None:
     recover(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     again = recover(tmp_path)
-    assert again.recovered == ()
+    assert again.recovered == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert not (tmp_path / RING_FOLDER).exists()
 
@@ -119,9 +127,10 @@ def test_the_outcome_of_another_process_with_the_same_pid_is_not_used(tmp_path: 
 def test_the_outcome_of_a_process_of_this_boot_is_not_used_for_an_older_one() -> None:
     """Start times are counted from the boot, so they occur again, too."""
     outcomes = {(7, 99): Outcome(signal=11)}
-    here = own_identity()._replace(pid=7, start_time=99)
+    here = own_process(pid=7, start_time=99)
     assert find_outcome(outcomes, here) == Outcome(signal=11)
-    assert find_outcome(outcomes, here._replace(boot_id="0" * 36)) is None
+    here.boot_id = "0" * 36
+    assert find_outcome(outcomes, here) == Outcome()
 
 
 def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
@@ -131,7 +140,7 @@ def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
     journal.drain()
     before = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
     report = recover(tmp_path)
-    assert (len(report.living), report.recovered) == (1, ())
+    assert (len(report.living), report.recovered) == (1, [])
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
     assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     journal.close()
@@ -193,7 +202,7 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         report = recover(tmp_path, grace_seconds=0, now_ns=NOW_NS)
-        assert (len(report.living), report.recovered) == (1, ())
+        assert (len(report.living), report.recovered) == (1, [])
         [reader] = read_incarnations(tmp_path)[0].values()
         assert [one.start.name for one in reader.running()] == ["work"]
         process.send_signal(signal.SIGKILL)
@@ -216,7 +225,7 @@ def test_a_shared_file_without_ring_buffers(tmp_path: Path) -> None:
     """A named file is searched even if its processes had no ring buffers."""
     die(tmp_path, "queued", name="app.jsonl")
     assert recover(tmp_path).spans == 4
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
 
 
 def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
@@ -227,15 +236,15 @@ def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
     report = recover(tmp_path)
-    assert (report.uncertain, report.recovered) == ((process,), ())
+    assert (report.uncertain, report.recovered) == ([process], [])
     report = recover(tmp_path, now_ns=NOW_NS)
-    assert (report.uncertain, report.spans) == ((), 1)
+    assert (report.uncertain, report.spans) == ([], 1)
 
 
 def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
     """After a reboot of this host its spans are ended, after it was silent for a while."""
     process = "00000000-7-1-0000000a"
-    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_process().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
@@ -245,13 +254,13 @@ def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
 def test_a_start_too_damaged_for_an_end_needs_no_second_recovery(tmp_path: Path) -> None:
     """It cannot be repaired, so a second recovery finds nothing to do."""
     process = "00000000-7-1-0000000a"
-    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_identity().host}
+    facts = {"pid": 7, "start_time": 1, "boot_id": "0" * 36, "host": own_process().host}
     first = Record("process", None, "process.start", 10**18, 1, Process(process), extra=facts)
     damaged = encode_line(start(3, process, number=1)).replace(b'"span_kind":"', b'"span_kind":"~')
     path = tmp_path / "app.jsonl"  # a shared file is always searched
     path.write_bytes(encode_line(first) + encode_line(start(2, process)) + damaged)
     assert recover(tmp_path, now_ns=NOW_NS).spans == 1
-    assert recover(tmp_path, now_ns=NOW_NS).recovered == ()
+    assert recover(tmp_path, now_ns=NOW_NS).recovered == []
 
 
 @pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
@@ -306,10 +315,10 @@ def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:
 
 def test_a_folder_without_records_needs_no_recovery(tmp_path: Path) -> None:
     """Neither an empty folder nor other files are an error."""
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
     (tmp_path / "x.jsonl").write_bytes(b"hello\n")
     (tmp_path / "dir.jsonl").mkdir()
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dir.jsonl", "x.jsonl"]
 
 
@@ -338,3 +347,15 @@ def test_ends_are_never_later_than_the_last_sign_of_life(tmp_path: Path) -> None
     [end] = ends_in(tmp_path)
     assert end.name == "open"
     assert end.time_ns <= died_before_ns
+
+
+def test_all_skipped_bytes_are_counted(tmp_path: Path) -> None:
+    """The report lists the first 1,000 damaged ranges and counts the bytes of all of them."""
+    dead = die(tmp_path, "queued")
+    [path] = tmp_path.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(b"garbage\n" * 1_500)
+    report = recover(tmp_path)
+    assert [one.process.id for one in report.recovered] == [dead.id]
+    assert len(report.skipped) == 1_000
+    assert report.skipped_bytes == 1_500 * 7

@@ -20,7 +20,6 @@ from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.opening import target_of
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
-from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker, shared_worker
 from tests.journal.builders import ALONE, alone, line, program, run, seqs_in
 from tests.programs import becomes_true
@@ -36,7 +35,7 @@ MODES: tuple[Durability, ...] = ("mapped", "queued", "write")
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     """Return a worker of the test's own, stopped at its end."""
-    made = Worker("journal-test-worker", Supervisor())
+    made = Worker("journal-test-worker")
     yield made
     made.stop(timeout=5)
 

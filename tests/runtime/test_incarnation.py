@@ -25,7 +25,7 @@ def test_id_names_boot_pid_and_start() -> None:
     """The id is safe in a file name and contains boot, pid and start time; each is unique."""
     one, two = Incarnation(), Incarnation()
     assert re.fullmatch(r"[0-9a-f]{8}-\d+-\d+-[0-9a-f]{8}", one.id)
-    assert one.id.split("-")[1:3] == [str(os.getpid()), str(one.start_time)]
+    assert one.id.split("-")[1:3] == [str(os.getpid()), str(one.process.start_time)]
     assert one.id != two.id
     assert boot_id().replace("-", "").startswith(one.id.split("-", maxsplit=1)[0])
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.runtime.health import PartHealth, health
-from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import WORKER_NAME, Worker, shared_worker
 from tests.programs import becomes_true
 
@@ -32,7 +31,7 @@ NUMBERS = count()
 @pytest.fixture
 def worker() -> Iterator[Worker]:
     """Return a separate worker, stopped at the end."""
-    made = Worker(f"test-worker-{next(NUMBERS)}", Supervisor())
+    made = Worker(f"test-worker-{next(NUMBERS)}")
     yield made
     assert made.stop(10)
 
@@ -89,7 +88,7 @@ def test_an_invalid_interval_is_refused(worker: Worker, seconds: float) -> None:
 
 
 def test_waking_runs_a_job_at_once(worker: Worker) -> None:
-    """A job that is woken does not wait for its interval; others do, unless all are woken."""
+    """A job that is woken does not wait for its interval; others do."""
     first: list[int] = []
     second: list[int] = []
     job = worker.every(60, lambda: first.append(1), "first")
@@ -99,8 +98,6 @@ def test_waking_runs_a_job_at_once(worker: Worker) -> None:
     job.wake()
     assert becomes_true(lambda: len(first) == 2)
     assert len(second) == 1
-    worker.wake()
-    assert becomes_true(lambda: len(first) == 3 and len(second) == 2)
 
 
 def test_waking_a_job_that_runs_makes_it_run_again(worker: Worker) -> None:
@@ -195,6 +192,44 @@ def test_a_failed_thread_start_is_tried_again(
     assert becomes_true(came_up)
 
 
+def test_a_thread_that_dies_again_and_again_waits_longer(worker: Worker) -> None:
+    """The pause before the next start doubles."""
+    pauses: list[float] = []
+    for _ in range(3):
+        assert becomes_true(worker.ensure)
+        assert becomes_true(lambda: threads_named(worker.name))
+        kill_thread(worker.name)
+        assert becomes_true(lambda: not worker.is_alive)
+        begin = time.monotonic()
+        assert becomes_true(worker.ensure)
+        pauses.append(time.monotonic() - begin)
+    assert all(pause > least for pause, least in zip(pauses, (0.05, 0.15, 0.35), strict=True))
+
+
+def test_workers_of_one_name_do_not_affect_each_other(worker: Worker) -> None:
+    """The end of one neither stops the other nor keeps it from being started again."""
+    runs: list[int] = []
+    twin = Worker(worker.name)
+    assert twin.ensure()
+    worker.every(0.01, lambda: runs.append(1), "count")
+    assert worker.ensure()
+    assert twin.stop(10)
+    assert becomes_true(lambda: len(threads_named(worker.name)) == 1 and runs)
+    kill_thread(worker.name)
+    assert becomes_true(lambda: not worker.is_alive)
+    died = len(runs)
+    assert becomes_true(worker.ensure)
+    assert becomes_true(lambda: len(runs) > died)
+
+
+def test_a_stopped_worker_is_no_part_of_the_health(worker: Worker) -> None:
+    """Its thread was ended on purpose, so it has no state."""
+    assert worker.ensure()
+    assert part_of(worker).state == "healthy"
+    assert worker.stop(10)
+    assert health().part(worker.name) is None
+
+
 def test_a_cancelled_job_runs_no_more(worker: Worker) -> None:
     """After `cancel` a job is not run again; `cancel` is idempotent."""
     runs: list[int] = []
@@ -280,7 +315,7 @@ def test_a_job_may_stop_its_own_worker(worker: Worker) -> None:
 
 def test_a_dropped_worker_ends() -> None:
     """A worker without references is collected while its thread sleeps, and the thread ends."""
-    dropped = Worker("test-dropped", Supervisor())
+    dropped = Worker("test-dropped")
     dropped.ensure()
     reference = weakref.ref(dropped)
     del dropped
@@ -295,7 +330,7 @@ def test_a_job_that_runs_for_long_shows_in_the_health(
     """The health names a job that hangs, for example on a blocked disk."""
     monkeypatch.setattr("otel_ext.runtime.worker._LONG_JOB", 0.01)
     release = threading.Event()
-    worker.every(60, release.wait, "drain")  # type: ignore[arg-type]
+    worker.every(60, release.wait, "drain")
     worker.ensure()
     assert becomes_true(lambda: "drain has been running for" in part_of(worker, " jobs").detail)
     release.set()

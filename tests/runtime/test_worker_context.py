@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import context
 
-from otel_ext.runtime.supervisor import Supervisor
 from otel_ext.runtime.worker import Worker
 from tests.programs import wait_until
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def seen_by_a_job() -> object:
     """Return whether instrumentation is suppressed where a worker's job runs."""
-    worker = Worker("test-context", Supervisor())
+    worker = Worker("test-context")
     assert context.get_value("suppress_instrumentation") is None
     seen: list[object] = []
     worker.every(60, lambda: seen.append(context.get_value("suppress_instrumentation")), "check")
@@ -34,7 +33,7 @@ def test_jobs_run_with_instrumentation_suppressed() -> None:
 
 def test_the_thread_attaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test of a program that counts calls of `attach` counts none of the thread."""
-    worker = Worker("test-attach", Supervisor())
+    worker = Worker("test-attach")
     attached: list[object] = []
     monkeypatch.setattr(context, "attach", attached.append)
     ran: list[object] = []

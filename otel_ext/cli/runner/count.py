@@ -115,7 +115,7 @@ def _count_ring(ring: RingContents, tally: _Tally) -> int:
     for line in new:
         tally.add(line.meta)
     if ring.facts is not None and ring.state is not None:
-        tally.note_dropped(ring.facts.id, ring.state.dropped)
+        tally.note_dropped(ring.id, ring.state.dropped)
     return len(new)
 
 
@@ -128,7 +128,7 @@ def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContent
             Names are compared, not times, because the clock may have been set since.
     """
     rings = [read_ring(path) for path in list_rings(folder) if path not in before]
-    return [ring for ring in rings if ring.identity and is_alive(ring.identity) == "dead"]
+    return [ring for ring in rings if ring.process and is_alive(ring.process) == "dead"]
 
 
 def _size(file: Path) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.liveness import ProcessIdentity, identity_from_id, identity_of
-from otel_ext.journal.read.silence import silence_limit
+from otel_ext.journal.liveness import identity_from_id, silence_limit
 from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.process.records import dropped_in, process_from, whole_number
 
@@ -22,14 +21,7 @@ _AHEAD_NS: Final = 2_000_000_000
 
 
 class IncarnationFacts(NamedTuple):
-    """What is known of an incarnation.
-
-    Attributes:
-        id: Its id.
-        start: Its `process.start` record; None if it was not found.
-        heartbeat: Its newest heartbeat; None if there was none.
-        rings: Its ring buffers.
-    """
+    """What is known of an incarnation, by its own records, if found, and its ring buffers."""
 
     id: str
     start: Record | None
@@ -37,38 +29,27 @@ class IncarnationFacts(NamedTuple):
     rings: Sequence[RingContents]
 
     @property
-    def identity(self) -> ProcessIdentity:
-        """Identifies it among other processes, by the source with the most facts."""
+    def process(self) -> Process:
+        """Its process, by the source with the most facts."""
         for ring in self.rings:
-            if ring.identity is not None:
-                return ring.identity
-        by_id = identity_from_id(self.id) or ProcessIdentity(0)
-        recorded = identity_of(self._recorded)
+            if ring.process is not None:
+                return ring.process
+        by_id = identity_from_id(self.id) or Process(self.id)
+        recorded = self.recorded
         if not recorded.pid:
             return by_id
-        return recorded._replace(boot_id=recorded.boot_id or by_id.boot_id)
+        recorded.boot_id = recorded.boot_id or by_id.boot_id
+        return recorded
 
     @property
-    def process(self) -> Process:
-        """Its process, by its `process.start` record or else by its identity."""
-        if self._recorded.pid:
-            return self._recorded
-        one = self.identity
-        return Process(self.id, *one[:4], pid_namespace=one.pid_namespace)
-
-    @property
-    def _recorded(self) -> Process:
+    def recorded(self) -> Process:
+        """Its process as its `process.start` record describes it, if there is one."""
         return process_from(self.id, EMPTY if self.start is None else self.start.extra)
-
-    @property
-    def stamp_ns(self) -> int:
-        """When its worker last stamped a ring buffer, or when that was made; 0 without one."""
-        return max((ring.stamp_ns for ring in self.rings), default=0)
 
     @property
     def silence_limit(self) -> float:
         """Seconds of silence after which the process counts as dead or hung."""
-        return silence_limit(self._recorded.heartbeat_ms, has_ring=bool(self.rings))
+        return silence_limit(self.recorded.heartbeat_ms, has_ring=bool(self.rings))
 
     @property
     def dropped(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.journal.read.incarnations import (
@@ -19,41 +19,14 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.rings import RingContents
 
-__all__ = [
-    "JournalKey",
-    "SkippedLog",
-    "read_incarnations",
-]
+__all__ = ["MAX_SKIPPED", "JournalKey", "read_incarnations"]
 
-_MAX_SKIPPED: Final = 1_000
+MAX_SKIPPED: Final = 1_000
+"""How many damaged ranges are remembered."""
 
 
-class SkippedLog:
-    """Collects what could not be read, up to a limit."""
-
-    def __init__(self) -> None:
-        self.items: list[tuple[Path, Skipped]] = []
-        self.total_bytes = 0
-
-    def add(self, path: Path, item: Skipped) -> None:
-        """Record one damaged range in the file `path`."""
-        self.total_bytes += item.length
-        if len(self.items) < _MAX_SKIPPED:
-            self.items.append((path, item))
-
-
-class JournalKey(NamedTuple):
-    """Identifies the journal of a line or a ring buffer.
-
-    Attributes:
-        incarnation: Id of the incarnation that wrote it.
-        number: Number of the journal among those of the incarnation.
-        file: Name of the shared file it writes to; empty for segments.
-    """
-
-    incarnation: str
-    number: int = 0
-    file: str = ""
+JournalKey: TypeAlias = tuple[str, int, str]
+"""Incarnation and number of a journal, and the shared file that it writes to, if any."""
 
 
 class _Readers:
@@ -68,7 +41,8 @@ class _Readers:
         """Return the reader of a journal, which has lines in `segment`."""
         reader = self.found.get(key)
         if reader is None:
-            reader = IncarnationReader(key.incarnation, self.numbers[key.incarnation], key.number)
+            name, number, _ = key
+            reader = IncarnationReader(name, self.numbers[name], number)
             self.found[key] = reader
         if segment is not None and segment not in reader.segments:
             reader.segments.append(segment)
@@ -77,10 +51,10 @@ class _Readers:
     def begin_segment(self, key: JournalKey) -> None:
         """Start with the lines of another segment of a journal."""
         if key in self.found:
-            self.found[key].begin_segment()
+            self.found[key].spans.begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
-        key = JournalKey(ring.id, 0, ring.target) if ring.target else JournalKey(*ring.stream)
+        key = (ring.id, 0, ring.target) if ring.target else (*ring.stream, "")
         if ring.facts is None:
             self._nameless.append((key, ring))
         else:
@@ -90,7 +64,7 @@ class _Readers:
         """Add the lines of the ring buffers, after the last segment."""
         for key, ring in self._nameless:
             # Without a header it is not known whether it drains to a shared file.
-            others = (one for one in self.found if one.incarnation == key.incarnation)
+            others = (one for one in self.found if one[0] == key[0])
             self.get(key if key in self.found else next(others, key)).add_ring(ring)
         for reader in self.found.values():
             reader.add_ring_lines()
@@ -98,7 +72,7 @@ class _Readers:
 
 def read_incarnations(
     folder: Path, *, only: str = ""
-) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
+) -> tuple[dict[JournalKey, IncarnationReader], list[tuple[Path, Skipped]], int]:
     """Read a folder's ring buffers, then its segments, separately for each journal.
 
     In this order a line that the worker moves meanwhile is read at least once, and so is a
@@ -107,32 +81,36 @@ def read_incarnations(
     Args:
         folder: The folder of records.
         only: Id of the one incarnation to read; empty for all.
+
+    Returns:
+        The readers, the first damaged ranges with their files, and the bytes of all of them.
     """
     readers = _Readers()
-    skipped = SkippedLog()
+    skipped: list[tuple[Path, Skipped]] = []
+    skipped_bytes = 0
     for ring in read_rings(folder, only):
         readers.add_ring(ring)
-        for damage in ring.skipped:
-            skipped.add(ring.path, damage)
+        skipped += [(ring.path, damage) for damage in ring.skipped]
+        skipped_bytes += sum(damage.length for damage in ring.skipped)
     for path in list_segments(folder):
         segment = parse_segment_name(path.name)
         if segment is not None:
             if only not in {"", segment.incarnation}:
                 continue
-            readers.begin_segment(JournalKey(segment.incarnation, segment.journal))
+            readers.begin_segment((*segment.stream, ""))
         by_process: dict[str, IncarnationReader | None] = {}
         for item in scan(path):
             if isinstance(item, Skipped):
-                skipped.add(path, item)
+                skipped_bytes += item.length
+                if len(skipped) < MAX_SKIPPED:
+                    skipped.append((path, item))
                 continue
             process = item.key[0]
             if process not in by_process:
                 name = base_id(process)
-                key = (
-                    JournalKey(name, segment.journal) if segment else JournalKey(name, 0, path.name)
-                )
+                key = (name, segment.journal, "") if segment else (name, 0, path.name)
                 by_process[process] = readers.get(key, path) if only in {"", name} else None
             if (reader := by_process[process]) is not None:
                 reader.add_line(item)
     readers.finish()
-    return readers.found, skipped
+    return readers.found, skipped[:MAX_SKIPPED], skipped_bytes

@@ -66,15 +66,8 @@ class SequenceNumbers:
 class IncarnationReader:
     """Takes the lines of one journal and keeps those that still matter.
 
-    Memory grows with the open spans, not with the lines.
-
-    Args:
-        incarnation: Id of the incarnation that wrote them.
-        numbers: The sequence numbers of all journals of the incarnation.
-        journal: Number of the journal.
-
-    Attributes:
-        spans: Its open spans.
+    Memory grows with the open spans, not with the lines. The sequence numbers are those of all
+    journals of the incarnation.
     """
 
     def __init__(
@@ -108,10 +101,6 @@ class IncarnationReader:
             self._note_start(self.spans.add_line(line))
         elif line.meta.get("event") != PROCESS_START:
             self.spans.is_past_first_lines = True
-
-    def begin_segment(self) -> None:
-        """Start with the lines of another segment."""
-        self.spans.begin_segment()
 
     def add_ring_lines(self) -> None:
         """Add the lines of the ring buffers; call this after the last segment."""
@@ -157,9 +146,9 @@ class IncarnationReader:
 
     def last_seen_ns(self, now_ns: int) -> int:
         """Return when the process was last alive; see `estimate_last_seen_ns`."""
-        return estimate_last_seen_ns(
-            time_of(self._last_text), self.facts().stamp_ns, modified_ns(self.segments), now_ns
-        )
+        stamp_ns = max((ring.stamp_ns for ring in self.rings), default=0)
+        record_ns, file_ns = time_of(self._last_text), modified_ns(self.segments)
+        return estimate_last_seen_ns(record_ns, stamp_ns, file_ns, now_ns)
 
     @property
     def is_compat(self) -> bool:

@@ -69,8 +69,6 @@ class OpenSpans:
             that these, which repeat the open spans, are complete.
     """
 
-    __slots__ = ("_ranks", "_repeated", "ended", "is_past_first_lines", "starts", "updates")
-
     def __init__(self) -> None:
         self.starts: dict[Key, bytes] = {}
         self.updates: dict[Key, bytes] = {}
@@ -81,11 +79,7 @@ class OpenSpans:
         self._ranks: dict[Key, tuple[object, ...]] = {}
 
     def copy(self, ended: set[Key]) -> OpenSpans:
-        """Return a copy that takes the lines of ring buffers.
-
-        Args:
-            ended: Further keys whose starts and updates are ignored.
-        """
+        """Return a copy that takes the lines of ring buffers and knows further `ended` spans."""
         other = OpenSpans()
         other.starts, other.updates = dict(self.starts), dict(self.updates)
         other._ranks = dict(self._ranks)
@@ -99,13 +93,7 @@ class OpenSpans:
         self._repeated.clear()
 
     def add(self, key: Key, phase: bytes, line: bytes) -> None:
-        """Add one line of a segment.
-
-        Args:
-            key: Its span.
-            phase: The first letter of its phase.
-            line: The line without its newline.
-        """
+        """Add one line of a segment, with the first letter of its phase."""
         if phase == START:
             if key not in self.ended:
                 self.starts.setdefault(key, line)
@@ -134,10 +122,9 @@ class OpenSpans:
         self.updates[key] = line
 
     def add_line(self, line: Line) -> bytes:
-        """Add one line of a span whose metadata is decoded.
+        """Add one line of a span whose metadata is decoded; return its phase.
 
-        Returns:
-            Its phase as in `add`; empty if it is ignored because the span has ended.
+        Empty if the line is ignored because the span has ended.
         """
         key, phase = key_of(line.meta), str(line.meta.get("phase"))[:1].encode()
         self.add(key, phase, line.data)
@@ -149,15 +136,9 @@ class OpenSpans:
         """Add one line of a span in a ring buffer; return the same as `add_line`.
 
         A line stays in the ring buffer for a while after it was drained to the file. While the
-        file is as its writer left it, drained starts are ignored: their ends may be in an older
-        file. They count if something truncated, moved or deleted the file, because a program
-        that hangs does not write it again.
-
-        Args:
-            ring: The ring buffer.
-            line: The line.
-            is_file_intact: Whether the newest file is as its writer left it, and older files
-                were not read.
+        newest file is as its writer left it, and older ones were not read, drained starts are
+        ignored: their ends may be in an older file. They count if something truncated, moved or
+        deleted the file, because a program that hangs does not write it again.
         """
         if is_file_intact and line.meta.get("phase") == "start" and ring.is_drained(line):
             return b""
@@ -173,10 +154,8 @@ class OpenSpans:
     ) -> Iterator[RunningSpan]:
         """Yield the open spans.
 
-        Args:
-            has_all_starts: Whether all starts of an update's process are known: an update without
-                one then belongs to a span that has ended.
-            decoded: Returns the record in a line.
+        An update without a start belongs to a span that has ended, if `has_all_starts` returns
+        that all starts of its process are known. `decoded` returns the record in a line.
         """
         for key in dict.fromkeys((*self.starts, *self.updates)):
             update = decoded(self.updates[key]) if key in self.updates else None

@@ -8,15 +8,18 @@ since the time of day may have been set back. Every reader of a folder uses this
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import parse_ring_name, parse_segment_name
+from otel_ext.journal.files import (
+    list_rings,
+    list_segments,
+    parse_ring_name,
+    parse_segment_name,
+)
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.rings import read_ring
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.ring_layout import RING_SUFFIX
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process.records import whole_number
 
@@ -29,18 +32,12 @@ __all__ = ["is_replaced_by", "replaced_incarnations"]
 _FIRST_LINE: Final = 256 * 1024
 
 
-class _SeenAlive(NamedTuple):
-    """A moment at which an incarnation was alive, in order of `steady_ns`.
+_Moment: TypeAlias = tuple[int, int, int]
+"""When an incarnation was alive, in their order, and the PID namespace of its pid; 0 if unknown.
 
-    Attributes:
-        steady_ns: The moment by the monotonic clock; 0 if unknown.
-        time_ns: The moment by the time of day, which decides if the other is equal.
-        pid_namespace: The PID namespace of its pid; 0 if unknown.
-    """
-
-    steady_ns: int
-    time_ns: int
-    pid_namespace: int
+The first number is nanoseconds of the monotonic clock. The second, of the time of day, decides
+if the first is equal.
+"""
 
 
 def is_replaced_by(incarnation: str, own: str) -> bool:
@@ -58,9 +55,6 @@ def replaced_incarnations(folder: Path) -> frozenset[str]:
     """Return the ids of the incarnations in a folder whose program was replaced.
 
     It opens files only of processes with several incarnations.
-
-    Args:
-        folder: The folder of records; the result is empty if it cannot be read.
     """
     files: dict[str, dict[str, list[Path]]] = {}
     for incarnation, path in _files_in(folder):
@@ -75,12 +69,12 @@ def replaced_incarnations(folder: Path) -> frozenset[str]:
 
 def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
     """Return all of these incarnations, which share pid and start time, but the last opened."""
-    by_namespace: dict[int, list[tuple[_SeenAlive, str]]] = {}
+    by_namespace: dict[int, list[tuple[_Moment, str]]] = {}
     for incarnation, paths in incarnations.items():
         moments = [one for one in map(_seen_alive_in, paths) if one is not None]
         if moments:  # else it is unknown when it was opened
             # One begins when the other has ended, so any moment of each will do.
-            namespace = max(one.pid_namespace for one in moments)
+            namespace = max(namespace for *_, namespace in moments)
             by_namespace.setdefault(namespace, []).append((max(moments), incarnation))
     return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
 
@@ -94,31 +88,26 @@ def _kernel_process(incarnation: str) -> str:
 
 
 def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
-    with suppress(OSError):
-        for name in os.listdir(folder / RING_FOLDER):  # noqa: PTH208 - names only
-            if name.endswith(RING_SUFFIX):
-                yield parse_ring_name(name)[0], folder / RING_FOLDER / name
-    with suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - names only
-            if (segment := parse_segment_name(name)) is not None:
-                yield segment.incarnation, folder / name
+    for path in list_rings(folder):
+        yield parse_ring_name(path.name)[0], path
+    for path in list_segments(folder):
+        if (segment := parse_segment_name(path.name)) is not None:
+            yield segment.incarnation, path
 
 
-def _seen_alive_in(path: Path) -> _SeenAlive | None:
+def _seen_alive_in(path: Path) -> _Moment | None:
     """Return the moment in a ring buffer or a segment's first line; None if unreadable."""
     if path.name.endswith(RING_SUFFIX):
         ring = read_ring(path, lines=False)
         if ring.facts is None or ring.state is None:
             return None
-        return _SeenAlive(ring.state.steady_ns, ring.facts.created_ns, ring.facts.pid_namespace)
+        namespace = ring.facts.process.pid_namespace
+        return ring.state.steady_ns, ring.facts.created_ns, namespace
     try:
         with path.open("rb") as file:
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None
     extra = record.extra
-    return _SeenAlive(
-        whole_number(extra.get("steady_ns")),
-        record.time_ns,
-        whole_number(extra.get("pid_namespace")),
-    )
+    steady_ns, namespace = map(whole_number, (extra.get("steady_ns"), extra.get("pid_namespace")))
+    return steady_ns, record.time_ns, namespace

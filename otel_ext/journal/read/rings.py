@@ -11,14 +11,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
-from otel_ext.journal.liveness import ProcessIdentity
 from otel_ext.journal.read.scanner import Line, Skipped, scan_descriptor
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,
     LAST_LINES_AT,
     RingFacts,
     RingState,
-    chunk_bounds,
+    chunk_start,
     unpack_facts,
     unpack_state,
 )
@@ -27,6 +26,8 @@ from otel_ext.record.timestamps import format_ns, time_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from otel_ext.record.model import Process
 
 __all__ = ["RingContents", "read_ring", "read_rings"]
 
@@ -51,7 +52,7 @@ class RingContents(NamedTuple):
     @property
     def id(self) -> str:
         """The incarnation it belongs to."""
-        return parse_ring_name(self.path.name)[0] if self.facts is None else self.facts.id
+        return parse_ring_name(self.path.name)[0] if self.facts is None else self.facts.process.id
 
     @property
     def stream(self) -> tuple[str, int]:
@@ -70,14 +71,9 @@ class RingContents(NamedTuple):
         return self.target or segment_file(name, 0, journal)
 
     @property
-    def identity(self) -> ProcessIdentity | None:
+    def process(self) -> Process | None:
         """Its process; None if the header is damaged."""
-        facts = self.facts
-        if facts is None:
-            return None
-        return ProcessIdentity(
-            facts.pid, facts.start_time, facts.boot_id, facts.host, facts.pid_namespace
-        )
+        return None if self.facts is None else self.facts.process
 
     @property
     def stamp_ns(self) -> int:
@@ -97,10 +93,9 @@ class RingContents(NamedTuple):
         return str(self.lines[-1].meta.get("timestamp", "")) if self.lines else ""
 
     def newest_ns(self, until_ns: int) -> int:
-        """Return the time of the newest record that waits in the ring buffer; 0 without one.
+        """Return the time of the newest record that waits, at most `until_ns`; 0 without one.
 
-        Args:
-            until_ns: Later records are ignored, since programs may date their spans freely.
+        Later records are ignored, since programs may date their spans freely.
         """
         # Timestamps have the same length as text and sort like the times themselves.
         until = format_ns(until_ns)
@@ -132,27 +127,16 @@ class RingContents(NamedTuple):
 def read_rings(
     folder: Path, incarnation: str = "", *, lines: bool = True
 ) -> Iterator[RingContents]:
-    """Yield the content of the ring buffers of a folder of records, by name.
-
-    Args:
-        folder: The folder of records.
-        incarnation: Only the ring buffers of this one; empty for all.
-        lines: Whether to read more than the header.
-    """
+    """Yield the content of the ring buffers of a folder, or of one incarnation."""
     for path in list_rings(folder, incarnation):
         yield read_ring(path, lines=lines)
 
 
 def read_ring(path: Path, *, lines: bool = True) -> RingContents:
-    """Return the content of a ring buffer, whatever its process does; never raises.
-
-    Args:
-        path: The ring buffer.
-        lines: Whether to read more than the header.
-    """
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    """Return the content, or only the header, of a ring buffer, in use or not; never raises."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, flags)
     except OSError:
         return RingContents(path, None, None, (), (Skipped(0, 0, "unreadable"),))
     try:
@@ -178,7 +162,9 @@ def _read_ring(path: Path, descriptor: int, *, lines: bool) -> RingContents:
         for item in scan_descriptor(descriptor, start, end):
             if isinstance(item, Line):
                 chunk.append(item)
-            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
+            elif (at := item.offset + item.length) > drained and not (
+                item.reason == "nul" and at >= end  # what has not been filled yet
+            ):
                 skipped.append(item)
         chunks.append(chunk)
     if facts is None:
@@ -203,10 +189,5 @@ def _line_areas(
         return
     for index, drained in enumerate(state.drained):
         base = index * facts.chunk_size
-        start, end = chunk_bounds(index, facts.chunk_size)
-        yield base + start, min(base + end, size), base + drained
+        yield base + chunk_start(index), min(base + facts.chunk_size, size), base + drained
     yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
-
-
-def _is_blank_end(item: Skipped, end: int) -> bool:
-    return item.reason == "nul" and item.offset + item.length >= end

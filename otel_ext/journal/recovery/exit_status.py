@@ -10,9 +10,9 @@ from otel_ext.journal.liveness import is_this_boot, zombie_status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.journal.liveness import ProcessIdentity
+    from otel_ext.record.model import Process
 
-__all__ = ["Outcome", "PidAndStart", "find_outcome", "zombie_outcome"]
+__all__ = ["Outcome", "PidAndStart", "find_outcome"]
 
 PidAndStart: TypeAlias = tuple[int, int]
 """Identifies a process of this boot: its pid, and its start time in clock ticks."""
@@ -52,21 +52,14 @@ class Outcome(NamedTuple):
         return {} if self.exit_status is None else {"exit_status": self.exit_status}
 
 
-def zombie_outcome(identity: ProcessIdentity) -> Outcome:
-    """Return how a zombie ended; an empty outcome if its parent has waited for it."""
-    status = zombie_status(identity)
-    return Outcome() if status is None else Outcome.from_wait_status(status)
+def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> Outcome:
+    """Return how a process ended according to its parent, or as a zombie; else an empty outcome.
 
-
-def find_outcome(
-    outcomes: Mapping[PidAndStart, Outcome], identity: ProcessIdentity
-) -> Outcome | None:
-    """Return how the process ended according to its parent; None if that is unknown.
-
-    Args:
-        outcomes: How processes of this boot ended.
-        identity: The process. Earlier ones of the folder may have had the same pid.
+    A process of another boot may have had the same pid and start time.
     """
-    if identity.boot_id and not is_this_boot(identity.boot_id):
-        return None
-    return outcomes.get((identity.pid, identity.start_time))
+    is_other_boot = process.boot_id and not is_this_boot(process.boot_id)
+    known = None if is_other_boot else outcomes.get((process.pid, process.start_time))
+    if known is not None:
+        return known
+    status = zombie_status(process)  # None if its parent has waited for it
+    return Outcome() if status is None else Outcome.from_wait_status(status)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,14 +25,14 @@ from otel_ext.journal.files import (
     parse_segment_name,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
-from otel_ext.journal.read.folder import SkippedLog, read_incarnations
+from otel_ext.journal.read.folder import MAX_SKIPPED, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.replaced import replaced_incarnations
-from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
-from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
-from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome
+from otel_ext.journal.recovery.locking import incarnation_lock, incarnations_with_ring
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
@@ -40,12 +41,10 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from otel_ext.journal.liveness import ProcessIdentity
-    from otel_ext.journal.read.scanner import Skipped
 
-__all__ = ["Recovered", "RecoveryReport", "recover", "recover_each", "recover_one"]
+__all__ = ["Recovered", "RecoveryReport", "recover", "recover_one"]
 
 
 class Recovered(NamedTuple):
@@ -71,10 +70,11 @@ class Recovered(NamedTuple):
     had_ring: bool = False
 
 
-class RecoveryReport(NamedTuple):
+@dataclass
+class RecoveryReport:
     """The result for a folder.
 
-    Attributes:
+    Args:
         folder: The folder of records.
         recovered: One result for each incarnation that needed recovery.
         living: Ids of incarnations that live, which were not changed.
@@ -86,12 +86,12 @@ class RecoveryReport(NamedTuple):
     """
 
     folder: Path
-    recovered: tuple[Recovered, ...]
-    living: tuple[str, ...]
-    uncertain: tuple[str, ...]
-    busy: tuple[str, ...]
-    skipped: tuple[tuple[Path, Skipped], ...]
-    skipped_bytes: int
+    recovered: list[Recovered] = field(default_factory=list[Recovered])
+    living: list[str] = field(default_factory=list[str])
+    uncertain: list[str] = field(default_factory=list[str])
+    busy: list[str] = field(default_factory=list[str])
+    skipped: list[tuple[Path, Skipped]] = field(default_factory=list[tuple[Path, Skipped]])
+    skipped_bytes: int = 0
 
     @property
     def spans(self) -> int:
@@ -99,9 +99,9 @@ class RecoveryReport(NamedTuple):
         return sum(one.spans for one in self.recovered)
 
     @property
-    def failed(self) -> tuple[Recovered, ...]:
+    def failed(self) -> list[Recovered]:
         """The incarnations whose recovery failed."""
-        return tuple(one for one in self.recovered if one.problem)
+        return [one for one in self.recovered if one.problem]
 
 
 class _Recovery:
@@ -110,46 +110,46 @@ class _Recovery:
     def __init__(
         self,
         folder: Path,
-        grace_seconds: float | None,
-        outcomes: Mapping[PidAndStart, Outcome],
-        now_ns: int,
+        grace_seconds: float | None = None,
+        outcomes: Mapping[PidAndStart, Outcome] | None = None,
+        now_ns: int | None = None,
     ) -> None:
         self.folder = folder
+        self.report = RecoveryReport(folder)
         self._grace_seconds = grace_seconds
-        self.outcomes = outcomes
-        self.now_ns = now_ns
-        self.recovered: list[Recovered] = []
-        self.living: list[str] = []
-        self.uncertain: list[str] = []
-        self.busy: list[str] = []
-        self.skipped = SkippedLog()
+        self._outcomes = outcomes or {}
+        self._now_ns = time_ns() if now_ns is None else now_ns
         self._replaced = replaced_incarnations(folder)
 
     def recover(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and no other recovery works on it."""
-        identity = identity_from_id(incarnation)
-        may_live = incarnation not in self._replaced
-        if may_live and identity is not None and is_alive(identity) == "alive":
-            self.living.append(incarnation)
-            return
-        lock = IncarnationLock(self.folder, incarnation)
-        if not lock.acquire():
-            self.busy.append(incarnation)
-            return
         try:
-            # Read under the lock: another recovery may just have finished.
-            found, skipped = read_incarnations(self.folder, only=incarnation)
-            journals = list(found.values())
-            left = [reader for reader in journals if not self._is_done(reader)]
-            if not left:
+            process = None if incarnation in self._replaced else identity_from_id(incarnation)
+            if process is not None and is_alive(process) == "alive":
+                self.report.living.append(incarnation)
                 return
-            for path, damage in skipped.items:
-                self.skipped.add(path, damage)
-            if any(self._may_live(reader, journals) for reader in left):
-                return
-            self.recovered.append(self._recover(left, journals))
-        finally:
-            lock.release()
+            with incarnation_lock(self.folder, incarnation) as is_locked:
+                if is_locked:
+                    self._recover_locked(incarnation)
+                else:
+                    self.report.busy.append(incarnation)
+        except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
+            report_problem(f"recovery of {incarnation}", error)
+            failed = Recovered(Process(incarnation), 0, 0, 0, None, str(error))
+            self.report.recovered.append(failed)
+
+    def _recover_locked(self, incarnation: str) -> None:
+        # Read under the lock: another recovery may just have finished.
+        found, skipped, skipped_bytes = read_incarnations(self.folder, only=incarnation)
+        journals = list(found.values())
+        left = [reader for reader in journals if not self._is_done(reader)]
+        if not left:
+            return
+        report = self.report
+        report.skipped_bytes += skipped_bytes
+        report.skipped += skipped[: MAX_SKIPPED - len(report.skipped)]
+        if not any(self._may_live(reader, journals) for reader in left):
+            report.recovered.append(self._recover(left, journals))
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
@@ -159,12 +159,12 @@ class _Recovery:
     def _may_live(self, reader: IncarnationReader, journals: list[IncarnationReader]) -> bool:
         if reader.id in self._replaced:
             return False
-        identity = reader.facts().identity
-        if is_alive(identity) == "alive":
-            self.living.append(reader.id)
+        process = reader.facts().process
+        if is_alive(process) == "alive":
+            self.report.living.append(reader.id)
             return True
         # A process that is not proven to be dead must also have been silent for a while.
-        silent_ns = self.now_ns - max(
+        silent_ns = self._now_ns - max(
             self._last_seen_ns(journals),
             modified_ns(
                 path
@@ -176,24 +176,24 @@ class _Recovery:
         limit = self._grace_seconds
         if limit is None:
             limit = max(one.facts().silence_limit for one in journals)
-        if not _is_proven(identity) and silent_ns < limit * 1e9:
-            self.uncertain.append(reader.id)
+        if not _is_proven(process) and silent_ns < limit * 1e9:
+            self.report.uncertain.append(reader.id)
             return True
         return False
 
     def _last_seen_ns(self, journals: list[IncarnationReader]) -> int:
-        return max(reader.last_seen_ns(self.now_ns) for reader in journals)
+        return max(reader.last_seen_ns(self._now_ns) for reader in journals)
 
     def _recover(
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
-        known = max((reader.facts() for reader in left), key=lambda one: one.process.pid)
-        outcome = find_outcome(self.outcomes, known.identity) or zombie_outcome(known.identity)
+        process = max((reader.facts().process for reader in left), key=lambda one: one.pid)
+        outcome = find_outcome(self._outcomes, process)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
-        done = Recovered(known.process, 0, 0, last_seen_ns, None, had_ring=had_ring)
+        done = Recovered(process, 0, 0, last_seen_ns, None, had_ring=had_ring)
         for reader in left:
             done = self._recover_journal(reader, facts, done)
         return done
@@ -226,11 +226,9 @@ class _Recovery:
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
         segment = parse_segment_name(name)
-        identity = reader.facts().identity
+        process = reader.facts().process
         # Only the dead process wrote to its own file, so half a line can be cut off on a full disk.
-        exclusive = (
-            segment is not None and segment.incarnation == reader.id and _is_proven(identity)
-        )
+        exclusive = segment is not None and segment.incarnation == reader.id and _is_proven(process)
         if exclusive:
             _cut_torn_line(self.folder / name, lines)
         target = Target(self.folder, reader.id, name, reader.journal)
@@ -277,22 +275,17 @@ def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
             file.truncate(start + len(head) + len(newline))
 
 
-def _is_proven(identity: ProcessIdentity) -> bool:
+def _is_proven(process: Process) -> bool:
     """Return whether the kernel of this boot shows that the process is dead."""
-    return liveness_of(identity) == "dead" and is_this_boot(identity.boot_id)
+    return liveness_of(process) == "dead" and is_this_boot(process.boot_id)
 
 
-def _candidates(folder: Path, *, thorough: bool) -> list[str]:
+def _candidates(folder: Path) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
-    found: dict[str, None] = {}
-    # A lock file is left where a recovery was killed, even in its last step.
-    for suffix in (RING_SUFFIX, LOCK_SUFFIX):
-        for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
-            found[base_id(path.name[: -len(suffix)])] = None
-    if thorough:
-        for path in list_segments(folder):
-            if parse_segment_name(path.name) is None:
-                found.update(dict.fromkeys(_unfinished_in(path)))
+    found = dict.fromkeys(incarnations_with_ring(folder))
+    for path in list_segments(folder):
+        if parse_segment_name(path.name) is None:
+            found.update(dict.fromkeys(_unfinished_in(path)))
     for (incarnation, _), path in newest_segments(folder).items():
         if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
@@ -313,50 +306,11 @@ def _unfinished_in(path: Path) -> list[str]:
     ]
 
 
-def recover_each(
-    folder: Path,
-    *,
-    grace_seconds: float | None = None,
-    outcomes: Mapping[PidAndStart, Outcome] | None = None,
-    now_ns: int | None = None,
-    thorough: bool = False,
-) -> Iterator[RecoveryReport]:
-    """Recover a folder step by step; yields the report so far after each incarnation.
-
-    For callers that do other work in between. See `recover`, which also searches files
-    that several processes share (`thorough`).
-    """
-    recovery = _Recovery(
-        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
-    )
-    for incarnation in _candidates(folder, thorough=thorough):
-        yield _recover_step(recovery, incarnation)
-
-
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
     """Recover one incarnation of a folder, if it is dead; see `recover`."""
-    return _recover_step(_Recovery(folder, None, {}, time_ns()), incarnation)
-
-
-def _recover_step(recovery: _Recovery, incarnation: str) -> RecoveryReport:
-    try:
-        recovery.recover(incarnation)
-    except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
-        report_problem(f"recovery of {incarnation}", error)
-        recovery.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
-    return _report(recovery)
-
-
-def _report(recovery: _Recovery) -> RecoveryReport:
-    return RecoveryReport(
-        recovery.folder,
-        tuple(recovery.recovered),
-        tuple(recovery.living),
-        tuple(recovery.uncertain),
-        tuple(recovery.busy),
-        tuple(recovery.skipped.items),
-        recovery.skipped.total_bytes,
-    )
+    recovery = _Recovery(folder)
+    recovery.recover(incarnation)
+    return recovery.report
 
 
 def recover(
@@ -390,9 +344,7 @@ def recover(
             hint="Name the folder that a program wrote its records to.",
             context={"path": str(folder), "errno": error.errno},
         ) from error
-    report = RecoveryReport(folder, (), (), (), (), (), 0)
-    for step in recover_each(
-        folder, grace_seconds=grace_seconds, outcomes=outcomes, now_ns=now_ns, thorough=True
-    ):
-        report = step
-    return report
+    recovery = _Recovery(folder, grace_seconds, outcomes, now_ns)
+    for incarnation in _candidates(folder):
+        recovery.recover(incarnation)
+    return recovery.report

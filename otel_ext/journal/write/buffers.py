@@ -1,6 +1,6 @@
 """Buffers in which lines wait for the worker: a queue in memory, or writes to the file itself.
 
-These and the ring buffer implement `LineBuffer`. A line that `append` refuses is counted.
+They have the methods of the ring buffer. A line that `append` refuses is counted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.write.segment import SegmentWriter
 
-__all__ = ["DirectWriter", "LineBuffer", "QueueBuffer"]
+__all__ = ["DirectWriter", "QueueBuffer"]
 
 _STEP: Final = 256 * 1024
 _SLOW_SECONDS: Final = 1.0
@@ -26,64 +26,11 @@ _PAUSE_SECONDS: Final = 30.0
 _SLOW: Final = "a write took more than 1 s, so records wait in memory for 30 s"
 
 
-class LineBuffer(Protocol):
-    """Holds lines until the worker has written them to the file."""
-
-    def append(self, line: bytes) -> bool:
-        """Take one line, from any thread at any time; return whether there was room."""
-        ...
-
-    def append_last(self, lines: Iterable[bytes]) -> None:
-        """Take the lines that close the file, after all others, however full it is."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """Why it works worse than it should; empty if it works well."""
-        ...
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it can no longer keep its promises and must be replaced."""
-        ...
-
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the worker."""
-        ...
-
-    @property
-    def peak(self) -> int:
-        """The largest part of it that has been in use, in per cent."""
-        ...
-
-    def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Write what waits to the file; return whether nothing is left."""
-        ...
-
-    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Record that the worker lives, if the buffer has room for that."""
-        ...
-
-    def seal(self, reason: str) -> None:
-        """Take no more lines; later ones are counted under `dropped.REASON`."""
-        ...
-
-    def abandon(self) -> None:
-        """Refuse all lines in a forked child, without changing what belongs to the parent."""
-        ...
-
-    def close(self, *, remove: bool) -> int:
-        """Release everything, drained or not, and return how many lines are lost."""
-        ...
-
-
 class QueueBuffer:
-    """Holds lines in the process's own memory, bounded in bytes; a kill loses them.
+    """Holds at most `max_bytes` in the process's own memory, where a kill loses them."""
 
-    Args:
-        max_bytes: Bytes that may wait; a line beyond them is refused.
-    """
+    problem = ""
+    is_lost = False
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
@@ -109,16 +56,6 @@ class QueueBuffer:
         if not self._refusal:
             self._lines.extend(lines)
             self._bytes = self._count()
-
-    @property
-    def problem(self) -> str:
-        """Always empty: the queue works as it should."""
-        return ""
-
-    @property
-    def is_lost(self) -> bool:
-        """Always false: memory exists as long as the process."""
-        return False
 
     @property
     def pending(self) -> int:
@@ -180,43 +117,28 @@ class QueueBuffer:
         return lost
 
 
-class DirectWriter:
+class DirectWriter(QueueBuffer):
     """Writes each line to the file by a system call on the caller's thread.
 
     A slow disk makes the caller slow, by design. If a write takes more than a second, or
-    fails, lines go through a queue for a while, where a kill loses them; this is reported.
-
-    Args:
-        segment: The writer of the file.
-        max_bytes: Bytes that may wait in the queue.
+    fails, lines go through the queue for a while, where a kill loses them; this is reported.
     """
 
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:
+        super().__init__(max_bytes)
         self._segment = segment
-        self._queue = QueueBuffer(max_bytes)
-        self._pause_until = 0.0
-        self._refusal = ""
-
-    @property
-    def problem(self) -> str:
-        """Why lines go through the queue; empty while they do not."""
-        return _SLOW if self._pause_until else ""
-
-    @property
-    def is_lost(self) -> bool:
-        """Always false: the writer notices a file that was removed."""
-        return False
+        self._slow_until = 0.0
 
     def append(self, line: bytes) -> bool:
         """Write one line, or queue it; return whether one of the two was done."""
-        return self._write(line) or self._queue.append(line)
+        return self._write(line) or super().append(line)
 
     def append_last(self, lines: Iterable[bytes]) -> None:
         """Write the lines that close the file, or queue them, however full the queue is."""
-        self._queue.append_last([line for line in lines if not self._write(line)])
+        super().append_last([line for line in lines if not self._write(line)])
 
     def _write(self, line: bytes) -> bool:
-        if self._refusal or self._pause_until or not self._segment.accepts_direct_writes():
+        if self._refusal or self.problem or not self._segment.accepts_direct_writes():
             return False
         began = perf_counter()
         try:
@@ -224,48 +146,18 @@ class DirectWriter:
         except OSError:
             return False
         if perf_counter() - began > _SLOW_SECONDS:
-            self._note_slow()
+            self._slow_until = monotonic() + _PAUSE_SECONDS
+            self.problem = _SLOW
+            report_problem(f"journal: {self._segment.path}", _SLOW)
         if wrote < len(line):
             self._segment.mark_line_broken()
             return False
         COUNTERS.add("written")
         return True
 
-    def _note_slow(self) -> None:
-        self._pause_until = monotonic() + _PAUSE_SECONDS
-        report_problem(f"journal: {self._segment.path}", _SLOW)
-
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the worker."""
-        return self._queue.pending
-
-    @property
-    def peak(self) -> int:
-        """The largest part of the queue that has been in use, in per cent."""
-        return self._queue.peak
-
     def drain(self, write: Callable[[memoryview], int]) -> bool:
         """Write the queue to the file; return whether nothing is left."""
-        if self._pause_until and monotonic() >= self._pause_until:
-            self._pause_until = 0.0
+        if monotonic() >= self._slow_until:
+            self.problem = ""
         self._segment.prepare_direct_writes()
-        return self._queue.drain(write)
-
-    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Do nothing: the file's own time shows when it was last written to."""
-
-    def seal(self, reason: str) -> None:
-        """Take no more lines; later ones are counted under `dropped.REASON`."""
-        self._refusal = reason
-        self._queue.seal(reason)
-
-    def abandon(self) -> None:
-        """Refuse all lines in a forked child, without changing what belongs to the parent."""
-        self._refusal = "forked"
-        self._queue.abandon()
-
-    def close(self, *, remove: bool) -> int:
-        """Count unwritten lines as lost, and return how many there are."""
-        self._refusal = "closed"
-        return self._queue.close(remove=remove)
+        return super().drain(write)

@@ -15,33 +15,36 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.liveness import STAMP_SECONDS
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
-from otel_ext.journal.types import JournalState, Mode
-from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import OpenJournal, make_lines, open_journal
+from otel_ext.journal.write.opening import (
+    JournalState,
+    Mode,
+    OpenJournal,
+    make_lines,
+    open_journal,
+    release_journal_number,
+)
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
-from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.threads import new_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from otel_ext.journal.write.buffers import LineBuffer
-    from otel_ext.journal.write.segment import SegmentWriter
+    from otel_ext.journal.write.opening import LineBuffer
     from otel_ext.runtime.worker import Job, Worker
 
 __all__ = ["Journal"]
 
 _DRAIN_SECONDS: Final = 0.05
-_TICK_SECONDS: Final = 1.0
 _OPEN_WAIT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.002
 # One part in so many of the ring buffer may wait when a caller brings many lines at once.
@@ -58,6 +61,8 @@ class Journal:
         settings: How lines are kept.
         first_lines: Makes the lines that begin every file: what a reader must know without
             the older files. Called on the thread that opens or rotates.
+        last_lines: Makes the lines that close the file, as of this moment; none if those
+            written last are still correct.
         worker: Calls `drain` on its thread; None if the owner calls it.
         on_request: Records where the open spans are; called on the worker's thread when
             another process asks for it through the ring buffer.
@@ -78,6 +83,7 @@ class Journal:
         settings: JournalSettings | None = None,
         *,
         first_lines: Callable[[], Iterable[bytes]] = tuple,
+        last_lines: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
         on_request: Callable[[], object] | None = None,
     ) -> None:
@@ -85,12 +91,13 @@ class Journal:
         self.path = path.absolute()
         self.settings = settings or JournalSettings()
         self._first_lines = first_lines
+        self._last_lines = last_lines
         self._worker = worker
         self._on_request = on_request
         self._job: Job | None = None
         self._cell = HealthCell("journal", "nothing recorded yet")
-        self._inherited: SegmentWriter | None = None
-        self._last = LastLines()
+        # What closes the descriptors of a forked child's parent.
+        self._inherited: list[Callable[[], None]] = []
         self._reset()
         after_fork_in_child(self._after_fork)
 
@@ -103,20 +110,20 @@ class Journal:
         self._early: list[bytes] = []
         self._drains = 0
         self._last_complete_drain = 0
-        self._backoff = Backoff(initial_interval=0.1, max_interval=_TICK_SECONDS)
+        self._backoff = Backoff(initial_interval=0.1, max_interval=STAMP_SECONDS)
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
-        self._last = LastLines(self._last)
+        self._last = LastLines(self._last_lines)
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
         # The child must not change what belongs to its parent; only objects are swapped.
-        opened, closing = self._opened, self._closing
+        opened, closing, last = self._opened, self._closing, self._last
         self._reset()
         if opened is not None:
             opened.buffer.abandon()
-            self._inherited = opened.segment
+            self._inherited += [opened.segment.forget, last.reserve.forget]
         if closing:
             self._closing = self._finished = True
             self.append = self._append_closed
@@ -151,26 +158,24 @@ class Journal:
         return False
 
     def _open(self) -> None:
-        if self._inherited is not None:
-            self._inherited.forget()
-            self._inherited = None
-        opened = open_journal(self.path, self.settings, current(), self._first_lines)
+        while self._inherited:
+            self._inherited.pop()()
+        opened = open_journal(self.path, self.settings, self._first_lines)
         for line in make_lines(self._first_lines):
             opened.buffer.append(line)
-        buffer = opened.buffer
         self._use(opened)
         early, self._early = self._early, []
         for line in early:
             opened.buffer.append(line)
         if opened.mode == "write":
             self._last.reserve_room(opened)  # before callers fill the disk
-        self._report_mode()
+        self._report_mode(opened)
         if self._worker is not None:
             if self._job is None:
-                self._job = self._worker.every(_DRAIN_SECONDS, self._run, "journal")
+                self._job = self._worker.every(_DRAIN_SECONDS, self.drain, "journal")
             self._worker.ensure()
-            if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
-                buffer.on_refused = self._append_to_full
+            if isinstance(opened.buffer, RingBuffer) and not self._worker.is_alive:
+                opened.buffer.on_refused = self._append_to_full
 
     def _use(self, opened: OpenJournal) -> None:
         """Let callers append to the buffer of `opened`."""
@@ -191,10 +196,7 @@ class Journal:
         opened.buffer.on_refused = self._append_to_full
         return taken
 
-    def _report_mode(self) -> None:
-        opened = self._opened
-        if opened is None:
-            return
+    def _report_mode(self, opened: OpenJournal) -> None:
         problem = opened.reason or opened.buffer.problem
         if self._backoff.problem:
             self._cell.failed(f"{opened.mode}: {self._backoff.problem}")
@@ -203,17 +205,10 @@ class Journal:
         else:
             self._cell.healthy(opened.mode)
 
-    def _run(self) -> None:
-        self.drain()
-
     def drain(self, timeout: float = 5.0) -> bool:
         """Write what waits to the file, and do what is due; the worker's job.
 
-        Args:
-            timeout: Seconds to wait for another thread that drains.
-
-        Returns:
-            Whether nothing is left.
+        Waits `timeout` seconds for another thread that drains; returns whether nothing is left.
         """
         if self._drainer == threading.get_ident():
             return False  # a signal handler that interrupted draining
@@ -250,7 +245,7 @@ class Journal:
             complete = False
         else:
             if self._backoff.reset():
-                self._report_mode()
+                self._report_mode(opened)
         opened = self._opened or opened
         self._tick(opened, now)
         if complete:
@@ -260,36 +255,35 @@ class Journal:
             self._last_complete_drain = number
         return complete
 
-    def _drain_buffer(self, opened: OpenJournal) -> bool:
-        return opened.drain(rotate=not self._closing)
-
     def _answer_request(self, opened: OpenJournal) -> None:
         if self._on_request is not None and isinstance(opened.buffer, RingBuffer):
             opened.buffer.serve_request(self._on_request)
+
+    def _drain_buffer(self, opened: OpenJournal) -> bool:
+        return opened.drain(rotate=not self._closing)
 
     def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
         if not self._backoff.failures:
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
         self._backoff.failed(monotonic(), str(error))
-        self._report_mode()
+        self._report_mode(opened)
 
     def _tick(self, opened: OpenJournal, now: float) -> None:
         if not self._closing:
             self._housekeeper.run(opened.segment, now)
         if now < self._next_tick:
             return
-        self._next_tick = now + _TICK_SECONDS
+        self._next_tick = now + STAMP_SECONDS
         opened.stamp()
         opened.segment.sync()
         if opened.buffer.is_lost and not (self._closing or self._backoff.problem):
             opened = self._replace_buffer(opened)
-        self._report_mode()
+        self._report_mode(opened)
 
     def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
         """Create another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
-        mine, first_lines = current(), self._first_lines
-        fresh = open_journal(self.path, self.settings, mine, first_lines, journal=journal)
+        fresh = open_journal(self.path, self.settings, self._first_lines, journal=journal)
         opened = fresh._replace(segment=lost.segment)
         with suppress(OSError):
             self._hand_over(lost, opened)
@@ -343,10 +337,10 @@ class Journal:
                 return False
         return True
 
-    def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
+    def append_last(self) -> None:
         """Append the lines that close the file, in reserved room; `close` may make others."""
         if (opened := self._opened) is not None:
-            self._last.append(opened, make)
+            opened.buffer.append_last(make_lines(self._last_lines))
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Write what waits and stop; a drained ring buffer is removed. Idempotent.
@@ -381,7 +375,7 @@ class Journal:
 
     def _finish(self, opened: OpenJournal) -> None:
         """Close the file, then remove the ring buffer, whose lines are all in the file."""
-        self._last.close()
+        self._last.reserve.release()
         opened.segment.close()
         target = opened.segment.target
         opened.buffer.close(remove=not (self._unfinished and target.file))

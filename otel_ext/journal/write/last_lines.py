@@ -28,53 +28,30 @@ _WAIT_SECONDS: Final = 0.1
 
 
 class LastLines:
-    """Closes one journal's file with its last lines.
+    """Keeps room for the lines that close one journal's file, and uses it.
 
-    Args:
-        inherited: In a forked child, its parent's.
+    `make` makes the lines with the current counts, again if what waits could not be written.
+    The journal releases `reserve` when it is no longer needed.
     """
 
-    def __init__(self, inherited: LastLines | None = None) -> None:
-        self._reserve = Reserve()
-        self._inherited = inherited
-        self._make: Callable[[], Iterable[bytes]] = tuple
+    def __init__(self, make: Callable[[], Iterable[bytes]]) -> None:
+        self._make = make
+        self.reserve = Reserve()
 
     def reserve_room(self, opened: OpenJournal) -> None:
         """Reserve room for the lines unless a ring buffer has it; on the thread that writes."""
-        if self._inherited is not None:
-            self._inherited.forget()
-            self._inherited = None
-        if isinstance(opened.buffer, RingBuffer) or self._reserve.is_kept:
+        if isinstance(opened.buffer, RingBuffer) or self.reserve.is_kept:
             return
         with suppress(OSError):  # the next write reports it
             opened.segment.open()
             if opened.segment.is_regular:
-                self._reserve.keep(opened.segment.target.folder)
-
-    def forget(self) -> None:
-        """Close inherited descriptors in a forked child, without releasing the blocks."""
-        self._reserve.forget()
-        if self._inherited is not None:
-            self._inherited.forget()
-
-    def append(self, opened: OpenJournal, make: Callable[[], Iterable[bytes]]) -> None:
-        """Append the lines after all others.
-
-        Args:
-            opened: The journal.
-            make: Makes the lines with the current counts; called again if what waits could
-                not be written, so that they count it.
-        """
-        self._make = make
-        opened.buffer.append_last(make_lines(make))
+                self.reserve.keep(opened.segment.target.folder)
 
     def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; count what waits in memory as lost.
 
-        Args:
-            opened: The journal.
-            lock: Held by the thread that writes, perhaps to a disk that hangs.
-            problem: Why the file cannot be written; empty if it only hangs.
+        The thread that writes, perhaps to a disk that hangs, holds `lock`. `problem` is empty if
+        the disk only hangs.
         """
         if not (problem and lock.acquire(timeout=_WAIT_SECONDS)):
             opened.buffer.close(remove=False)
@@ -83,13 +60,13 @@ class LastLines:
             lost = opened.buffer.close(remove=False)
             if lost:
                 self._write_account(opened, lost, problem)
-            self._reserve.release()
+            self.reserve.release()
         finally:
             lock.release()
 
     def _write_account(self, opened: OpenJournal, lost: int, problem: str) -> None:
         """Write the lines into the reserved room, and report how many records are lost."""
-        self._reserve.release()
+        self.reserve.release()
         lines = b"".join(make_lines(self._make))
         written = 0
         with suppress(OSError):
@@ -101,7 +78,3 @@ class LastLines:
             f" program ended{account}",
             problem,
         )
-
-    def close(self) -> None:
-        """Release the reserved room. Idempotent."""
-        self._reserve.release()

@@ -5,22 +5,22 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from itertools import count
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from otel_ext._accel import choose
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardDescriptorsFilled,
     Target,
     make_folder,
     open_folder,
     ring_file,
+    standard_descriptors_filled,
 )
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
-from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
-from otel_ext.journal.write.journal_ids import claim_journal_number
+from otel_ext.journal.write.buffers import DirectWriter, QueueBuffer
 from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
@@ -32,19 +32,46 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.settings import Durability, JournalSettings
-    from otel_ext.runtime.process.incarnation import Incarnation
 
 __all__ = [
+    "JournalState",
+    "LineBuffer",
+    "Mode",
     "OpenJournal",
     "make_lines",
     "open_journal",
+    "release_journal_number",
     "target_of",
 ]
 
+Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
+LineBuffer: TypeAlias = RingBuffer | QueueBuffer
+"""Where lines wait until the worker has written them to the file."""
 FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
 _MAX_RINGS: Final = 8
 _ATTEMPTS: Final = 5
 _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
+# The journals that are open. A forked child is another incarnation, so for it inherited
+# entries have no effect.
+_numbers: Final[dict[tuple[Path, str, int], object]] = {}
+
+
+class JournalState(NamedTuple):
+    """The state of a journal, for `health()` and `doctor`.
+
+    Attributes:
+        mode: How lines leave the caller.
+        reason: Why it is not the configured mode; empty if it is.
+        segment: The file that is written to; None before the first line is in it.
+        pending: Bytes that wait to be written.
+        problem: Why the file cannot be written now, or only slowly; empty if it can.
+    """
+
+    mode: Mode
+    reason: str
+    segment: Path | None
+    pending: int
+    problem: str
 
 
 class OpenJournal(NamedTuple):
@@ -133,10 +160,26 @@ def target_of(path: Path, incarnation: str) -> Target:
     return Target(path.parent, incarnation, path.name)
 
 
+def _claim_journal_number(folder: Path, incarnation: str) -> int:
+    """Return the lowest number that no other journal of the incarnation has in `folder`.
+
+    Most programs have one exporter for a folder. If there are several, each has files and a
+    ring buffer of its own, named with this number, so that a reader finds the newest segment
+    of each.
+    """
+    mine = object()
+    # `setdefault` is one step of the interpreter, so two threads never get the same number.
+    return next(n for n in count() if _numbers.setdefault((folder, incarnation, n), mine) is mine)
+
+
+def release_journal_number(folder: Path, incarnation: str, number: int) -> None:
+    """Make the number free: its journal left nothing that a reader must find."""
+    _numbers.pop((folder, incarnation, number), None)
+
+
 def open_journal(
     path: Path,
     settings: JournalSettings,
-    incarnation: Incarnation,
     first_lines: Callable[[], Iterable[bytes]],
     *,
     journal: int | None = None,
@@ -146,13 +189,12 @@ def open_journal(
     Args:
         path: A folder or a file.
         settings: How lines are kept.
-        incarnation: The incarnation that writes.
         first_lines: Makes the lines that begin every further file.
         journal: Number of the journal; None for a new one.
     """
-    target = target_of(path, incarnation.id)
+    target = target_of(path, current().id)
     if journal is None:
-        journal = claim_journal_number(target.folder, incarnation.id)
+        journal = _claim_journal_number(target.folder, target.incarnation)
     target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
@@ -166,7 +208,7 @@ def open_journal(
     reason = ""
     if mode == "mapped":
         try:
-            return OpenJournal(mode, "", _make_ring(target, settings, incarnation), segment)
+            return OpenJournal(mode, "", _make_ring(target, settings.ring_size), segment)
         except (OSError, ValueError) as error:
             reason = f"no ring buffer: {error}"
     elif mode == "write":
@@ -180,21 +222,21 @@ def open_journal(
     return OpenJournal("queued", reason, QueueBuffer(settings.ring_size), segment)
 
 
-def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:
+def _make_ring(target: Target, ring_size: int) -> RingBuffer:
     make_folder(target.folder)
     file_system = file_system_of(target.folder)
     if not file_system.can_map:
         raise JournalError(file_system.refusal)
-    chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
+    chunk_size = max(ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
-    facts = RingFacts.of(incarnation, size, chunk_size, target=target.file, created_ns=time_ns())
+    facts = RingFacts(current().process, time_ns(), target.file, size, chunk_size)
     if target.journal >= _MAX_RINGS:
         folder = str(target.folder / RING_FOLDER)
         raise JournalError(f"{folder!r} holds {_MAX_RINGS} ring buffers of this process")
-    path = target.folder.joinpath(RING_FOLDER, ring_file(facts.id, target.journal))
+    path = target.folder.joinpath(RING_FOLDER, ring_file(target.incarnation, target.journal))
     for _ in range(_ATTEMPTS):
         try:
-            with StandardDescriptorsFilled():
+            with standard_descriptors_filled():
                 return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty

@@ -13,11 +13,10 @@ import os
 import stat
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardDescriptorsFilled,
     Target,
     can_make_files_in,
     create_exclusive,
@@ -26,6 +25,7 @@ from otel_ext.journal.files import (
     is_gone,
     make_folder,
     segment_file,
+    standard_descriptors_filled,
     sync_data,
     sync_folder,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentWriter"]
 
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND
 _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
@@ -49,11 +49,6 @@ _AFTER_LOSS_SECONDS: Final = 10.0
 _REFUSED: Final = "dropped.queue_full"
 # After these the same file may take more later, when there is room or a pipe is read.
 _TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
-
-
-class _Identity(NamedTuple):
-    device: int
-    inode: int
 
 
 class SegmentWriter:
@@ -93,7 +88,7 @@ class SegmentWriter:
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._sync: Sync = sync
-        self._identity = _Identity(-1, -1)
+        self._identity = (-1, -1)
         self._number = self._size = self._first_lines_end = 0
         self._refused = COUNTERS.value(_REFUSED)
         self._opened_at = self._checked_at = 0.0
@@ -102,14 +97,10 @@ class SegmentWriter:
         self.is_regular = True
 
     def open(self) -> None:
-        """Open the file if it is not open.
-
-        Raises:
-            OSError: It cannot be created, or the first lines cannot be written.
-        """
+        """Open the file if it is not open; OSError if its first lines cannot be written."""
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            with StandardDescriptorsFilled():
+            with standard_descriptors_filled():
                 self._adopt(self._open_file() if self.target.file else self._create_segment())
         if self._first_lines_due:
             self._write_first_lines()
@@ -120,9 +111,6 @@ class SegmentWriter:
 
         The bytes counted always end with a line. Half a line is not counted and does not
         stay; the next call must pass the line again.
-
-        Args:
-            lines: One or more lines, each with its newline.
 
         Raises:
             OSError: Nothing could be written now; try again later.
@@ -233,11 +221,7 @@ class SegmentWriter:
         return not self._first_lines_due and self._is_ours(self.descriptor)
 
     def prepare_direct_writes(self) -> None:
-        """Open the file for callers that write themselves; start a new one when due.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
+        """Open the file for callers that write themselves; start a new one when due."""
         self._check_file()
         self.open()
         size = os.fstat(self.descriptor).st_size if self.is_regular else self._size
@@ -285,7 +269,7 @@ class SegmentWriter:
         except OSError:
             # Out of reach is not gone: the open file can still be written to.
             return is_gone(self.path)
-        return _Identity(status.st_dev, status.st_ino) != self._identity
+        return (status.st_dev, status.st_ino) != self._identity
 
     def _create_segment(self) -> int:
         folder = self.target.folder
@@ -325,7 +309,7 @@ class SegmentWriter:
             descriptor = self._parked
         self._parked = -1
         self.descriptor = descriptor
-        self._identity = _Identity(status.st_dev, status.st_ino)
+        self._identity = (status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
         self._size = self._first_lines_end = status.st_size
         self._opened_at = self._checked_at = monotonic()
@@ -347,11 +331,7 @@ class SegmentWriter:
         self._first_lines_due = False
 
     def write_all(self, lines: Iterable[bytes]) -> None:
-        """Append all of these whole lines.
-
-        Raises:
-            OSError: Some could not be written; others may be in the file.
-        """
+        """Append all of these whole lines; OSError if some could not be written."""
         self.open()
         self._append_all(lines)
 
@@ -371,11 +351,7 @@ class SegmentWriter:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync_or_fail(self) -> None:
-        """Sync to the disk what was written.
-
-        Raises:
-            OSError: It failed.
-        """
+        """Sync to the disk what was written; OSError if that fails."""
         if self.descriptor >= 0 and self.is_regular:
             sync_data(self.descriptor)
             self._unsynced = False

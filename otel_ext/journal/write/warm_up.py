@@ -16,7 +16,6 @@ from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RingFacts
 from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer, appender
 from otel_ext.record.codec import encode_line
-from otel_ext.record.model import Process
 from otel_ext.record.own_code import judge_carriers
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process import incarnation
@@ -77,23 +76,12 @@ def warm_up_redaction(redact: Callable[[Record], Record]) -> None:
 
 def _store(line: bytes) -> None:
     """Store a line in a ring buffer in this process's memory, without a file."""
-    mine, size = incarnation.current(), CHUNKS * _CHUNK_BYTES
-    facts = RingFacts.of(mine, size, _CHUNK_BYTES, target="", created_ns=0)
+    process = incarnation.current().process
+    facts = RingFacts(process, 0, "", CHUNKS * _CHUNK_BYTES, _CHUNK_BYTES)
     appender(RingBuffer(-1, Path(), facts))(line)
 
 
 def _first_record() -> Record:
     """Return a `process.start` record like this process's, with a made-up resource."""
     mine = incarnation.current()
-    process = Process(
-        mine.id,
-        mine.pid,
-        mine.start_time,
-        mine.boot_id,
-        mine.host,
-        ("python",),
-        _RESOURCE,
-        mine.pid_namespace,
-        heartbeat_ms=1,
-    )
-    return process_start_record(process, 1)
+    return process_start_record(mine.describe(mine.id, _RESOURCE), 1)

@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "START_TIME",
     "Incarnation",
     "boot_id",
     "current",
     "declare_heartbeat",
     "pid_namespace",
     "process_start_time",
+    "process_stat",
 ]
 
 _BOOT_ID_FILE: Final = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE: Final = "/proc/self/ns/pid"
+START_TIME: Final = 19
+"""Index of the start time among the fields of `process_stat`."""
 _MOST_READ: Final = 4_096
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
@@ -52,10 +56,6 @@ def declare_heartbeat(seconds: float) -> None:
     _heartbeats.add(max(int(seconds * 1_000), 1))
 
 
-def _heartbeat_ms() -> int:
-    return min(_heartbeats.copy(), default=0)
-
-
 def boot_id() -> str:
     """Return the kernel's identifier of this boot; empty where the system has none."""
     found = _boot.get("id")
@@ -74,25 +74,30 @@ def _read(path: str) -> bytes:
     is touched costs the copy of a page: so it uses neither `pathlib` nor `io`. It does not
     decode, because a program that gave up its rights may be unable to load an encoding.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, _MOST_READ)
     finally:
         os.close(descriptor)
 
 
-def process_start_time(pid: int) -> int:
-    """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
-
-    Together with the boot id it distinguishes a process from a later one with the
-    same pid (proc(5), field 22 of `/proc/PID/stat`).
-    """
+def process_stat(pid: int) -> list[bytes]:
+    """Return the fields of `/proc/PID/stat` after the command (proc(5)); empty if unknown."""
     try:
         stat = _read(f"/proc/{pid}/stat")
         # The command, in brackets, may contain spaces and brackets.
-        return int(stat[stat.rindex(b")") + 2 :].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
+        return stat[stat.rindex(b")") + 2 :].split()
+    except (OSError, ValueError):
+        return []
+
+
+def process_start_time(pid: int) -> int:
+    """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
+
+    Together with the boot id it distinguishes a process from a later one with the same pid.
+    """
+    stat = process_stat(pid)
+    return int(stat[START_TIME]) if len(stat) > START_TIME else 0
 
 
 def pid_namespace() -> int:
@@ -106,6 +111,12 @@ def pid_namespace() -> int:
 class Incarnation:
     """The identity and the record numbers of this process since its start or fork.
 
+    Attributes:
+        id: Its id.
+        pid: Its process id.
+        process: The process without its command line and its resource.
+        counter: The counter that `next_seq` advances, for compiled code that does the same.
+
     >>> one = Incarnation()
     >>> one.next_seq() < one.next_seq()
     True
@@ -113,35 +124,15 @@ class Incarnation:
     True
     """
 
-    __slots__ = (
-        "_expected",
-        "_first",
-        "_known",
-        "_last",
-        "_numbers",
-        "_processes",
-        "_seq",
-        "boot_id",
-        "host",
-        "id",
-        "next_seq",
-        "pid",
-        "pid_namespace",
-        "start_time",
-    )
-
     def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.start_time = process_start_time(self.pid)
-        self.boot_id = boot_id()
-        self.host = socket.gethostname()
-        self.pid_namespace = pid_namespace()
-        random = os.urandom(4).hex()
-        boot = self.boot_id.replace("-", "")[:8] or "noboot"
-        self.id = f"{boot}-{self.pid}-{self.start_time}-{random}"
-        self._seq = count(1)
+        self.pid = pid = os.getpid()
+        started, boot, host = process_start_time(pid), boot_id(), socket.gethostname()
+        short_boot = boot.replace("-", "")[:8] or "noboot"
+        self.id = f"{short_boot}-{pid}-{started}-{os.urandom(4).hex()}"
+        self.process = Process(self.id, pid, started, boot, host, pid_namespace=pid_namespace())
+        self.counter = count(1)
         # `__next__` is one step of the interpreter, so numbers are unique without a lock.
-        self.next_seq: Callable[[], int] = self._seq.__next__
+        self.next_seq: Callable[[], int] = self.counter.__next__
         self._first: dict[str, dict[str, object]] = {}
         self._numbers = count(2)
         self._processes: list[Process] = []
@@ -150,14 +141,9 @@ class Incarnation:
         self._last: tuple[object, Process] | None = None
 
     @property
-    def counter(self) -> count[int]:
-        """The counter that `next_seq` advances, for compiled code that does the same."""
-        return self._seq
-
-    @property
     def last_seq(self) -> int:
         """The last number returned by `next_seq`; 0 before the first."""
-        return int(repr(self._seq)[6:-1]) - 1
+        return int(repr(self.counter)[6:-1]) - 1
 
     def process_for(self, resource: object) -> Process:
         """Return the process with `resource`, the same object each time.
@@ -180,15 +166,11 @@ class Incarnation:
         return known[1]
 
     def expect(self, resource: object) -> Process:
-        """Return the process with `resource`, assuming that this resource is recorded first.
+        """Return the process with `resource` (see `process_for`), if that is recorded first.
 
-        The resource that is recorded first gets the incarnation's id, so this call assigns
-        none.
-
-        Args:
-            resource: As for `process_for`.
+        The resource that is recorded first gets the incarnation's id, so this call assigns none.
         """
-        self._expected = expected = self._make_process(self.id, _attributes_of(resource))
+        self._expected = expected = self.describe(self.id, _attributes_of(resource))
         return expected
 
     def _remember(self, resource: object) -> tuple[object, Process]:
@@ -211,7 +193,7 @@ class Incarnation:
         if len(self._processes) >= _MAX_RESOURCES:
             return self._processes[0]
         name = self.id if first == attributes else f"{self.id}.{next(self._numbers)}"
-        process = self._make_process(name, attributes)
+        process = self.describe(name, attributes)
         expected, self._expected = self._expected, None
         # Exporters look up the first line that they prepared by this object.
         if expected is not None and _varying(expected) == _varying(process):
@@ -219,17 +201,19 @@ class Incarnation:
         self._processes.append(process)
         return process
 
-    def _make_process(self, name: str, attributes: dict[str, object]) -> Process:
+    def describe(self, name: str, attributes: Mapping[str, object]) -> Process:
+        """Return this process under the id `name`, with its command line and a resource."""
+        mine = self.process
         return Process(
-            id=name,
-            pid=self.pid,
-            start_time=self.start_time,
-            boot_id=self.boot_id,
-            host=self.host,
-            argv=tuple(getattr(sys, "orig_argv", sys.argv)),
-            resource=attributes,
-            pid_namespace=self.pid_namespace,
-            heartbeat_ms=_heartbeat_ms(),
+            name,
+            mine.pid,
+            mine.start_time,
+            mine.boot_id,
+            mine.host,
+            tuple(getattr(sys, "orig_argv", sys.argv)),
+            attributes,
+            mine.pid_namespace,
+            min(_heartbeats.copy(), default=0),
         )
 
 

@@ -41,7 +41,7 @@ def note(kind: str, text: str = "") -> None:
     if not folder:
         return
     line = f"{kind} {' '.join(text.split())}\n".encode("utf-8", "replace")
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     try:
         descriptor = os.open(Path(folder, str(os.getpid())), flags, 0o600)
         try:
@@ -70,11 +70,7 @@ def notes_folder() -> Generator[Path | None, None, None]:
 
 
 def read_notes(folder: Path) -> dict[str, list[str]]:
-    """Return the notes of all processes by kind, each text once, in the order of the files.
-
-    Args:
-        folder: The folder of the notes; it may be missing.
-    """
+    """Return the notes of all processes by kind, each text once, in the order of the files."""
     found: dict[str, dict[str, None]] = {}
     try:
         paths = sorted(folder.iterdir())[:_MAX_FILES]
