@@ -17,10 +17,9 @@ from otel_ext.terminal.text import LONGEST, printable
 if TYPE_CHECKING:
     import argparse
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.config import Config, Setting, Source
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _COLUMNS: Final = (
     Column("SETTING"),
@@ -42,13 +41,10 @@ examples:
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext config`."""
-    parser = subparsers.add_parser(
-        "config",
-        description="Show the settings that a program started here would have.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Show the settings that a program started here would have."
+    parser.epilog = _EPILOG
     parser.add_argument("--config", metavar="FILE", help="read this TOML or YAML file")
     parser.add_argument(
         "--changed", action="store_true", help="only settings that are not at their default"

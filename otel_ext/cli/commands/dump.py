@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.snapshot import OpenSpan
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _INDENT: Final = "    "
 # For output without a width, such as a file or a pipe.
@@ -44,23 +43,16 @@ exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext dump`."""
-    parser = subparsers.add_parser(
-        "dump",
-        description="Ask running programs where their spans are, and show the whole stacks.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Ask running programs where their spans are, and show the whole stacks."
+    parser.epilog = _EPILOG
     add_filters(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask the programs and print the open spans; return 0 if there are any, else 1.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Ask the programs and print the open spans; return 0 if there are any, else 1."""
     found = inputs_of(args)
     collector = Collector(found, other_hosts=args.other_hosts)
     before = collector.collect()

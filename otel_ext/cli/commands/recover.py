@@ -32,10 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.cli.ended_spans import EndedSpan
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Ends the spans that dead processes left open: each gets an end record with
@@ -63,13 +62,9 @@ _COLUMNS: Final = (
 )
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("recover", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser, "folders")
     parser.add_argument(
         "--grace",
@@ -82,14 +77,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover the folders of `args`, print the result, and return the exit code.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A folder is missing, or cannot be read or written; nothing was changed.
-    """
+    """Recover the folders of `args`, print the result, and return the exit code."""
     found = inputs_of(args)
     folders: list[Path] = []
     for folder in found:

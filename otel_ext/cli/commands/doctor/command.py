@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     import argparse
 
     from otel_ext.cli.commands.doctor.check import Check, Finding
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _STATES: Final[dict[Finding, tuple[str, str]]] = {
     "healthy": ("green", "ok"),
@@ -50,24 +49,17 @@ wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext doctor`."""
-    parser = subparsers.add_parser(
-        "doctor",
-        description="Check the installation, settings, folders and running programs.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Check the installation, settings, folders and running programs."
+    parser.epilog = _EPILOG
     add_inputs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run all checks and print them; return 0 if nothing needs attention, else 1.
-
-    Raises:
-        UsageError: A named file or folder is missing or cannot be read.
-    """
+    """Run all checks and print them; return 0 if nothing needs attention, else 1."""
     checks = _all_checks(args)
     if args.json:
         print_json(_as_json(checks))

@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.record.model import Record
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Prints the last records of all processes together, then each new one, until
@@ -49,13 +48,9 @@ _DEFAULT_LINES: Final = 10
 _MAX_REMEMBERED: Final = 100_000
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("tail", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser)
     parser.add_argument(
         "-n",
@@ -73,14 +68,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`."""
     found = inputs_of(args)
     if reason := no_records_message(found, args):
         warn(reason)

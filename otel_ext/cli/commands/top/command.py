@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from otel_ext.cli.commands.top.view import Summary
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.snapshot import OpenSpan, Snapshot
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _SEARCH_SECONDS: Final = 5.0
 _EPILOG: Final = """\
@@ -49,13 +48,10 @@ none, 2 for wrong use or a wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext top`."""
-    parser = subparsers.add_parser(
-        "top",
-        description="Show the spans that run now, live.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Show the spans that run now, live."
+    parser.epilog = _EPILOG
     add_filters(parser)
     parser.add_argument("--sort", choices=SORTS, default=SORTS[0], help="order (default: age)")
     parser.add_argument(
@@ -79,11 +75,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show screens until a key or the number of screens ends it.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Show screens until a key or the number of screens ends it."""
     top = _Top(args)
     if args.json:
         return top.print_frames_as_json()

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.cli.commands.validate.report import Report
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _BUFFER_BYTES: Final = 1 << 20
 _ENOUGH_LINES: Final = 10
@@ -57,13 +56,9 @@ class _Source(NamedTuple):
     size: int
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("validate", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser, "streams")
     parser.add_argument(
         "--max-errors",
@@ -76,14 +71,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the files of `args`, print the result, and return the exit code.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A file is missing or is a device; nothing was read.
-    """
+    """Check the files of `args`, print the result, and return the exit code."""
     sources: list[_Source] = []
     for input_path in inputs_of(args):
         found = _sources_of(input_path)
