@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["ago", "as_utf8", "count_of", "duration", "local_time", "size"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ago", "as_utf8", "count_of", "duration", "listed", "local_time", "size"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -86,6 +89,20 @@ def count_of(number: int, noun: str) -> str:
     ('1 file', '2,000 spans')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Join the first names with commas, and add the number of the others.
+
+    Args:
+        names: All names.
+        most: How many of them to name.
+
+    >>> listed(["flask", "redis"], 2), listed(["flask", "redis", "grpc"], 2)
+    ('flask, redis', 'flask, redis and 1 more')
+    """
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def as_utf8(text: str) -> str:

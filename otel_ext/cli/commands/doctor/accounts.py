@@ -10,7 +10,7 @@ from collections import Counter
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from otel_ext.cli.commands.doctor.check import degraded, healthy, note
+from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.cli.commands.doctor.ids import newest_files
 from otel_ext.journal.files import TAIL_BYTES
 from otel_ext.journal.read.incarnations import base_id, modified_ns
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from otel_ext.cli.commands.doctor.check import Check
     from otel_ext.observe.processes import RunningProcess
     from otel_ext.observe.snapshot import Snapshot
 
@@ -70,11 +69,10 @@ class _BufferReport(NamedTuple):
         return _ADVICE.get(max(self.dropped, key=lambda reason: self.dropped[reason]), "")
 
 
-def check_running(group: str, part: str, detail: str, process: RunningProcess) -> Check:
+def check_running(part: str, detail: str, process: RunningProcess) -> Check:
     """Check a running process by its newest heartbeat.
 
     Args:
-        group: The heading to print the check under.
         part: The name of the process.
         detail: Further text about the process.
         process: The process.
@@ -82,18 +80,17 @@ def check_running(group: str, part: str, detail: str, process: RunningProcess) -
     report = _BufferReport.of(EMPTY if process.heartbeat is None else process.heartbeat.extra)
     if report.dropped:
         text = f"records were dropped: {report.reasons}; {detail}"
-        return degraded(group, part, text, report.advice)
+        return Check(part, "degraded", text, report.advice)
     if report.peak >= _NEARLY_FULL:
         text = f"its buffer came close to full: {report.peak} %; {detail}"
-        return note(group, part, text, _RAISE)
-    return healthy(group, part, detail)
+        return Check(part, "note", text, _RAISE)
+    return Check(part, "healthy", detail)
 
 
-def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
+def check_ended(snapshot: Snapshot) -> Iterator[Check]:
     """Check the programs that ended within a day, by their last records.
 
     Args:
-        group: The heading to print the checks under.
         snapshot: The running processes, and the folders to read.
     """
     living = {process.id for process in snapshot.processes if process.lives}
@@ -108,11 +105,11 @@ def check_ended(group: str, snapshot: Snapshot) -> Iterator[Check]:
         total = _BufferReport(sum((one.dropped for one in with_drops), Counter[str]()), 0)
         text = f"dropped {total.dropped.total():,} records within a day: {total.reasons}"
         programs = count_of(len(with_drops), "program")
-        yield degraded(group, "ended", f"{programs} {text}", total.advice)
+        yield Check("ended", "degraded", f"{programs} {text}", total.advice)
     peaks = [one.peak for one in ended if not one.dropped and one.peak >= _NEARLY_FULL]
     if peaks:
         text = f"the buffer of {count_of(len(peaks), 'program')} came close to full: {max(peaks)} %"
-        yield note(group, "ended", text, _RAISE)
+        yield Check("ended", "note", text, _RAISE)
 
 
 def _reports_in(path: Path) -> dict[str, _BufferReport]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.doctor.check import degraded
+from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.readable import listed
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
 from otel_ext.terminal.text import printable
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from otel_ext.cli.commands.doctor.check import Check
     from otel_ext.observe.snapshot import Snapshot
 
 __all__ = ["check_ids", "newest_files"]
@@ -47,11 +47,10 @@ def check_ids(snapshot: Snapshot) -> Iterator[Check]:
         return
     labels = {process.id: process.label for process in snapshot.processes}
     names = sorted({labels.get(base_id(name)) or _pid(name) for name in ids.processes})
-    shown = ", ".join(printable(name) for name in names[:_MAX_NAMES])
-    more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+    shown = listed(list(map(printable, names)), _MAX_NAMES)
     spans = "1 span has an id" if ids.count == 1 else f"{ids.count:,} spans have ids"
-    text = f"{spans} that several processes use: {shown}{more}"
-    yield degraded("Programs", "ids", text, REPEATED_IDS_ADVICE)
+    text = f"{spans} that several processes use: {shown}"
+    yield Check("ids", "degraded", text, REPEATED_IDS_ADVICE)
 
 
 def newest_files(folders: Iterable[Path]) -> list[Path]:
