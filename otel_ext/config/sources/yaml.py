@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import yaml
 
-from otel_ext.config.sources.entry import Entry
+from otel_ext.config.messages import Entry
 from otel_ext.errors import ConfigError
 from otel_ext.settings.short_repr import short_repr
 
