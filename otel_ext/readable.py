@@ -23,12 +23,11 @@ def duration(nanoseconds: int) -> str:
     """
     if nanoseconds < 0:
         return "-" + duration(-nanoseconds)
-    if nanoseconds < _SECOND:
-        milliseconds = nanoseconds / 1e6
-        return f"{milliseconds:.{2 if milliseconds < 10 else 1 if milliseconds < 100 else 0}f} ms"  # noqa: PLR2004
+    if nanoseconds < 999_500_000:  # noqa: PLR2004 - the rest would be rounded to 1000 ms
+        return f"{_three_digits(nanoseconds / 1e6)} ms"
     seconds = nanoseconds / 1e9
     if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.{2 if seconds < 10 else 1}f} s"  # noqa: PLR2004
+        return f"{_three_digits(seconds)} s"
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min {rest:02d} s"
@@ -36,6 +35,11 @@ def duration(nanoseconds: int) -> str:
     if hours < 48:  # noqa: PLR2004
         return f"{hours} h {minutes:02d} min"
     return f"{hours // 24} d {hours % 24:02d} h"
+
+
+def _three_digits(number: float) -> str:
+    texts = (f"{number:.{places}f}" for places in (2, 1, 0))
+    return next(text for text in texts if len(text) <= len("9.99"))
 
 
 def ago(time_ns: int, now_ns: int) -> str:

@@ -127,7 +127,7 @@ class LineRenderer:
         took = duration(record.time_ns - record.start_ns)
         words = [("", printable(record.name)), ("yellow" if failed else color, took)]
         if record.abandoned:
-            words.append(("red", f"abandoned: {record.abandoned}"))
+            words.append(("red", f"abandoned: {printable(record.abandoned)}"))
         elif failed:
             words.append(("red", printable(record.error) or "error"))
         elif cancelled:

@@ -139,7 +139,8 @@ def _state(record: Record, options: TreeOptions) -> _State:
         return _State("start", STATE_STYLES.get(state, "yellow"), state + age)
     took = duration(record.time_ns - record.start_ns)
     if record.abandoned:
-        return _State("error", "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
+        reason = f"abandoned: {printable(record.abandoned)}{_outcome_of(record)}"
+        return _State("error", "red", f"{took} {reason}")
     if has_failed(record):
         error = " ".join(record.error.split())
         return _State("error", "red", took if error else f"{took} error", printable(error))
