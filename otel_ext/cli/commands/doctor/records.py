@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.cli.commands.doctor.ids import check_ids
+from otel_ext.cli.input_checks import file_size
 from otel_ext.config import load_config
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.files import list_segments
@@ -116,7 +117,7 @@ def _folder(folder: Path, existing: Path) -> Check:
     if existing != folder:
         return Check("folder", "healthy", "is made with the first record")
     segments = list_segments(folder) if folder.is_dir() else [folder]
-    detail = f"{count_of(len(segments), 'file')}, {size(sum(map(_size, segments)))}"
+    detail = f"{count_of(len(segments), 'file')}, {size(sum(map(file_size, segments)))}"
     mode = stat.S_IMODE(existing.stat().st_mode)
     if mode & 0o022:
         text = f"{detail}; others may write to it (mode {mode:04o})"
@@ -162,13 +163,6 @@ def _room(folder: Path, config: Config) -> Iterator[Check]:
         yield Check("room", "degraded", text, "Make room")
     else:
         yield Check("room", "healthy", f"{size(free)} free")
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def check_processes(snapshot: Snapshot) -> Iterator[Check]:
