@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
     # Running spans first: a span that ends in between is then read as ended.
     running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
     spans = read_spans(found)
-    span_filter = SpanFilter.from_options(args, running)
+    span_filter = SpanFilter(args, running)
     canvas = Canvas.of(sys.stdout, color=args.color)
     traces = _traces(spans, span_filter, canvas, args)
     newest = traces[-args.last :]
