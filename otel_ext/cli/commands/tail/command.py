@@ -7,12 +7,12 @@ folder, 130 after Ctrl-C.
 from __future__ import annotations
 
 import sys
-from time import monotonic, sleep
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import add_color, whole_number
 from otel_ext.cli.commands.tail.files import FollowedFiles
-from otel_ext.cli.inputs import add_inputs, inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.inputs import MachineSearch, add_inputs, inputs_of, no_records_message
 from otel_ext.errors import RecordError
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.decode import decode_line
@@ -43,7 +43,6 @@ wrong folder, 130 after Ctrl-C
 """
 _PLAIN_WIDTH: Final = 120
 _PAUSE: Final = 0.1
-_SEARCH_SECONDS: Final = 5.0
 _DEFAULT_LINES: Final = 10
 _MAX_REMEMBERED: Final = 100_000
 
@@ -78,12 +77,11 @@ def run(args: argparse.Namespace) -> int:
     show = _print_lines if args.json else _Printer(Canvas.of(sys.stdout, color=args.color)).show
     show(followed.last_lines(args.lines))
     sys.stdout.flush()
-    search_at = monotonic() + _SEARCH_SECONDS
+    search = MachineSearch(args)
     while not args.no_follow:
         sleep(_PAUSE)
-        if args.all and monotonic() >= search_at:
-            search_at = monotonic() + _SEARCH_SECONDS
-            followed.paths = machine_inputs(quiet=True)
+        if (inputs := search.due()) is not None:
+            followed.paths = inputs
         if lines := followed.new_lines():
             show(lines)
             sys.stdout.flush()
