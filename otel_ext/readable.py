@@ -45,10 +45,6 @@ def _three_digits(number: float) -> str:
 def ago(time_ns: int, now_ns: int) -> str:
     """Format how long before `now_ns` a time was; a time after it counts as now.
 
-    Args:
-        time_ns: Nanoseconds since the epoch.
-        now_ns: Nanoseconds since the epoch.
-
     >>> ago(10**9, 90 * 10**9), ago(2, 1)
     ('1 min 29 s ago', '0.00 ms ago')
     """
@@ -83,11 +79,7 @@ def size(size_bytes: int) -> str:
 
 
 def count_of(number: int, noun: str) -> str:
-    """Format a number of things.
-
-    Args:
-        number: How many there are.
-        noun: One of them; its plural ends in `s`.
+    """Format a number of things, whose plural ends in `s`.
 
     >>> count_of(1, "file"), count_of(2_000, "span")
     ('1 file', '2,000 spans')
@@ -97,10 +89,6 @@ def count_of(number: int, noun: str) -> str:
 
 def listed(names: Sequence[str], most: int) -> str:
     """Join the first names with commas, and add the number of the others.
-
-    Args:
-        names: All names.
-        most: How many of them to name.
 
     >>> listed(["flask", "redis"], 2), listed(["flask", "redis", "grpc"], 2)
     ('flask, redis', 'flask, redis and 1 more')

@@ -47,10 +47,6 @@ _FLAGS: Final = (
 class _Outlet:
     """A second, own descriptor for the file that the program's descriptor refers to.
 
-    Args:
-        descriptor: The program's descriptor.
-        status: The status of the expected file.
-
     Raises:
         OSError: The descriptor now refers to another file.
     """

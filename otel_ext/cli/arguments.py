@@ -29,10 +29,6 @@ def add_color(parser: ArgumentParser) -> None:
 def whole_number(text: str, minimum: int = 0) -> int:
     """Parse a whole number, for argparse's `type`.
 
-    Args:
-        text: The text typed by the user.
-        minimum: The smallest number allowed.
-
     Raises:
         ArgumentTypeError: It is not a whole number, or too small.
 
@@ -47,11 +43,6 @@ def whole_number(text: str, minimum: int = 0) -> int:
 
 def seconds(text: str, minimum: float = 0.0, maximum: float = _YEAR) -> float:
     """Parse a number of seconds, for argparse's `type`.
-
-    Args:
-        text: The text typed by the user.
-        minimum: The smallest number allowed.
-        maximum: The largest number allowed; a year by default.
 
     Raises:
         ArgumentTypeError: It is not a number, or not in that range.

@@ -72,13 +72,7 @@ def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpa
 
 
 def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator[str]:
-    """Yield a line for each of the oldest spans, children below their parents.
-
-    Args:
-        ended: The spans.
-        total: How many spans were ended in all.
-        canvas: The width, and how branches are drawn.
-    """
+    """Yield a line for each of the oldest spans, below their parents, and one for all others."""
     ages = {(one.span.process.id, one.span.record.key): one.age_ns for one in ended}
     oldest = [one.span for one in ended[:_MAX_SHOWN]]
     rows = [

@@ -41,12 +41,7 @@ _INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
 
 
 def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> None:
-    """Add the arguments for the inputs; `inputs_of` evaluates them.
-
-    Args:
-        parser: The parser of the command.
-        kind: What the command reads.
-    """
+    """Add the arguments for the inputs; `inputs_of` evaluates them."""
     metavar, description = _INPUT_HELP[kind]
     parser.add_argument(
         "inputs",
@@ -64,9 +59,6 @@ def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> No
 
 def inputs_of(args: argparse.Namespace) -> list[Path]:
     """Return the inputs of a command, each once, as the user named them.
-
-    Args:
-        args: The parsed arguments of `add_inputs`.
 
     Raises:
         UsageError: An input is missing, cannot be read, or does not contain records.

@@ -92,11 +92,7 @@ def load(command: Command) -> Module:
 
 
 def help_page(stream: IO[str]) -> str:
-    """Return the text of `otel-ext --help`, with color if `stream` is a terminal.
-
-    Args:
-        stream: Where the page will be written.
-    """
+    """Return the text of `otel-ext --help`, with color if `stream` is a terminal."""
     paint = Canvas.of(stream).paint
     lines = [
         f"{paint('bold', 'otel-ext')}: see OpenTelemetry spans the moment they start,",

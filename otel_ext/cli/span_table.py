@@ -47,10 +47,6 @@ def as_tree(spans: Sequence[OpenSpan], canvas: Canvas) -> Iterator[tuple[str, Op
     """Yield the spans in tree order, each with the branch to draw before it.
 
     A span whose parent is missing becomes a root; its parent may be in another process.
-
-    Args:
-        spans: Oldest first.
-        canvas: How the branches are drawn.
     """
     nodes = grow(
         spans,

@@ -102,11 +102,6 @@ class Problems:
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return "Did you mean X?" with the nearest name in `known`; empty if none is near.
 
-    Args:
-        name: The unknown name.
-        known: The known names.
-        prefix: What to put before the suggested name.
-
     >>> did_you_mean("compat_mod", ["output", "compat-mode"])
     "Did you mean 'compat-mode'?"
     """

@@ -80,12 +80,8 @@ def load_leniently(
     """Load the configuration as `load_config` does, ignoring mistakes outside of code.
 
     For the start of a program, which a typo in a file must not prevent. A wrong
-    value or name in the environment or in a file is ignored, with a warning.
-
-    Args:
-        settings: As for `load_config`.
-        file: As for `load_config`.
-        command_line: As for `load_config`.
+    value or name in the environment or in a file is ignored, with a warning. The arguments
+    are those of `load_config`.
 
     Raises:
         ConfigError: `settings` or `file` is wrong, or the setting `strict` is on and any

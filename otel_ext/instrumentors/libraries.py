@@ -165,12 +165,7 @@ def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
 
 
 def note_disabled(name: str, modules: Iterable[str]) -> None:
-    """Write a note for `otel-ext run` when the library of a disabled instrumentation is imported.
-
-    Args:
-        name: The name of the instrumentation's entry point.
-        modules: The modules that it instruments.
-    """
+    """Note for `otel-ext run` when a library of the disabled instrumentation is imported."""
     if are_wanted():
         for module in modules:
             if module not in sys.modules:
@@ -178,11 +173,7 @@ def note_disabled(name: str, modules: Iterable[str]) -> None:
 
 
 def note_missing(covered: Collection[str]) -> None:
-    """Write a note for `otel-ext run` when a library without instrumentation is imported.
-
-    Args:
-        covered: The modules for which an instrumentation is installed.
-    """
+    """Note for `otel-ext run` when a library is imported that no instrumentation covers."""
     if not are_wanted():
         return
     for module in _LIBRARIES:

@@ -80,10 +80,7 @@ class Boolean(Kind):
 
 
 class Choice(Kind):
-    """One of a few names.
-
-    Args:
-        names: The names, in lower case.
+    """One of a few names, in lower case.
 
     >>> Choice(("auto", "on", "off")).parse("ON")
     'on'
@@ -105,10 +102,6 @@ class Choice(Kind):
 
 class Integer(Kind):
     """A whole number in a range.
-
-    Args:
-        low: Smallest value.
-        high: Largest value.
 
     >>> Integer(1, 1_000_000).parse("100_000")
     100000
@@ -217,9 +210,6 @@ class Folder(Kind):
 
 class Thresholds(Kind):
     """Durations by span name pattern (`*`, `?`, `[...]`); the first that matches counts.
-
-    Args:
-        duration: What each duration may be.
 
     >>> dict(Thresholds(Duration(0.01, 86_400)).parse("db.*=5,nightly *=1h"))
     {'db.*': 5.0, 'nightly *': 3600.0}

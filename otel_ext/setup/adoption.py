@@ -88,9 +88,6 @@ class _DelegatingTracer(Tracer):
 class AdoptingTracerProvider(TracerProvider):
     """An SDK tracer provider that works until it adopts another, which then replaces it.
 
-    Args:
-        resource: The resource of the spans.
-
     >>> ours = AdoptingTracerProvider(Resource({}))
     >>> tracer = ours.get_tracer("held by an instrumentation")
     >>> theirs = TracerProvider(resource=Resource({"service.name": "shop"}))
@@ -182,9 +179,6 @@ class AdoptingTracerProvider(TracerProvider):
         Open spans keep the processors they started with. A provider that accepts no span
         processors is adopted too, since the program's telemetry comes first; its spans
         are not recorded, and a message on stderr reports that.
-
-        Args:
-            provider: A provider that the program has made.
 
         Returns:
             Whether `provider` was adopted.

@@ -20,8 +20,7 @@ ADMITTED: Final = f">={'.'.join(map(str, OLDEST))},<{_NEXT_MAJOR[0]}"
 def is_admitted(version: str) -> bool:
     """Return whether this release of OpenTelemetry's stable packages is supported.
 
-    Args:
-        version: The package's version; one without a number in front counts as supported.
+    One without a number in front counts as supported.
 
     >>> is_admitted("1.45.1"), is_admitted("1.29.0"), is_admitted("2.0.0")
     (True, False, False)

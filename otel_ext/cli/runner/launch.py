@@ -45,9 +45,6 @@ def resolve(command: Sequence[str]) -> list[str]:
     otel-ext. A bare name is looked up on PATH, then beside that interpreter, so
     that `.venv/bin/otel-ext run -- uvicorn app:app` works without activation.
 
-    Args:
-        command: The words the user typed; at least one.
-
     Raises:
         CommandError: The command does not exist or cannot be executed.
 

@@ -31,13 +31,7 @@ _FIRST_LINE: Final = 256
 
 
 def reason_for_no_spans(command: Sequence[str], notes: Path | None, config: Config) -> str:
-    """Return the reason and what to do, in a sentence or two.
-
-    Args:
-        command: The command that was run, program first.
-        notes: The folder with the notes of the processes; None if there is no folder.
-        config: The settings of the run.
-    """
+    """Return the reason and what to do, by the notes of the processes if there is a folder."""
     found = read_notes(notes) if notes is not None else {"started": [""]}
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return "OTEL_SDK_DISABLED is true, which switches OpenTelemetry off: unset it."

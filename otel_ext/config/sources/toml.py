@@ -32,10 +32,6 @@ _MAX_DOTS: Final = 256
 def parse_toml(path: Path, text: str) -> tuple[Entry, ...]:
     """Return the entries of a file with our settings at its top level.
 
-    Args:
-        path: The file, for messages.
-        text: Its content.
-
     Raises:
         ConfigError: It is not TOML; the message has line and column.
     """

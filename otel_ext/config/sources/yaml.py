@@ -47,10 +47,6 @@ class _Loader(yaml.SafeLoader):
 def parse_yaml(path: Path, text: str) -> tuple[Entry, ...]:
     """Return the entries of a YAML file.
 
-    Args:
-        path: The file, for messages.
-        text: Its content.
-
     Raises:
         ConfigError: It is not YAML or not a mapping; the message has line and column.
     """

@@ -70,13 +70,7 @@ class _BufferReport(NamedTuple):
 
 
 def check_running(part: str, detail: str, process: RunningProcess) -> Check:
-    """Check a running process by its newest heartbeat.
-
-    Args:
-        part: The name of the process.
-        detail: Further text about the process.
-        process: The process.
-    """
+    """Check a running process by its newest heartbeat."""
     report = _BufferReport.of(EMPTY if process.heartbeat is None else process.heartbeat.extra)
     if report.dropped:
         text = f"records were dropped: {report.reasons}; {detail}"
@@ -88,11 +82,7 @@ def check_running(part: str, detail: str, process: RunningProcess) -> Check:
 
 
 def check_ended(snapshot: Snapshot) -> Iterator[Check]:
-    """Check the programs that ended within a day, by their last records.
-
-    Args:
-        snapshot: The running processes, and the folders to read.
-    """
+    """Check the programs that ended within a day, by their last records."""
     living = {process.id for process in snapshot.processes if process.lives}
     reports: dict[str, _BufferReport] = {}
     for path in newest_files(snapshot.folders):

@@ -89,9 +89,6 @@ def versions_agree(found: dict[str, str]) -> list[str]:
     Packages of OpenTelemetry for Python are released together: the stable ones as
     1.N, the others as 0.(N+21) beta. Third-party packages have their own versions.
 
-    Args:
-        found: Versions by name, including the SDK's.
-
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-distro": "0.66b1"})
     []
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-api": "1.44.0"})

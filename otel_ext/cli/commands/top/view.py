@@ -74,12 +74,7 @@ class RateMeter:
         self._seen: deque[tuple[float, dict[str, int]]] = deque()
 
     def add(self, moment: float, last_seqs: dict[str, int]) -> float | None:
-        """Add the last numbers by process; return the rate over some seconds.
-
-        Args:
-            moment: Seconds on a monotonic clock.
-            last_seqs: Number of the last record of each process.
-        """
+        """Add each process's last number at a time in seconds; return the rate of some seconds."""
         seen = self._seen
         seen.append((moment, last_seqs))
         while len(seen) > 2 and moment - seen[1][0] >= _WINDOW_SECONDS:  # noqa: PLR2004

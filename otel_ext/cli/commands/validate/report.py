@@ -196,9 +196,6 @@ def _split(reason: str) -> tuple[str, str]:
 def progress_bar(total: int) -> Generator[Callable[[int], None]]:
     """Show a progress bar on the standard error, for large files on a terminal.
 
-    Args:
-        total: Bytes to read; for few bytes there is no bar.
-
     Yields:
         A function to call with the number of bytes read since the last call.
     """
