@@ -17,25 +17,14 @@ _PLAIN: Final = frozenset("-._:/@+%,")
 _LEAST_VALUE: Final = 8
 # Status and errors, by OpenTelemetry's conventions; shown before all others.
 _FIRST: Final = (
-    "http.response.status_code",
-    "http.status_code",
-    "rpc.grpc.status_code",
+    *("http.response.status_code", "http.status_code", "rpc.grpc.status_code"),
     "error.type",
 )
 _SECOND: Final = (
-    "http.route",
-    "url.path",
-    "http.target",
-    "url.full",
-    "http.url",
-    "db.query.text",
-    "db.statement",
-    "db.operation.name",
-    "messaging.destination.name",
-    "messaging.destination",
-    "rpc.service",
-    "rpc.method",
-    "server.address",
+    *("http.route", "url.path", "http.target", "url.full", "http.url"),
+    *("db.query.text", "db.statement", "db.operation.name"),
+    *("messaging.destination.name", "messaging.destination"),
+    *("rpc.service", "rpc.method", "server.address"),
 )
 # First parts of the names that instrumentations set; the user's own names have others.
 _CONVENTIONS: Final = frozenset(

@@ -17,7 +17,7 @@ import inspect
 import logging
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -42,19 +42,6 @@ _PUBLIC_PARTS: Final = ("sampler", "id_generator")
 _providers_of: Final[weakref.WeakKeyDictionary[SpanProcessor, weakref.WeakSet[object]]] = (
     weakref.WeakKeyDictionary()
 )
-
-
-class _Provider(Protocol):
-    """The method that a provider needs to be adopted."""
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-        /,
-    ) -> trace.Tracer: ...
 
 
 class _IssuedTracer(NamedTuple):
@@ -170,7 +157,7 @@ class AdoptingTracerProvider(TracerProvider):
         """Shut down, the successor first."""
         atexit.unregister(self._end)
         if self._successor is not None:
-            getattr(self._successor, "shutdown", _do_nothing)()
+            getattr(self._successor, "shutdown", lambda: None)()
         super().shutdown()
 
     def adopt(self, provider: object) -> bool:
@@ -321,15 +308,11 @@ def _tracer_of(
     provider: object, scope: tuple[str, str | None, str | None, Attributes]
 ) -> trace.Tracer:
     """Return a tracer of a provider of any class; older ones accept fewer arguments."""
-    arguments = list(scope)
+    arguments: list[Any] = list(scope)
     while len(arguments) > 1 and arguments[-1] is None:
         arguments.pop()
-    return cast("_Provider", provider).get_tracer(*cast("tuple[str]", tuple(arguments)))
+    return cast("trace.TracerProvider", provider).get_tracer(*arguments)
 
 
 def _name(provider: object) -> str:
     return type(provider).__qualname__
-
-
-def _do_nothing() -> None:
-    pass

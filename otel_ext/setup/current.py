@@ -15,17 +15,21 @@ HANDLES: Final[dict[str, Handle]] = {}
 """The handle of the last `configure()`, shut down or not, under the key `handle`."""
 
 
+def _active() -> Handle | None:
+    handle = HANDLES.get("handle")
+    return handle if handle is not None and handle.active else None
+
+
 def redact_record(record: Record) -> Record:
     """Return `record` without secrets, by the redactor of the active handle, if any."""
-    handle = HANDLES.get("handle")
-    redactor = handle.redactor if handle is not None and handle.active else None
-    return record if redactor is None else redactor.redact(record)
+    handle = _active()
+    return handle.redactor.redact(record) if handle and handle.redactor else record
 
 
 def current_exporter() -> RecordExporter | None:
     """Return the exporter of the active handle; None if nothing is recorded."""
-    handle = HANDLES.get("handle")
-    return handle.exporter if handle is not None and handle.active else None
+    handle = _active()
+    return handle.exporter if handle else None
 
 
 def has_recorded() -> bool:
@@ -36,6 +40,5 @@ def has_recorded() -> bool:
 
 def shows_records() -> bool:
     """Return whether the console exporter shows records on a terminal now."""
-    handle = HANDLES.get("handle")
-    console = handle.console if handle is not None and handle.active else None
-    return console is not None and console.is_seen()
+    handle = _active()
+    return handle is not None and handle.console is not None and handle.console.is_seen()

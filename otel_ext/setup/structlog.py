@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 import structlog
 from structlog.processors import StackInfoRenderer, add_log_level, format_exc_info
@@ -42,7 +42,7 @@ __all__ = ["PipelineExporter", "Style", "configure_structlog"]
 
 Style: TypeAlias = Literal["auto", "console", "json"]
 
-_STYLES: Final = ("auto", "console", "json")
+_STYLES: Final = get_args(Style)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _FACTORIES: Final = (
     StandardOutputFactory,
@@ -142,9 +142,11 @@ class _Setup:
         compat: bool | Callable[[], bool],
         exceptions: Processor,
     ) -> None:
-        self._renderer = _style() if renderer == "auto" else renderer
+        if renderer == "auto":
+            renderer = "console" if is_terminal(sys.stdout) else "json"
+        self._renderer: Style | Processor = renderer
         self._exporter = exporter
-        self._compat: bool | Callable[[], bool] = compat
+        self._compat = compat
         self._exceptions = exceptions
 
     def configure(self, level: int) -> None:
@@ -264,10 +266,6 @@ def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:
 def _is_shown() -> bool:
     """Return whether the terminal for a log shows its record already."""
     return shows_records() and is_terminal(sys.stdout)
-
-
-def _style() -> Style:
-    return "console" if is_terminal(sys.stdout) else "json"
 
 
 def _level_number(level: int | str) -> int:

@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ProgramEnd", "end_like", "replace_process", "supervise"]
 
 _NAMES: Final = (
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGTERM",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGTTIN",
-    "SIGTTOU",
+    *("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU"),
     "SIGWINCH",
 )
 _FORWARDED: Final[frozenset[int]] = frozenset(

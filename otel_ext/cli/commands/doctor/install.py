@@ -13,7 +13,7 @@ from otel_ext._accel import why_pure
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.readable import listed
 from otel_ext.runtime.process.incarnation import boot_id
-from otel_ext.setup.sdk_version import ADMITTED, is_admitted
+from otel_ext.setup.sdk_version import ADMITTED, is_admitted, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,13 +94,13 @@ def versions_agree(found: dict[str, str]) -> list[str]:
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-api": "1.44.0"})
     ['opentelemetry-api 1.44.0']
     """
-    sdk = _numbers(found["opentelemetry-sdk"])
-    if sdk is None:
+    sdk = release_of(found["opentelemetry-sdk"])[:2]
+    if len(sdk) < 2:  # noqa: PLR2004 - it needs major and minor
         return []
     mismatched: list[str] = []
     for name, version in sorted(found.items()):
-        numbers = _numbers(version)
-        if numbers is None or not _is_released_with_sdk(name, version):
+        numbers = release_of(version)[:2]
+        if len(numbers) < len(sdk) or not _is_released_with_sdk(name, version):
             continue
         wanted = sdk if numbers[0] else (0, sdk[1] + _BETA_LEAD)
         if numbers != wanted:
@@ -115,11 +115,6 @@ def _is_released_with_sdk(name: str, version: str) -> bool:
         return True
     is_contrib = name.startswith(("opentelemetry-instrumentation", "opentelemetry-distro"))
     return is_contrib and re.match(r"0\.\d+b\d", version) is not None
-
-
-def _numbers(version: str) -> tuple[int, int] | None:
-    match = re.match(r"(\d+)\.(\d+)", version)
-    return None if match is None else (int(match[1]), int(match[2]))
 
 
 def check_zero_code() -> Iterator[Check]:
