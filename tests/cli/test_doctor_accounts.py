@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
+from otel_ext.cli.commands.doctor.programs import check_ended, check_running
 from otel_ext.observe.processes import RunningProcess
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import add_color
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
-from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
+from otel_ext.cli.commands.doctor.programs import check_processes
+from otel_ext.cli.commands.doctor.records import check_folder, check_settings
 from otel_ext.cli.inputs import add_inputs, inputs_of
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError

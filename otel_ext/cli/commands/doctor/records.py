@@ -1,24 +1,20 @@
-"""Checks of `otel-ext doctor` for settings, folders of records and running programs."""
+"""Checks of `otel-ext doctor` for settings and folders of records."""
 
 from __future__ import annotations
 
 import os
 import stat
 import tempfile
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
 from otel_ext.cli.commands.doctor.check import Check
-from otel_ext.cli.commands.doctor.ids import check_ids
 from otel_ext.cli.input_checks import file_size
 from otel_ext.config import load_config
 from otel_ext.errors import OtelExtError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.filesystem import file_system_of
-from otel_ext.readable import count_of, duration, size
-from otel_ext.record.model import EMPTY
+from otel_ext.readable import count_of, size
 from otel_ext.settings.units import MIB, format_size
 from otel_ext.terminal.text import printable
 
@@ -26,10 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_ext.config import Config
-    from otel_ext.observe.processes import RunningProcess
-    from otel_ext.observe.snapshot import Snapshot
 
-__all__ = ["check_folder", "check_processes", "check_settings"]
+__all__ = ["check_folder", "check_settings"]
 
 _MIN_FREE: Final = 64 * MIB
 _MIN_INODES: Final = 100
@@ -163,62 +157,3 @@ def _room(folder: Path, config: Config) -> Iterator[Check]:
         yield Check("room", "degraded", text, "Make room")
     else:
         yield Check("room", "healthy", f"{size(free)} free")
-
-
-def check_processes(snapshot: Snapshot) -> Iterator[Check]:
-    """Check the running programs of the folders, and what dead ones left behind."""
-    spans = Counter(span.process.id for span in snapshot.spans)
-    living = [process for process in snapshot.processes if process.lives]
-    if not living:
-        yield Check("running", "note", "no program is recording in these folders")
-    for process in living:
-        yield _process(process, spans[process.id], snapshot.time_ns)
-    yield from _leftovers(snapshot, spans)
-    yield from check_ended(snapshot)
-    yield from check_ids(snapshot)
-
-
-def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
-    part = printable(process.label)
-    detail = f"{spans:,} open" + _heartbeat_detail(process)
-    if process.condition == "stopped":
-        text = f"stopped by a signal or debugger; {detail}"
-        return Check(part, "degraded", text, f"kill -CONT {process.pid}")
-    if process.condition == "blocked":
-        return Check(
-            part,
-            "degraded",
-            f"{process.problem}; {detail}",
-            f"Look at the disk under {process.folder}; records wait in the ring buffer until it"
-            " is full, then they are dropped and counted",
-        )
-    if process.condition == "hung":
-        since = duration(max(now_ns - process.last_seen_ns, 0))
-        problem = process.problem or f"hangs: nothing in it has run for {since}"
-        hint = f"otel-ext ps --process {process.pid} shows what it was doing"
-        return Check(part, "degraded", f"{problem}; {detail}", hint)
-    return check_running(part, detail, process)
-
-
-def _heartbeat_detail(process: RunningProcess) -> str:
-    extra = process.heartbeat.extra if process.heartbeat is not None else EMPTY
-    memory, written = extra.get("memory_bytes"), extra.get("written")
-    text = f", {written:,} written" if type(written) is int else ""
-    return f"{text}, {size(memory)} of memory" if type(memory) is int and memory else text
-
-
-def _leftovers(snapshot: Snapshot, spans: Counter[str]) -> Iterator[Check]:
-    dead = [process for process in snapshot.processes if not process.lives]
-    for folder in sorted({process.folder for process in dead}):
-        own = [process for process in dead if process.folder == folder]
-        count = sum(spans[process.id] for process in own)
-        rings = sum(len(process.rings) for process in own)
-        processes = "1 process that is" if len(own) == 1 else f"{len(own):,} processes that are"
-        left = f"{count_of(count, 'open span')} and {count_of(rings, 'ring buffer')}"
-        reasons = sorted({one.missing_ends_reason for one in own if one.missing_ends_reason})
-        yield Check(
-            "leftovers",
-            "degraded",
-            "; ".join([f"{processes} gone left {left} in {folder}", *reasons]),
-            f"Run: otel-ext recover {printable(str(folder))}",
-        )
