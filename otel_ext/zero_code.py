@@ -103,7 +103,7 @@ def start_process() -> None:
     if not _first("process") or not is_sdk_supported():
         return
     with _children_unrecorded():
-        if _sdk_has_started():
+        if _SDK_START in sys.modules:  # `opentelemetry-instrument` has set up the SDK already
             pre_instrument()
         elif _sdk_is_requested():
             _guarded("OpenTelemetry was not started", _initialize_sdk)
@@ -237,11 +237,6 @@ def _entry_points(group: str) -> dict[str, str]:
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, rarely needed
 
     return {entry.name: entry.value for entry in entry_points(group=group)}
-
-
-def _sdk_has_started() -> bool:
-    """Return whether `opentelemetry-instrument` has set up the SDK already."""
-    return _SDK_START in sys.modules
 
 
 def _sdk_is_requested() -> bool:

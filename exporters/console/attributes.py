@@ -8,8 +8,10 @@ from typing import Final, cast
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal.text import cells, cut, printable
 
-__all__ = ["by_interest", "format_attributes"]
+__all__ = ["PLAIN_WIDTH", "by_interest", "format_attributes"]
 
+PLAIN_WIDTH: Final = 200
+"""Columns for attributes in output without a width, such as a file or a pipe."""
 _MAX_VALUE: Final = 48
 _MAX_TEXT: Final = 4_096
 _PLAIN: Final = frozenset("-._:/@+%,")

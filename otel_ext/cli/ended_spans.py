@@ -16,6 +16,7 @@ from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.observe.snapshot import Collector
 from otel_ext.readable import duration
 from otel_ext.record.sanitise.values import encode_object
+from otel_ext.terminal.canvas import PLENTY
 from otel_ext.terminal.table import GAP
 from otel_ext.terminal.text import cells, cut, cut_left, printable
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
-# For output without a width, such as a file or a pipe.
-_PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
 _LEAST_NAME: Final = 8
 _ROOM_FOR_PROCESS: Final = 100
@@ -80,7 +79,7 @@ def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator
         for branch, span in as_tree(oldest, canvas)
     ]
     age_width = max((cells(age) for age, _, _ in rows), default=0)
-    room = (canvas.width or _PLENTY) - age_width - 2 * len(GAP)
+    room = (canvas.width or PLENTY) - age_width - 2 * len(GAP)
     is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
         description = _description(branch, span, room, is_named=is_named)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
+__all__ = ["PLENTY", "STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
 
 STATE_STYLES: Final = {
     "running": "cyan",
@@ -23,6 +23,9 @@ STATE_STYLES: Final = {
     "lost": "red",
 }
 """The style of each state of an open span."""
+
+PLENTY: Final = 1_000
+"""Columns for lines of several texts in output without a width, such as a file or a pipe."""
 
 _STYLES: Final = {
     "dim": "2",

@@ -10,7 +10,7 @@ from otel_ext.config import load_config
 from otel_ext.readable import as_utf8
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.terminal.canvas import Canvas
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_lines, warn
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import LONGEST, printable
 
@@ -84,18 +84,15 @@ def _show(items: list[tuple[Setting, object, Source]], canvas: Canvas) -> None:
         for setting, value, source in items
     ]
     styles = ["dim" if source.layer == "default" else "" for _, _, source in items]
-    for line in table_lines(_COLUMNS, rows, canvas, styles):
-        print_line(line)
+    print_lines(table_lines(_COLUMNS, rows, canvas, styles))
 
 
 def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> bytes:
     settings = [
         {
             "name": setting.name,
-            "value": value
-            if isinstance(value, (bool, int, float))
-            else as_utf8(setting.kind.format(value)),
-            "text": as_utf8(setting.kind.format(value)),
+            "value": value if isinstance(value, (bool, int, float)) else text,
+            "text": text,
             "default": setting.kind.format(setting.default),
             "layer": source.layer,
             "source": as_utf8(str(source)),
@@ -103,6 +100,7 @@ def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> byt
             "help": setting.help,
         }
         for setting, value, source in items
+        for text in [as_utf8(setting.kind.format(value))]
     ]
     found = {
         "file": as_utf8(str(config.file)) if config.file else None,

@@ -18,7 +18,7 @@ from otel_ext.cli.span_table import json_line, span_lines
 from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_lines, warn
 from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
     canvas = Canvas.of(sys.stdout, color=args.color)
-    for line in span_lines(spans, snapshot.time_ns, canvas, tree=args.tree):
-        print_line(line)
+    print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
     for label, problem in problems.items():
         warn(f"process {printable(label)}: {problem}")

@@ -149,7 +149,14 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
         raise ConfigError(f"{path} has an unknown suffix", hint="Use .toml, .yaml or .yml")
     text = _decode(path, data)
     if suffix == ".toml":
-        return _toml_entries(path, text, whole_file=ours, explicit=explicit)
+        try:
+            from otel_ext.config.sources import toml  # noqa: PLC0415 - slow to import
+        except ImportError as error:  # pragma: no cover - only a broken installation on Python 3.10
+            hint = "Run: pip install tomli"
+            raise ConfigError(f"{path} needs tomli on this Python", hint=hint) from error
+        if ours:
+            return toml.parse_toml(path, text)
+        return toml.parse_pyproject(path, text, explicit=explicit)
     try:
         from otel_ext.config.sources import yaml  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:
@@ -157,21 +164,6 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
             raise
         raise MissingExtraError("pyyaml", "yaml") from None
     return yaml.parse_yaml(path, text)
-
-
-def _toml_entries(
-    path: Path, text: str, *, whole_file: bool, explicit: bool
-) -> tuple[Entry, ...] | None:
-    """Return the entries of a TOML file; see `_entries`."""
-    try:
-        from otel_ext.config.sources import toml  # noqa: PLC0415 - slow to import
-    except ImportError as error:  # pragma: no cover - only a broken installation on Python 3.10
-        raise ConfigError(
-            f"{path} needs tomli on this Python", hint="Run: pip install tomli"
-        ) from error
-    if whole_file:
-        return toml.parse_toml(path, text)
-    return toml.parse_pyproject(path, text, explicit=explicit)
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -13,7 +13,7 @@ import orjson
 from otel_ext.readable import as_utf8, count_of, listed
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
 from otel_ext.terminal.canvas import Canvas, is_terminal
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_line, print_lines, warn
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import printable_path
 
@@ -115,8 +115,7 @@ def print_result(report: Report) -> None:
         if report.max_errors:
             print_line("")
     if rows:
-        for line in table_lines(_COLUMNS, rows, Canvas.of(sys.stdout), styles):
-            print_line(line)
+        print_lines(table_lines(_COLUMNS, rows, Canvas.of(sys.stdout), styles))
         print_line("")
     if len(report.files) > 1:
         _print_bad_files([file for file in report.files if file.bad])
