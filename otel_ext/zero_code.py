@@ -18,7 +18,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from otel_ext.setup.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from otel_ext.config import Config
 
@@ -127,24 +128,30 @@ def _note_provider() -> None:
 
 
 @contextmanager
-def _children_unrecorded() -> Generator[None, None, None]:
+def _variable(name: str, value: str) -> Generator[None, None, None]:
+    """Set an environment variable for the time of the block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _children_unrecorded() -> AbstractContextManager[None]:
     """Keep processes that are started meanwhile from recording.
 
     A resource detector may start one, which is not part of the program. If it recorded,
     its own detector would start another, without end.
     """
-    path = os.environ.get("PYTHONPATH")
-    entries = [] if path is None else path.split(os.pathsep)
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # Compared by the end of the path: it may be of another installation.
     own = [entry for entry in entries if Path(entry).parts[-3:] == Path(BOOTSTRAP_DIR).parts[-3:]]
-    if not own:
-        yield
-        return
-    os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry not in own)
-    try:
-        yield
-    finally:
-        os.environ["PYTHONPATH"] = path or BOOTSTRAP_DIR
+    kept = os.pathsep.join(entry for entry in entries if entry not in own)
+    return _variable("PYTHONPATH", kept) if own else nullcontext()
 
 
 def _guarded(what: str, work: Callable[[], object]) -> None:
@@ -204,16 +211,9 @@ def _initialize_sdk() -> None:
     if _has_own_distro():
         _run_sdk_start()
         return
-    before = os.environ.get(_DISABLED)
     # Each by its name: the oldest supported releases do not know `*`.
-    os.environ[_DISABLED] = ",".join(_entry_points("opentelemetry_instrumentor"))
-    try:
+    with _variable(_DISABLED, ",".join(_entry_points("opentelemetry_instrumentor"))):
         _run_sdk_start()
-    finally:
-        if before is None:
-            del os.environ[_DISABLED]
-        else:
-            os.environ[_DISABLED] = before
     _guarded("libraries were not instrumented", _instrument)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 import structlog
@@ -122,7 +123,10 @@ def configure_structlog(
         )
     number = _level_number(level)
     remove_bridge()
-    setup = _Setup(renderer, exporter or PipelineExporter(), compat=compat, exceptions=exceptions)
+    chosen = renderer
+    if chosen == "auto":
+        chosen = "console" if is_terminal(sys.stdout) else "json"
+    setup = _Setup(chosen, exporter or PipelineExporter(), compat, exceptions)
     if chains.is_unconfigured():
         setup.configure(number)
     else:
@@ -131,23 +135,14 @@ def configure_structlog(
         setup.bridge(number)
 
 
+@dataclass
 class _Setup:
     """The steps of `configure_structlog`, and the arguments that they share."""
 
-    def __init__(
-        self,
-        renderer: Style | Processor,
-        exporter: RecordExporter | None,
-        *,
-        compat: bool | Callable[[], bool],
-        exceptions: Processor,
-    ) -> None:
-        if renderer == "auto":
-            renderer = "console" if is_terminal(sys.stdout) else "json"
-        self._renderer: Style | Processor = renderer
-        self._exporter = exporter
-        self._compat = compat
-        self._exceptions = exceptions
+    renderer: Style | Processor
+    exporter: RecordExporter | None
+    compat: bool | Callable[[], bool]
+    exceptions: Processor
 
     def configure(self, level: int) -> None:
         """Set up structlog, which is not configured yet."""
@@ -187,7 +182,7 @@ class _Setup:
         if chains.exports_records([*others, last] if keep else others):
             if keep:
                 return  # the program has added a processor of ours itself
-            self._exporter = None
+            self.exporter = None
         final = self._tap(last) if keep else self._final(config["logger_factory"])
         if hasattr(chain, "append") and chain:  # not a tuple
             chain[-1] = final  # in one step, as in `configure`
@@ -201,7 +196,7 @@ class _Setup:
             return  # a handler of the program records them
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
-            self._exporter, exceptions=self._exceptions, redact=redact_record
+            self.exporter, exceptions=self.exceptions, redact=redact_record
         )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
@@ -220,7 +215,7 @@ class _Setup:
 
     def _wants_logs(self) -> bool:
         """Return whether the bridge still has to record the logs of `logging`."""
-        exporter = self._exporter
+        exporter = self.exporter
         is_active = not isinstance(exporter, PipelineExporter) or current_exporter() is not None
         return is_active and not chains.formatter_exports(logging.getLogger())
 
@@ -233,12 +228,12 @@ class _Setup:
         """Return the last processor of the chain, for loggers of `factory`."""
         # Ours accepts text and bytes; the encoded line need not be decoded for it.
         text = not isinstance(factory, (structlog.BytesLoggerFactory, StandardOutputFactory))
-        renderer = self._renderer
+        renderer = self.renderer
         if renderer == "json":
             return lines(
-                self._exporter,
-                compat=self._compat,
-                exceptions=self._exceptions,
+                self.exporter,
+                compat=self.compat,
+                exceptions=self.exceptions,
                 redact=redact_record,
                 text=text,
             )
@@ -249,7 +244,7 @@ class _Setup:
         return self._tap(cast("Processor", renderer), tap)
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
-        return tap(renderer, self._exporter, exceptions=self._exceptions)
+        return tap(renderer, self.exporter, exceptions=self.exceptions)
 
 
 def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:
