@@ -50,7 +50,6 @@ BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / 
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # With one of these, OpenTelemetry's own start-up configures the SDK.
 _SDK_VARIABLES: Final = (
@@ -211,8 +210,10 @@ def _initialize_sdk() -> None:
     if _has_own_distro():
         _run_sdk_start()
         return
+    from otel_ext.instrumentors.libraries import DISABLED_VARIABLE  # noqa: PLC0415
+
     # Each by its name: the oldest supported releases do not know `*`.
-    with _variable(_DISABLED, ",".join(_entry_points("opentelemetry_instrumentor"))):
+    with _variable(DISABLED_VARIABLE, ",".join(_entry_points("opentelemetry_instrumentor"))):
         _run_sdk_start()
     _guarded("libraries were not instrumented", _instrument)
 

@@ -31,11 +31,11 @@ DISABLED_VARIABLE: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 
 _PREFIX: Final = "opentelemetry-instrumentation-"
 # Modules with an instrumentation, the most important first.
-_FRAMEWORKS: Final = (
+_FRAMEWORKS: Final[tuple[str, ...]] = (
     *("fastapi", "flask", "django", "starlette", "aiohttp.web", "tornado", "falcon", "pyramid"),
     "celery",
 )
-_LIBRARIES: Final = (
+_LIBRARIES: Final[tuple[str, ...]] = (
     *_FRAMEWORKS,
     *("grpc", "sqlalchemy", "psycopg", "psycopg2", "asyncpg", "pymysql", "MySQLdb"),
     *("mysql.connector", "pymongo", "cassandra", "redis", "pymemcache", "elasticsearch", "pika"),

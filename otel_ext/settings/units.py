@@ -77,7 +77,8 @@ def parse_size(text: str) -> int:
     >>> parse_size("8 MiB"), parse_size("1.5kB"), parse_size("4096")
     (8388608, 1500, 4096)
     """
-    size, rest = divmod(*_parse(text, _SIZE_FACTORS))
+    number, scale = _parse(text, _SIZE_FACTORS)
+    size, rest = divmod(number, scale)
     if rest:
         raise ValueError("not a whole number of bytes")
     return size
@@ -121,7 +122,8 @@ def _parse(text: str, factors: Mapping[str, int]) -> tuple[int, int]:
     if match is None or factor is None:
         raise ValueError("not a number with a known unit")
     fraction = match[2] or ""
-    return int(match[1] + fraction) * factor, 10 ** len(fraction)
+    scale: int = 10 ** len(fraction)
+    return int(match[1] + fraction) * factor, scale
 
 
 def format_duration(seconds: float) -> str:

@@ -262,7 +262,10 @@ def _watch_refusals(provider: AdoptingTracerProvider) -> None:
 
     def is_enabled_for(level: int) -> bool:
         try:
-            if level >= logging.WARNING and _adopts_refused(provider):
+            refused = _refused_provider() if level >= logging.WARNING else None
+            # Test suites reset the API; another provider may be the global one by now.
+            is_ours = refused is not None and trace.get_tracer_provider() is provider
+            if is_ours and provider.adopt(refused):
                 vars(logger).pop(_CHECK, None)
                 return False
         except Exception as error:  # noqa: BLE001 - the program's own call goes on
@@ -270,15 +273,6 @@ def _watch_refusals(provider: AdoptingTracerProvider) -> None:
         return type(logger).isEnabledFor(logger, level)
 
     vars(logger)[_CHECK] = is_enabled_for
-
-
-def _adopts_refused(provider: AdoptingTracerProvider) -> bool:
-    """Adopt the provider that the API is refusing; return whether there was one."""
-    refused = _refused_provider()
-    # Test suites reset the API; another provider may be the global one by now.
-    return (
-        refused is not None and trace.get_tracer_provider() is provider and provider.adopt(refused)
-    )
 
 
 def _refused_provider() -> object:

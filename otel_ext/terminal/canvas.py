@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Final, NamedTuple, Protocol, cast
 
 __all__ = ["PLENTY", "STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
 
@@ -98,10 +95,6 @@ class Canvas(NamedTuple):
         """Return `text` in `style`: the name of a color, `bold`, `dim`, or empty for none."""
         plain = not (self.color and style and text)
         return text if plain else f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
-
-    def paint_all(self, pieces: Iterable[tuple[str, str]]) -> str:
-        """Return the texts of `pieces` as one, each in its style."""
-        return "".join(self.paint(style, text) for style, text in pieces)
 
     def mark(self, name: str) -> str:
         """Return the mark of a line: `start`, `end`, `error`, `cancelled`, `log` and so on."""

@@ -81,7 +81,7 @@ def row_line(
     parts: list[str] = []
     for column, cell, width in zip(columns, row, widths, strict=False):
         space = " " * (width - sum(cells(text) for _, text in cell))
-        painted = canvas.paint_all(cell)
+        painted = "".join(canvas.paint(style, text) for style, text in cell)
         parts.append(space + painted if column.is_number else painted + space)
     return GAP.join(parts).rstrip()
 
