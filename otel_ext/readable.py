@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-__all__ = ["ago", "as_utf8", "count_of", "duration", "local_time", "size"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["ago", "as_utf8", "count_of", "duration", "listed", "local_time", "size"]
 
 _SECOND: Final = 1_000_000_000
 
@@ -20,12 +23,11 @@ def duration(nanoseconds: int) -> str:
     """
     if nanoseconds < 0:
         return "-" + duration(-nanoseconds)
-    if nanoseconds < _SECOND:
-        milliseconds = nanoseconds / 1e6
-        return f"{milliseconds:.{2 if milliseconds < 10 else 1 if milliseconds < 100 else 0}f} ms"  # noqa: PLR2004
+    if nanoseconds < 999_500_000:  # noqa: PLR2004 - the rest would be rounded to 1000 ms
+        return f"{_three_digits(nanoseconds / 1e6)} ms"
     seconds = nanoseconds / 1e9
     if seconds < 60:  # noqa: PLR2004
-        return f"{seconds:.{2 if seconds < 10 else 1}f} s"  # noqa: PLR2004
+        return f"{_three_digits(seconds)} s"
     minutes, rest = divmod(int(seconds), 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min {rest:02d} s"
@@ -35,12 +37,13 @@ def duration(nanoseconds: int) -> str:
     return f"{hours // 24} d {hours % 24:02d} h"
 
 
+def _three_digits(number: float) -> str:
+    texts = (f"{number:.{places}f}" for places in (2, 1, 0))
+    return next(text for text in texts if len(text) <= len("9.99"))
+
+
 def ago(time_ns: int, now_ns: int) -> str:
     """Format how long before `now_ns` a time was; a time after it counts as now.
-
-    Args:
-        time_ns: Nanoseconds since the epoch.
-        now_ns: Nanoseconds since the epoch.
 
     >>> ago(10**9, 90 * 10**9), ago(2, 1)
     ('1 min 29 s ago', '0.00 ms ago')
@@ -76,16 +79,22 @@ def size(size_bytes: int) -> str:
 
 
 def count_of(number: int, noun: str) -> str:
-    """Format a number of things.
-
-    Args:
-        number: How many there are.
-        noun: One of them; its plural ends in `s`.
+    """Format a number of things, whose plural ends in `s`.
 
     >>> count_of(1, "file"), count_of(2_000, "span")
     ('1 file', '2,000 spans')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Join the first names with commas, and add the number of the others.
+
+    >>> listed(["flask", "redis"], 2), listed(["flask", "redis", "grpc"], 2)
+    ('flask, redis', 'flask, redis and 1 more')
+    """
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left:,} more" if left > 0 else "")
 
 
 def as_utf8(text: str) -> str:

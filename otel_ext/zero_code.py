@@ -18,7 +18,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,6 +29,7 @@ from otel_ext.setup.sdk_version import is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from contextlib import AbstractContextManager
 
     from otel_ext.config import Config
 
@@ -49,7 +50,6 @@ BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / 
 
 _TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
-_DISABLED: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # With one of these, OpenTelemetry's own start-up configures the SDK.
 _SDK_VARIABLES: Final = (
@@ -103,7 +103,7 @@ def start_process() -> None:
     if not _first("process") or not is_sdk_supported():
         return
     with _children_unrecorded():
-        if _sdk_has_started():
+        if _SDK_START in sys.modules:  # `opentelemetry-instrument` has set up the SDK already
             pre_instrument()
         elif _sdk_is_requested():
             _guarded("OpenTelemetry was not started", _initialize_sdk)
@@ -127,24 +127,30 @@ def _note_provider() -> None:
 
 
 @contextmanager
-def _children_unrecorded() -> Generator[None, None, None]:
+def _variable(name: str, value: str) -> Generator[None, None, None]:
+    """Set an environment variable for the time of the block."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _children_unrecorded() -> AbstractContextManager[None]:
     """Keep processes that are started meanwhile from recording.
 
     A resource detector may start one, which is not part of the program. If it recorded,
     its own detector would start another, without end.
     """
-    path = os.environ.get("PYTHONPATH")
-    entries = [] if path is None else path.split(os.pathsep)
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     # Compared by the end of the path: it may be of another installation.
     own = [entry for entry in entries if Path(entry).parts[-3:] == Path(BOOTSTRAP_DIR).parts[-3:]]
-    if not own:
-        yield
-        return
-    os.environ["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry not in own)
-    try:
-        yield
-    finally:
-        os.environ["PYTHONPATH"] = path or BOOTSTRAP_DIR
+    kept = os.pathsep.join(entry for entry in entries if entry not in own)
+    return _variable("PYTHONPATH", kept) if own else nullcontext()
 
 
 def _guarded(what: str, work: Callable[[], object]) -> None:
@@ -204,16 +210,11 @@ def _initialize_sdk() -> None:
     if _has_own_distro():
         _run_sdk_start()
         return
-    before = os.environ.get(_DISABLED)
+    from otel_ext.instrumentors.libraries import DISABLED_VARIABLE  # noqa: PLC0415
+
     # Each by its name: the oldest supported releases do not know `*`.
-    os.environ[_DISABLED] = ",".join(_entry_points("opentelemetry_instrumentor"))
-    try:
+    with _variable(DISABLED_VARIABLE, ",".join(_entry_points("opentelemetry_instrumentor"))):
         _run_sdk_start()
-    finally:
-        if before is None:
-            del os.environ[_DISABLED]
-        else:
-            os.environ[_DISABLED] = before
     _guarded("libraries were not instrumented", _instrument)
 
 
@@ -237,11 +238,6 @@ def _entry_points(group: str) -> dict[str, str]:
     from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, rarely needed
 
     return {entry.name: entry.value for entry in entry_points(group=group)}
-
-
-def _sdk_has_started() -> bool:
-    """Return whether `opentelemetry-instrument` has set up the SDK already."""
-    return _SDK_START in sys.modules
 
 
 def _sdk_is_requested() -> bool:

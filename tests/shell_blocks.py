@@ -119,9 +119,9 @@ def _otel_ext(words: list[str], page: Path) -> str:
         return f"otel-ext has no command {words[:1]}"
     parser = argparse.ArgumentParser(exit_on_error=False)
     module = load(command)
-    module.register(parser.add_subparsers())
+    module.set_up(parser)
     try:
-        args, unknown = parser.parse_known_args(words)
+        args, unknown = parser.parse_known_args(words[1:])
     except (argparse.ArgumentError, SystemExit) as error:
         return f"{words}: {error}"
     if unknown:

@@ -68,7 +68,6 @@ LOGS: Final = frozenset({"_logs", "_log_exporter"})
 # Underscored but public: documented by the language or the standard library.
 PUBLIC: Final = frozenset(
     {
-        "_SubParsersAction",  # the type that argparse's add_subparsers returns
         "_asdict",
         "_current_frames",
         "_exit",

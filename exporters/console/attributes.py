@@ -8,8 +8,10 @@ from typing import Final, cast
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal.text import cells, cut, printable
 
-__all__ = ["by_interest", "format_attributes"]
+__all__ = ["PLAIN_WIDTH", "by_interest", "format_attributes"]
 
+PLAIN_WIDTH: Final = 200
+"""Columns for attributes in output without a width, such as a file or a pipe."""
 _MAX_VALUE: Final = 48
 _MAX_TEXT: Final = 4_096
 _PLAIN: Final = frozenset("-._:/@+%,")
@@ -17,25 +19,14 @@ _PLAIN: Final = frozenset("-._:/@+%,")
 _LEAST_VALUE: Final = 8
 # Status and errors, by OpenTelemetry's conventions; shown before all others.
 _FIRST: Final = (
-    "http.response.status_code",
-    "http.status_code",
-    "rpc.grpc.status_code",
+    *("http.response.status_code", "http.status_code", "rpc.grpc.status_code"),
     "error.type",
 )
 _SECOND: Final = (
-    "http.route",
-    "url.path",
-    "http.target",
-    "url.full",
-    "http.url",
-    "db.query.text",
-    "db.statement",
-    "db.operation.name",
-    "messaging.destination.name",
-    "messaging.destination",
-    "rpc.service",
-    "rpc.method",
-    "server.address",
+    *("http.route", "url.path", "http.target", "url.full", "http.url"),
+    *("db.query.text", "db.statement", "db.operation.name"),
+    *("messaging.destination.name", "messaging.destination"),
+    *("rpc.service", "rpc.method", "server.address"),
 )
 # First parts of the names that instrumentations set; the user's own names have others.
 _CONVENTIONS: Final = frozenset(

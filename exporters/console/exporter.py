@@ -25,7 +25,6 @@ __all__ = ["ConsoleExporter", "ConsoleStyle"]
 
 ConsoleStyle = Literal["auto", "people", "json"]
 
-_NAME: Final = "console"
 _STYLES: Final = get_args(ConsoleStyle)
 _USUAL_SIZE: Final = (100, 24)
 _LEAST_WIDTH: Final = 40
@@ -129,7 +128,7 @@ class ConsoleExporter:
         if self._style == "people" or (self._style == "auto" and is_terminal(stream)):
             self._renderer = LineRenderer(Canvas.of(stream, color=self._color), self._width)
         # Atomic: two threads at once get the same writer.
-        self._writer = self._made.setdefault(_NAME, StreamWriter(stream, _NAME))
+        self._writer = self._made.setdefault("writer", StreamWriter(stream))
         return self._writer
 
     def is_seen(self) -> bool:

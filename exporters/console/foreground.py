@@ -28,9 +28,6 @@ def identity_of(status: os.stat_result) -> _Identity:
 class Terminal:
     """The terminal that a descriptor refers to when this object is created.
 
-    Args:
-        descriptor: The descriptor; it belongs to the program.
-
     Raises:
         OSError: The descriptor is closed.
 

@@ -13,6 +13,7 @@ number, its lane, before its lines, and its name on the first of them.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import starmap
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -54,15 +55,12 @@ class _Open(NamedTuple):
     attributes: Mapping[str, object]
 
 
+@dataclass
 class _Lane:
     """The lane of one thread or task: a small number, which is reused."""
 
-    __slots__ = ("name", "number", "open")
-
-    def __init__(self, number: int, name: str) -> None:
-        self.number = number
-        self.name = name
-        self.open = 0
+    number: int
+    open: int = 0
 
 
 class LineRenderer:
@@ -127,7 +125,7 @@ class LineRenderer:
         took = duration(record.time_ns - record.start_ns)
         words = [("", printable(record.name)), ("yellow" if failed else color, took)]
         if record.abandoned:
-            words.append(("red", f"abandoned: {record.abandoned}"))
+            words.append(("red", f"abandoned: {printable(record.abandoned)}"))
         elif failed:
             words.append(("red", printable(record.error) or "error"))
         elif cancelled:
@@ -213,13 +211,13 @@ class LineRenderer:
             if known is not None and (known.number == number or len(self._lanes) > _MAX_LANES):
                 self._lanes.pop(key, None)
         is_first = not self._lanes and not self._open
-        lane = self._lanes[owner] = _Lane(number, name)
+        lane = self._lanes[owner] = _Lane(number)
         return lane, "" if is_first and name == "MainThread" else name
 
     def _unknown_span(self, record: Record) -> _Open:
         """Return a stand-in for a span whose start was not rendered."""
         lane = self._lanes.get(_owner_of(record)[0])
-        return _Open(0, lane or _Lane(0, ""), EMPTY)
+        return _Open(0, lane or _Lane(0), EMPTY)
 
     def _forget(self, span_id: str) -> _Open | None:
         known = self._open.pop(span_id, None)

@@ -47,10 +47,6 @@ _FLAGS: Final = (
 class _Outlet:
     """A second, own descriptor for the file that the program's descriptor refers to.
 
-    Args:
-        descriptor: The program's descriptor.
-        status: The status of the expected file.
-
     Raises:
         OSError: The descriptor now refers to another file.
     """
@@ -105,14 +101,13 @@ class StreamWriter:
 
     A standard text stream is written to through its descriptor; any other, such as a
     notebook's, through its `write` method. Lines for a `Terminal` are dropped and counted
-    (`NAME.dropped.redirected`) while it is not visible.
+    (`console.dropped.redirected`) while it is not visible.
 
     Args:
         stream: Where the lines go.
-        name: The name of the writer in messages and counters.
 
     >>> import sys
-    >>> StreamWriter(sys.stdout, "doctest").append(b"one line\n")
+    >>> StreamWriter(sys.stdout).append(b"one line\n")
     one line
     True
     """
@@ -122,9 +117,8 @@ class StreamWriter:
     _rest: bytes
     _bytes: int
 
-    def __init__(self, stream: TextIO | Terminal, name: str) -> None:
+    def __init__(self, stream: TextIO | Terminal) -> None:
         self._stream = stream
-        self._name = name
         self._outlet: _Outlet | None = None
         self._job: Job | None = None
         self._closed = False
@@ -137,7 +131,7 @@ class StreamWriter:
         if self._closed:
             return self._drop("closed")
         if self._bytes + len(line) > _MAX_BYTES:
-            report_problem(f"{self._name}: lines are lost", "the terminal or pipe accepts no more")
+            report_problem("console: lines are lost", "the terminal or pipe accepts no more")
             return self._drop("queue_full")
         # Two threads may lose one of two additions; an empty queue resets the sum.
         self._bytes += len(line)
@@ -146,7 +140,7 @@ class StreamWriter:
         if self._lines and self._job is None:
             # These lines must not wait until the next one is appended.
             worker = shared_worker()
-            self._job = worker.every(_RETRY_SECONDS, self._retry, self._name)
+            self._job = worker.every(_RETRY_SECONDS, self._retry, "console")
             worker.ensure()
         return True
 
@@ -179,14 +173,14 @@ class StreamWriter:
         )
         lines, self._lines = self._lines, deque()
         if lines:
-            COUNTERS.add(f"{self._name}.dropped.not_written", len(lines))
+            COUNTERS.add("console.dropped.not_written", len(lines))
 
     def _retry(self) -> None:
         """Try again; a job of the worker."""
         self._pump()
 
     def _drop(self, reason: str) -> bool:
-        COUNTERS.add(f"{self._name}.dropped.{reason}")
+        COUNTERS.add(f"console.dropped.{reason}")
         return False
 
     def _pump(self) -> bool:
@@ -222,13 +216,13 @@ class StreamWriter:
             except Exception as error:  # noqa: BLE001 - closed, broken, or the user's own
                 self._outlet = None
                 self._drop("write_failed")
-                report_problem(f"{self._name}: lines are lost", error)
+                report_problem("console: lines are lost", error)
                 continue
             self._bytes -= kept
             if kept < len(data):
                 self._rest = data[kept:]
                 return 0
-            COUNTERS.add(f"{self._name}.written")
+            COUNTERS.add("console.written")
         return rounds
 
     def _write(self, data: bytes) -> int:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from otel_ext.settings.units import YEAR
 from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
 __all__ = ["add_color", "seconds", "whole_number"]
-
-_YEAR: Final = 365 * 86_400.0
 
 
 def add_color(parser: ArgumentParser) -> None:
@@ -29,10 +28,6 @@ def add_color(parser: ArgumentParser) -> None:
 def whole_number(text: str, minimum: int = 0) -> int:
     """Parse a whole number, for argparse's `type`.
 
-    Args:
-        text: The text typed by the user.
-        minimum: The smallest number allowed.
-
     Raises:
         ArgumentTypeError: It is not a whole number, or too small.
 
@@ -45,13 +40,8 @@ def whole_number(text: str, minimum: int = 0) -> int:
     raise ArgumentTypeError(message)
 
 
-def seconds(text: str, minimum: float = 0.0, maximum: float = _YEAR) -> float:
+def seconds(text: str, minimum: float = 0.0, maximum: float = YEAR) -> float:
     """Parse a number of seconds, for argparse's `type`.
-
-    Args:
-        text: The text typed by the user.
-        minimum: The smallest number allowed.
-        maximum: The largest number allowed; a year by default.
 
     Raises:
         ArgumentTypeError: It is not a number, or not in that range.
@@ -65,6 +55,6 @@ def seconds(text: str, minimum: float = 0.0, maximum: float = _YEAR) -> float:
         value = -1.0
     if minimum <= value <= maximum:
         return value
-    allowed = f"{minimum:g} or more" if maximum == _YEAR else f"{minimum:g} to {maximum:g}"
+    allowed = f"{minimum:g} or more" if maximum == YEAR else f"{minimum:g} to {maximum:g}"
     message = f"{printable(text)!r} is not a valid number of seconds; use {allowed}"
     raise ArgumentTypeError(message)

@@ -16,6 +16,7 @@ from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.observe.snapshot import Collector
 from otel_ext.readable import duration
 from otel_ext.record.sanitise.values import encode_object
+from otel_ext.terminal.canvas import PLENTY
 from otel_ext.terminal.table import GAP
 from otel_ext.terminal.text import cells, cut, cut_left, printable
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
 
 _MAX_SHOWN: Final = 10
-# For output without a width, such as a file or a pipe.
-_PLENTY: Final = 1_000
 _LONGEST_ATTRIBUTES: Final = 80
 _LEAST_NAME: Final = 8
 _ROOM_FOR_PROCESS: Final = 100
@@ -72,13 +71,7 @@ def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpa
 
 
 def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator[str]:
-    """Yield a line for each of the oldest spans, children below their parents.
-
-    Args:
-        ended: The spans.
-        total: How many spans were ended in all.
-        canvas: The width, and how branches are drawn.
-    """
+    """Yield a line for each of the oldest spans, below their parents, and one for all others."""
     ages = {(one.span.process.id, one.span.record.key): one.age_ns for one in ended}
     oldest = [one.span for one in ended[:_MAX_SHOWN]]
     rows = [
@@ -86,7 +79,7 @@ def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator
         for branch, span in as_tree(oldest, canvas)
     ]
     age_width = max((cells(age) for age, _, _ in rows), default=0)
-    room = (canvas.width or _PLENTY) - age_width - 2 * len(GAP)
+    room = (canvas.width or PLENTY) - age_width - 2 * len(GAP)
     is_named = room >= _ROOM_FOR_PROCESS or len({span.process.id for _, _, span in rows}) > 1
     for age, branch, span in rows:
         description = _description(branch, span, room, is_named=is_named)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "InputKind",
+    "file_size",
     "is_there",
     "not_records",
     "require_readable",
@@ -118,6 +119,14 @@ def _other_format(beginning: bytes) -> str:
     """Return the hint for a file of a known other format; empty if it is unknown."""
     hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
     return next(hints, "")
+
+
+def file_size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 if it is missing or cannot be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def is_there(path: Path) -> bool:

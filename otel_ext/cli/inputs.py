@@ -10,7 +10,9 @@ command that finds nothing to show prints `no_records_message`.
 from __future__ import annotations
 
 import os
+from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.input_checks import InputKind, is_there, require_readable
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = ["STDIN", "add_inputs", "all_hint", "inputs_of", "machine_inputs", "no_records_message"]
+__all__ = ["STDIN", "MachineSearch", "add_inputs", "all_hint", "inputs_of", "no_records_message"]
 
 STDIN: Final = Path("-")
+_SEARCH_SECONDS: Final = 5.0
 _START_HINT: Final = "Start a program: otel-ext run -- python app.py"
 _INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
     "paths": ("FILE|DIR", "file or folder of records"),
@@ -38,12 +41,7 @@ _INPUT_HELP: Final[dict[InputKind, tuple[str, str]]] = {
 
 
 def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> None:
-    """Add the arguments for the inputs; `inputs_of` evaluates them.
-
-    Args:
-        parser: The parser of the command.
-        kind: What the command reads.
-    """
+    """Add the arguments for the inputs; `inputs_of` evaluates them."""
     metavar, description = _INPUT_HELP[kind]
     parser.add_argument(
         "inputs",
@@ -61,9 +59,6 @@ def add_inputs(parser: argparse.ArgumentParser, kind: InputKind = "paths") -> No
 
 def inputs_of(args: argparse.Namespace) -> list[Path]:
     """Return the inputs of a command, each once, as the user named them.
-
-    Args:
-        args: The parsed arguments of `add_inputs`.
 
     Raises:
         UsageError: An input is missing, cannot be read, or does not contain records.
@@ -104,6 +99,20 @@ def machine_inputs(*, quiet: bool = False) -> list[Path]:
         if not quiet:
             warn(f"{error} (the setting output is left out)")
     return _without_duplicates(found)
+
+
+class MachineSearch:
+    """Finds the inputs of `--all` again every five seconds, for a command that goes on."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._next = monotonic() + _SEARCH_SECONDS if args.all else inf
+
+    def due(self) -> list[Path] | None:
+        """Return the inputs if it is time; else, and without `--all`, None."""
+        if monotonic() < self._next:
+            return None
+        self._next = monotonic() + _SEARCH_SECONDS
+        return machine_inputs(quiet=True)
 
 
 def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:

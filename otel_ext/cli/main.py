@@ -12,7 +12,7 @@ import os
 import sys
 from contextlib import suppress
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from otel_ext.cli.registry import COMMANDS, find, help_page, load
 from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams
@@ -30,10 +30,7 @@ _READER_GONE: Final = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that keeps the lines of help texts; an error is one line with a hint."""
-
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - as argparse declares them
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)
+    """An argument parser whose errors are one line with a hint."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"See {self.prog} --help")
@@ -65,12 +62,13 @@ def _dispatch(argv: Sequence[str]) -> int:
     if command is None:
         raise _unknown(argv[0])
     module = load(command)
-    parser = _Parser(prog="otel-ext", add_help=False)
-    module.register(parser.add_subparsers(required=True, parser_class=_Parser))
-    args, unknown = parser.parse_known_args(argv)
+    parser = _Parser(
+        prog=f"otel-ext {command.name}", formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    module.set_up(parser)
+    args, unknown = parser.parse_known_args(argv[1:])
     if unknown:
-        # argparse would name the main parser and refer the user to the wrong help.
-        hint = f"See otel-ext {command.name} --help"
+        hint = f"See {parser.prog} --help"
         message = f"{command.name}: there is no option {unknown[0]!r}"
         if not unknown[0].startswith("-"):
             message = f"{command.name}: unexpected argument {unknown[0]!r}"

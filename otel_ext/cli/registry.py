@@ -1,21 +1,18 @@
 """Lists the subcommands, and prints the page of `otel-ext --help`.
 
-A subcommand is a module `otel_ext.cli.commands.NAME` with `register(subparsers)` and
-`run(args) -> int`. Only the called one is imported, so `otel-ext ps` does not pay for
-the others.
+A subcommand is a module `otel_ext.cli.commands.NAME` with the functions of `Module`. Only the
+called one is imported, so `otel-ext ps` does not pay for the others.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
-from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, TypeAlias, cast
+from typing import IO, TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
 from otel_ext.terminal.canvas import Canvas
 
 if TYPE_CHECKING:
     import argparse
-
-    Subparsers: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 
 __all__ = ["COMMANDS", "Command", "Module", "find", "help_page", "load"]
 
@@ -23,12 +20,17 @@ __all__ = ["COMMANDS", "Command", "Module", "find", "help_page", "load"]
 class Module(Protocol):
     """The interface of a subcommand's module."""
 
-    def register(self, subparsers: Subparsers) -> object:
-        """Add the subcommand's parser."""
+    def set_up(self, parser: argparse.ArgumentParser) -> object:
+        """Add the description and the arguments of the subcommand to its parser."""
         ...
 
     def run(self, args: argparse.Namespace) -> int:
-        """Run the subcommand and return the exit code."""
+        """Run the subcommand with the arguments of `set_up`, and return the exit code.
+
+        Raises:
+            UsageError: An argument is wrong; the command has changed nothing.
+            ConfigError: An option or a setting is wrong.
+        """
         ...
 
 
@@ -90,11 +92,7 @@ def load(command: Command) -> Module:
 
 
 def help_page(stream: IO[str]) -> str:
-    """Return the text of `otel-ext --help`, with color if `stream` is a terminal.
-
-    Args:
-        stream: Where the page will be written.
-    """
+    """Return the text of `otel-ext --help`, with color if `stream` is a terminal."""
     paint = Canvas.of(stream).paint
     lines = [
         f"{paint('bold', 'otel-ext')}: see OpenTelemetry spans the moment they start,",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.exporters.console.attributes import format_attributes
+from otel_ext.exporters.console.attributes import PLAIN_WIDTH, format_attributes
 from otel_ext.observe.location import opened_at
 from otel_ext.readable import ago, duration
 from otel_ext.record.sanitise.values import encode_object
@@ -31,8 +31,6 @@ _COLUMNS: Final = (
     Column("WHERE", share=0.42),
 )
 _ATTRIBUTES: Final = Column("ATTRIBUTES")
-# Columns for attributes in output without a width, such as a file or a pipe.
-_ATTRIBUTES_WIDTH: Final = 200
 _SECOND: Final = 1_000_000_000
 _OLD_LOCATION_NS: Final = 5 * _SECOND
 _LEAST: Final = 8
@@ -47,10 +45,6 @@ def as_tree(spans: Sequence[OpenSpan], canvas: Canvas) -> Iterator[tuple[str, Op
     """Yield the spans in tree order, each with the branch to draw before it.
 
     A span whose parent is missing becomes a root; its parent may be in another process.
-
-    Args:
-        spans: Oldest first.
-        canvas: How the branches are drawn.
     """
     nodes = grow(
         spans,
@@ -146,7 +140,7 @@ def span_lines(
 
 def _attribute_texts(rows: list[_Row], widths: Sequence[int], width: int) -> list[str]:
     """Return each row's attributes, cut to the columns that are left; empty if too few."""
-    room = width - sum(widths) - len(widths) * len(GAP) if width else _ATTRIBUTES_WIDTH
+    room = width - sum(widths) - len(widths) * len(GAP) if width else PLAIN_WIDTH
     if room < len(_ATTRIBUTES.heading):
         return [""] * len(rows)
     texts = [format_attributes(row.attributes, room) for row in rows]

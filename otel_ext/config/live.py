@@ -6,6 +6,7 @@ without a lock, and a fork finds no lock held.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final, cast
 
@@ -28,15 +29,13 @@ __all__ = [
 _BY_CALL: Final = Source("code", "set_compat_mode()")
 
 
+@dataclass(slots=True)
 class _State:
     """The active configuration; one instance for the process."""
 
-    __slots__ = ("compat", "config", "switched")
-
-    def __init__(self) -> None:
-        self.config: Config | None = None
-        self.compat = False
-        self.switched: bool | None = None
+    config: Config | None = None
+    compat: bool = False
+    switched: bool | None = None
 
 
 _state: Final = _State()

@@ -10,7 +10,7 @@ from otel_ext.errors import ConfigError, OtelExtError
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-__all__ = ["DEFAULT", "Layer", "Problems", "Source", "did_you_mean"]
+__all__ = ["DEFAULT", "Entry", "Layer", "Problems", "Source", "did_you_mean"]
 
 Layer = Literal["code", "environment", "file", "default"]
 
@@ -36,6 +36,14 @@ class Source(NamedTuple):
 DEFAULT: Final = Source("default")
 
 
+class Entry(NamedTuple):
+    """A key of a configuration file with its value and its line (from 1; None if not known)."""
+
+    key: str
+    value: object
+    line: int | None
+
+
 class Problems:
     """Collects configuration errors, so that one run reports all of them.
 
@@ -49,7 +57,8 @@ class Problems:
 
     def __init__(self) -> None:
         self._errors: list[OtelExtError] = []
-        self._outside: list[OtelExtError] = []
+        self.only_outside = True
+        """Whether all errors have their cause outside of code."""
 
     def add(self, message: str, *, hint: str = "", key: str = "", outside: bool = False) -> None:
         """Add an error with its hint and the setting it is about; see `collecting`."""
@@ -68,13 +77,7 @@ class Problems:
             yield
         except OtelExtError as error:
             self._errors.append(error)
-            if outside:
-                self._outside.append(error)
-
-    @property
-    def only_outside(self) -> bool:
-        """Whether all errors have their cause outside of code."""
-        return len(self._outside) == len(self._errors)
+            self.only_outside &= outside
 
     def sentences(self) -> tuple[str, ...]:
         """Return the collected errors as text, one sentence each."""
@@ -98,11 +101,6 @@ class Problems:
 
 def did_you_mean(name: str, known: Iterable[str], *, prefix: str = "") -> str:
     """Return "Did you mean X?" with the nearest name in `known`; empty if none is near.
-
-    Args:
-        name: The unknown name.
-        known: The known names.
-        prefix: What to put before the suggested name.
 
     >>> did_you_mean("compat_mod", ["output", "compat-mode"])
     "Did you mean 'compat-mode'?"

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["SETTINGS", "Config", "setting_named"]
+__all__ = ["BY_NAME", "SETTINGS", "Config", "setting_named"]
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ SETTINGS: Final[tuple[Setting, ...]] = tuple(
     if is_dataclass(declared := getattr(_DEFAULTS, section.name))
     for setting in settings_of(section.name, type(declared))
 )
-_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
 
 
 def setting_named(name: str) -> Setting:
@@ -118,7 +118,7 @@ def setting_named(name: str) -> Setting:
     >>> setting_named("ring_size").name
     'ring-size'
     """
-    setting = _BY_NAME.get(name.replace("_", "-"))
+    setting = BY_NAME.get(name.replace("_", "-"))
     if setting is None:
-        raise ConfigError(f"no setting {short_repr(name)}", hint=did_you_mean(name, _BY_NAME))
+        raise ConfigError(f"no setting {short_repr(name)}", hint=did_you_mean(name, BY_NAME))
     return setting

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from functools import partial
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -31,45 +30,27 @@ DISABLED_VARIABLE: Final = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
 """OpenTelemetry's environment variable that disables instrumentations."""
 
 _PREFIX: Final = "opentelemetry-instrumentation-"
-# Modules with an instrumentation, the most important first; the value is the name of the
-# instrumentation where that is not the module's.
-_FRAMEWORKS: Final = {
-    "fastapi": "",
-    "flask": "",
-    "django": "",
-    "starlette": "",
-    "aiohttp.web": "aiohttp-server",
-    "tornado": "",
-    "falcon": "",
-    "pyramid": "",
-    "celery": "",
-}
-_LIBRARIES: Final = {
-    **_FRAMEWORKS,
-    "grpc": "",
-    "sqlalchemy": "",
-    "psycopg": "",
-    "psycopg2": "",
-    "asyncpg": "",
-    "pymysql": "",
-    "MySQLdb": "mysqlclient",
-    "mysql.connector": "mysql",
-    "pymongo": "",
-    "cassandra": "",
-    "redis": "",
-    "pymemcache": "",
-    "elasticsearch": "",
-    "pika": "",
+# Modules with an instrumentation, the most important first.
+_FRAMEWORKS: Final[tuple[str, ...]] = (
+    *("fastapi", "flask", "django", "starlette", "aiohttp.web", "tornado", "falcon", "pyramid"),
+    "celery",
+)
+_LIBRARIES: Final[tuple[str, ...]] = (
+    *_FRAMEWORKS,
+    *("grpc", "sqlalchemy", "psycopg", "psycopg2", "asyncpg", "pymysql", "MySQLdb"),
+    *("mysql.connector", "pymongo", "cassandra", "redis", "pymemcache", "elasticsearch", "pika"),
+    *("aio_pika", "kafka", "aiokafka", "confluent_kafka", "botocore", "httpx", "requests"),
+    *("aiohttp", "urllib3", "sqlite3"),
+)
+# The names of instrumentations where they are not the module's.
+_NAMES: Final = {
     "aio_pika": "aio-pika",
-    "kafka": "kafka-python",
-    "aiokafka": "",
-    "confluent_kafka": "confluent-kafka",
-    "botocore": "",
-    "httpx": "",
-    "requests": "",
     "aiohttp": "aiohttp-client",
-    "urllib3": "",
-    "sqlite3": "",
+    "aiohttp.web": "aiohttp-server",
+    "confluent_kafka": "confluent-kafka",
+    "kafka": "kafka-python",
+    "mysql.connector": "mysql",
+    "MySQLdb": "mysqlclient",
 }
 # Libraries that others are built on; the instrumentation of those others is preferred.
 _USED_BY: Final = {
@@ -165,38 +146,28 @@ def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
 
 
 def note_disabled(name: str, modules: Iterable[str]) -> None:
-    """Write a note for `otel-ext run` when the library of a disabled instrumentation is imported.
-
-    Args:
-        name: The name of the instrumentation's entry point.
-        modules: The modules that it instruments.
-    """
+    """Note for `otel-ext run` when a library of the disabled instrumentation is imported."""
     if are_wanted():
         for module in modules:
-            if module not in sys.modules:
-                wrapt.register_post_import_hook(lambda _: note("disabled", name), module)
+            _note_on_import(module, "disabled", name)
 
 
 def note_missing(covered: Collection[str]) -> None:
-    """Write a note for `otel-ext run` when a library without instrumentation is imported.
-
-    Args:
-        covered: The modules for which an instrumentation is installed.
-    """
-    if not are_wanted():
-        return
-    for module in _LIBRARIES:
-        # A module that is already imported was imported by us or by OpenTelemetry.
-        if module not in covered and module not in sys.modules:
-            wrapt.register_post_import_hook(partial(_note_library, module), module)
+    """Note for `otel-ext run` when a library is imported that no instrumentation covers."""
+    if are_wanted():
+        for module in _LIBRARIES:
+            if module not in covered:
+                _note_on_import(module, "library", module)
 
 
-def _note_library(name: str, _module: object) -> None:
-    note("library", name)
+def _note_on_import(module: str, key: str, text: str) -> None:
+    # A module that is already imported was imported by us or by OpenTelemetry.
+    if module not in sys.modules:
+        wrapt.register_post_import_hook(lambda _: note(key, text), module)
 
 
 def _package_of(module: str) -> str:
-    return _PREFIX + (_LIBRARIES.get(module) or module)
+    return _PREFIX + _NAMES.get(module, module)
 
 
 def _is_installed(package: str) -> bool:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import wrapt
 
@@ -34,14 +34,6 @@ _DJANGO: Final = ("django.core.handlers.base", "BaseHandler.load_middleware")
 # Instrumentations that wait for their library; each is switched on at most once.
 _waiting: Final[dict[str, EntryPoint]] = {}
 _seen: Final[set[str]] = set()
-
-
-class _Instrumentor(Protocol):
-    def instrument(self, **kwargs: object) -> object: ...
-
-
-class _Factory(Protocol):
-    def __call__(self) -> _Instrumentor: ...
 
 
 def instrument_libraries() -> list[str]:
@@ -88,13 +80,9 @@ def _wait_for_library(entry: EntryPoint, modules: tuple[str, ...]) -> None:
         wrapt.register_post_import_hook(_wait_for_django, _DJANGO[0])
         return
     for module in modules:
-        wrapt.register_post_import_hook(partial(_imported, entry.name), module)
+        wrapt.register_post_import_hook(lambda _: _switch_on(entry.name), module)
     if not modules:
         _switch_on(entry.name)
-
-
-def _imported(name: str, _module: object) -> None:
-    _switch_on(name)
 
 
 def _wait_for_django(module: object) -> None:
@@ -132,8 +120,7 @@ def _instrument(entry: EntryPoint) -> None:
     if _conflicts(entry):
         return
     try:
-        factory = cast("_Factory", entry.load())
-        instrumentor = factory()
+        instrumentor = cast("Callable[[], Any]", entry.load())()
         # The program or `opentelemetry-instrument` may have switched it on already.
         if not getattr(instrumentor, "is_instrumented_by_opentelemetry", False):
             instrumentor.instrument(skip_dep_check=True)

@@ -52,9 +52,6 @@ _INSTRUMENTS: Final = re.compile(
 def trigger_modules(entry: EntryPoint) -> tuple[str, ...]:
     """Return the modules that switch an instrumentation on when the first of them is imported.
 
-    Args:
-        entry: The entry point of the instrumentation.
-
     Returns:
         Names of modules; if none are known, the instrumentation is switched on at once.
     """
@@ -69,9 +66,6 @@ def trigger_modules(entry: EntryPoint) -> tuple[str, ...]:
 
 def instrumented(dist: Distribution | None) -> tuple[list[str], list[str]]:
     """Return the distributions that `dist` instruments.
-
-    Args:
-        dist: The distribution of an instrumentation.
 
     Returns:
         Those that are all needed, and those of which one is enough.

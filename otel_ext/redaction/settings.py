@@ -27,13 +27,10 @@ class Patterns(Kind):
     ('iban', 'customer.name', 'EMP-\\d{4,6}')
     """
 
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return (
-            "a list of patterns, or text with commas between them: regular expressions without"
-            " backreferences and lookarounds"
-        )
+    allowed = (
+        "a list of patterns, or text with commas between them: regular expressions without"
+        " backreferences and lookarounds"
+    )
 
     def parse(self, value: object) -> tuple[str, ...]:
         """Return the patterns; each is checked."""
@@ -70,12 +67,8 @@ class Secret(Kind):
     '(set)'
     """
 
+    allowed = f"at least {_MIN_LENGTH} characters"
     is_secret = True
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return f"at least {_MIN_LENGTH} characters"
 
     def parse(self, value: object) -> str:
         """Return the key; empty text means no key."""

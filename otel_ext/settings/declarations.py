@@ -54,6 +54,11 @@ class Setting(NamedTuple):
         return ENV_PREFIX + self.argument.upper()
 
     @property
+    def variables(self) -> tuple[str, ...]:
+        """All environment variables that set it, those with precedence first."""
+        return self.env, *self.aliases
+
+    @property
     def argument(self) -> str:
         """The keyword argument that sets it."""
         return self.name.replace("-", "_")
@@ -75,24 +80,31 @@ def declare(
         A dataclass field, typed like the default, as `dataclasses.field` is. Code that has
         no settings object reads the default from the class: `JournalSettings.ring_size`.
     """
-    metadata = {"kind": kind, "help": help_text, "name": name, "aliases": aliases}
-
-    def default_factory() -> T:
-        return default
-
-    declared: Any = field(default_factory=default_factory, metadata=metadata)
-    if not isinstance(default, Mapping):  # which a dataclass refuses as a class attribute
-        declared = field(default=default, metadata=metadata)
-    return cast("T", declared)
+    # A dataclass refuses a mapping as a class attribute.
+    is_mapping = isinstance(default, Mapping)
+    options: dict[str, Any] = {"default_factory": lambda: default} if is_mapping else {}
+    return cast(
+        "T",
+        field(
+            **(options or {"default": default}),
+            metadata={"kind": kind, "help": help_text, "name": name, "aliases": aliases},
+            repr=not kind.is_secret,
+        ),
+    )
 
 
 def settings_of(section: str, holder: type[Any]) -> tuple[Setting, ...]:
     """Return the settings that the dataclass `holder` declares, in the order of its fields."""
-    found: list[Setting] = []
     defaults = holder()
-    for item in fields(holder):
-        metadata = dict(item.metadata)
-        metadata["name"] = metadata["name"] or item.name.replace("_", "-")
-        default = getattr(defaults, item.name)
-        found.append(Setting(section=section, field=item.name, default=default, **metadata))
-    return tuple(found)
+    return tuple(
+        Setting(
+            name=item.metadata["name"] or item.name.replace("_", "-"),
+            section=section,
+            field=item.name,
+            default=getattr(defaults, item.name),
+            kind=item.metadata["kind"],
+            help=item.metadata["help"],
+            aliases=item.metadata["aliases"],
+        )
+        for item in fields(holder)
+    )

@@ -28,16 +28,8 @@ __all__ = [
     "Thresholds",
 ]
 
-_WORDS: Final = {
-    "true": True,
-    "yes": True,
-    "on": True,
-    "1": True,
-    "false": False,
-    "no": False,
-    "off": False,
-    "0": False,
-}
+_TRUE: Final = frozenset({"true", "yes", "on", "1"})
+_FALSE: Final = frozenset({"false", "no", "off", "0"})
 # Compiled by the cache of `re` on first use: most programs never use it.
 _INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
 
@@ -49,13 +41,12 @@ class NotAllowedError(ValueError):
 class Kind(ABC):
     """The type of a setting: which values are allowed, and how they are parsed."""
 
+    allowed: str
+    """The allowed values, as words that can follow "Use"."""
+    names: tuple[str, ...] = ()
+    """The names to suggest for a misspelled one."""
     is_secret = False
     """Whether messages must not show a value."""
-
-    @property
-    @abstractmethod
-    def allowed(self) -> str:
-        """The allowed values, as words that can follow "Use"."""
 
     @abstractmethod
     def parse(self, value: object) -> object:
@@ -73,17 +64,14 @@ class Boolean(Kind):
     (True, False)
     """
 
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return "true or false (also yes/no, on/off; 1/0 as text)"
+    allowed = "true or false (also yes/no, on/off; 1/0 as text)"
 
     def parse(self, value: object) -> bool:
         """Return a bool, from a bool or a word."""
         if isinstance(value, bool):
             return value
-        if isinstance(value, str) and (word := value.strip().lower()) in _WORDS:
-            return _WORDS[word]
+        if isinstance(value, str) and (word := value.strip().lower()) in _TRUE | _FALSE:
+            return word in _TRUE
         raise ValueError("not true or false")
 
     def format(self, value: object) -> str:
@@ -92,10 +80,7 @@ class Boolean(Kind):
 
 
 class Choice(Kind):
-    """One of a few names.
-
-    Args:
-        names: The names, in lower case.
+    """One of a few names, in lower case.
 
     >>> Choice(("auto", "on", "off")).parse("ON")
     'on'
@@ -103,11 +88,7 @@ class Choice(Kind):
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return "one of: " + ", ".join(self.names)
+        self.allowed = "one of: " + ", ".join(names)
 
     def parse(self, value: object) -> str:
         """Return the name, in lower case."""
@@ -122,10 +103,6 @@ class Choice(Kind):
 class Integer(Kind):
     """A whole number in a range.
 
-    Args:
-        low: Smallest value.
-        high: Largest value.
-
     >>> Integer(1, 1_000_000).parse("100_000")
     100000
     """
@@ -133,11 +110,7 @@ class Integer(Kind):
     def __init__(self, low: int, high: int) -> None:
         self.low = low
         self.high = high
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return f"a whole number from {self.low} to {self.high}"
+        self.allowed = f"a whole number from {low} to {high}"
 
     def parse(self, value: object) -> int:
         """Return the number, from a number or its digits."""
@@ -159,15 +132,14 @@ class _Range(Kind):
         zero: What 0 means, if that is allowed besides the range; else empty.
     """
 
+    _words: str
+
     def __init__(self, low: float, high: float, zero: str = "") -> None:
         self.low = low
         self.high = high
         self.zero = zero
-
-    def _describe(self, what: str, units: str) -> str:
-        """Return the allowed values as words."""
-        text = f"{what} from {self.format(self.low)} to {self.format(self.high)}, in {units}"
-        return f"{text}, or 0 {self.zero}" if self.zero else text
+        text = self._words.format(self.format(low), self.format(high))
+        self.allowed = f"{text}, or 0 {zero}" if zero else text
 
     def _check(self, number: float) -> None:
         """Raise ValueError unless `number` is in the range; NaN is in none."""
@@ -182,10 +154,7 @@ class Size(_Range):
     8388608
     """
 
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return self._describe("a size", "bytes or with a unit (KiB, MiB, GiB)")
+    _words = "a size from {} to {}, in bytes or with a unit (KiB, MiB, GiB)"
 
     def parse(self, value: object) -> int:
         """Return bytes, from bytes or text with a unit."""
@@ -207,10 +176,7 @@ class Duration(_Range):
     300.0
     """
 
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return self._describe("a duration", "seconds or with a unit (ms, s, m, h, d)")
+    _words = "a duration from {} to {}, in seconds or with a unit (ms, s, m, h, d)"
 
     def parse(self, value: object) -> float:
         """Return seconds, from seconds or text with a unit."""
@@ -232,10 +198,7 @@ class Folder(Kind):
     'traces'
     """
 
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return "the path of a folder"
+    allowed = "the path of a folder"
 
     def parse(self, value: object) -> Path:
         """Return the path, `~` expanded."""
@@ -248,29 +211,24 @@ class Folder(Kind):
 class Thresholds(Kind):
     """Durations by span name pattern (`*`, `?`, `[...]`); the first that matches counts.
 
-    Args:
-        duration: What each duration may be.
-
     >>> dict(Thresholds(Duration(0.01, 86_400)).parse("db.*=5,nightly *=1h"))
     {'db.*': 5.0, 'nightly *': 3600.0}
     """
 
     def __init__(self, duration: Duration) -> None:
         self.duration = duration
-
-    @property
-    def allowed(self) -> str:
-        """The allowed values."""
-        return (
+        self.allowed = (
             "a table of span name patterns and durations, or text such as"
-            f" 'db.*=5s,nightly *=1h'; each {self.duration.allowed}"
+            f" 'db.*=5s,nightly *=1h'; each {duration.allowed}"
         )
 
     def parse(self, value: object) -> Mapping[str, float]:
         """Return a read-only mapping that keeps the order of `value`."""
         if isinstance(value, str):
             parts = (part for part in value.split(",") if part.strip())
-            pairs: list[tuple[object, object]] = [_split_pair(part) for part in parts]
+            # The last `=`, so that a pattern may hold one.
+            split = (part.rpartition("=") for part in parts)
+            pairs: list[tuple[object, object]] = [(name.strip(), time) for name, _, time in split]
         elif isinstance(value, Mapping):
             pairs = list(cast("Mapping[object, object]", value).items())
         else:
@@ -286,9 +244,3 @@ class Thresholds(Kind):
         """Return the pairs as `pattern=duration,pattern=duration`."""
         pairs = cast("Mapping[str, float]", value).items()
         return ",".join(f"{pattern}={format_duration(seconds)}" for pattern, seconds in pairs)
-
-
-def _split_pair(text: str) -> tuple[str, str]:
-    """Split at the last `=`, so that a pattern may hold one."""
-    pattern, _, seconds = text.rpartition("=")
-    return pattern.strip(), seconds

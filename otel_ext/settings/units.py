@@ -6,7 +6,10 @@ Both directions are exact: a parser returns the value that its formatter was cal
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "DAY",
@@ -37,26 +40,25 @@ _SIZE_FACTORS: Final = {
     "mb": 1000**2,
     "gb": 1000**3,
     "tb": 1000**4,
-    "kib": 1024,
-    "mib": 1024**2,
-    "gib": 1024**3,
+    "kib": KIB,
+    "mib": MIB,
+    "gib": GIB,
     "tib": 1024**4,
 }
-_SIZE_UNITS: Final = (("TiB", 1024**4), ("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024))
-# Numerator and denominator, so that only one division rounds, at the end.
+_SIZE_UNITS: Final = (("TiB", 1024**4), ("GiB", GIB), ("MiB", MIB), ("KiB", KIB))
+# In milliseconds, so that only one division rounds, at the end.
 _DURATION_FACTORS: Final = {
-    "": (1, 1),
-    "ms": (1, 1000),
-    "s": (1, 1),
-    "m": (60, 1),
-    "h": (3600, 1),
-    "d": (86_400, 1),
+    "": 1000,
+    "ms": 1,
+    "s": 1000,
+    "m": 60_000,
+    "h": 3_600_000,
+    "d": 86_400_000,
 }
 _DURATION_UNITS: Final = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 # The number of digits is limited, so that a hostile value costs no time; 400 are enough
 # for every float. Compiled by the cache of `re` on first use.
-_SIZE: Final = r"([0-9]{1,20})(?:\.([0-9]{1,18}))? *([A-Za-z]{0,3})"
-_DURATION: Final = r"([0-9]{1,18})(?:\.([0-9]{1,400}))? *([A-Za-z]{0,2})"
+_NUMBER: Final = r"([0-9]{1,20})(?:\.([0-9]{1,400}))? *([A-Za-z]{0,3})"
 
 
 def parse_size(text: str) -> int:
@@ -75,13 +77,8 @@ def parse_size(text: str) -> int:
     >>> parse_size("8 MiB"), parse_size("1.5kB"), parse_size("4096")
     (8388608, 1500, 4096)
     """
-    match = re.fullmatch(_SIZE, text.strip())
-    factor = _SIZE_FACTORS.get(match[3].lower()) if match else None
-    if match is None or factor is None:
-        raise ValueError("not a size")
-    fraction = match[2] or ""
-    scale: int = 10 ** len(fraction)
-    size, rest = divmod(int(match[1] + fraction) * factor, scale)
+    number, scale = _parse(text, _SIZE_FACTORS)
+    size, rest = divmod(number, scale)
     if rest:
         raise ValueError("not a whole number of bytes")
     return size
@@ -114,13 +111,19 @@ def parse_duration(text: str) -> float:
     >>> parse_duration("7d"), parse_duration("500 ms"), parse_duration("60")
     (604800.0, 0.5, 60.0)
     """
-    match = re.fullmatch(_DURATION, text.strip())
-    factors = _DURATION_FACTORS.get(match[3].lower()) if match else None
-    if match is None or factors is None:
-        raise ValueError("not a duration")
+    milliseconds, scale = _parse(text, _DURATION_FACTORS)
+    return milliseconds / (scale * 1000)
+
+
+def _parse(text: str, factors: Mapping[str, int]) -> tuple[int, int]:
+    """Return numerator and denominator of a number with one of the units in `factors`."""
+    match = re.fullmatch(_NUMBER, text.strip())
+    factor = factors.get(match[3].lower()) if match else None
+    if match is None or factor is None:
+        raise ValueError("not a number with a known unit")
     fraction = match[2] or ""
     scale: int = 10 ** len(fraction)
-    return int(match[1] + fraction) * factors[0] / (scale * factors[1])
+    return int(match[1] + fraction) * factor, scale
 
 
 def format_duration(seconds: float) -> str:
@@ -131,9 +134,12 @@ def format_duration(seconds: float) -> str:
     """
     whole = int(seconds)
     if whole != seconds:
-        from decimal import Decimal  # noqa: PLC0415 - rarely needed, costs import time
+        text = repr(seconds)
+        if "e" in text:  # a fraction such as 1e-05
+            from decimal import Decimal  # noqa: PLC0415 - rarely needed, costs import time
 
-        return f"{Decimal(repr(seconds)):f}s"
+            text = f"{Decimal(text):f}"
+        return f"{text}s"
     for unit, factor in _DURATION_UNITS:
         if whole and whole % factor == 0:
             return f"{whole // factor}{unit}"

@@ -17,7 +17,7 @@ import inspect
 import logging
 import weakref
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -42,19 +42,6 @@ _PUBLIC_PARTS: Final = ("sampler", "id_generator")
 _providers_of: Final[weakref.WeakKeyDictionary[SpanProcessor, weakref.WeakSet[object]]] = (
     weakref.WeakKeyDictionary()
 )
-
-
-class _Provider(Protocol):
-    """The method that a provider needs to be adopted."""
-
-    def get_tracer(
-        self,
-        instrumenting_module_name: str,
-        instrumenting_library_version: str | None = None,
-        schema_url: str | None = None,
-        attributes: Attributes = None,
-        /,
-    ) -> trace.Tracer: ...
 
 
 class _IssuedTracer(NamedTuple):
@@ -87,9 +74,6 @@ class _DelegatingTracer(Tracer):
 
 class AdoptingTracerProvider(TracerProvider):
     """An SDK tracer provider that works until it adopts another, which then replaces it.
-
-    Args:
-        resource: The resource of the spans.
 
     >>> ours = AdoptingTracerProvider(Resource({}))
     >>> tracer = ours.get_tracer("held by an instrumentation")
@@ -173,7 +157,7 @@ class AdoptingTracerProvider(TracerProvider):
         """Shut down, the successor first."""
         atexit.unregister(self._end)
         if self._successor is not None:
-            getattr(self._successor, "shutdown", _do_nothing)()
+            getattr(self._successor, "shutdown", lambda: None)()
         super().shutdown()
 
     def adopt(self, provider: object) -> bool:
@@ -182,9 +166,6 @@ class AdoptingTracerProvider(TracerProvider):
         Open spans keep the processors they started with. A provider that accepts no span
         processors is adopted too, since the program's telemetry comes first; its spans
         are not recorded, and a message on stderr reports that.
-
-        Args:
-            provider: A provider that the program has made.
 
         Returns:
             Whether `provider` was adopted.
@@ -281,7 +262,10 @@ def _watch_refusals(provider: AdoptingTracerProvider) -> None:
 
     def is_enabled_for(level: int) -> bool:
         try:
-            if level >= logging.WARNING and _adopts_refused(provider):
+            refused = _refused_provider() if level >= logging.WARNING else None
+            # Test suites reset the API; another provider may be the global one by now.
+            is_ours = refused is not None and trace.get_tracer_provider() is provider
+            if is_ours and provider.adopt(refused):
                 vars(logger).pop(_CHECK, None)
                 return False
         except Exception as error:  # noqa: BLE001 - the program's own call goes on
@@ -289,15 +273,6 @@ def _watch_refusals(provider: AdoptingTracerProvider) -> None:
         return type(logger).isEnabledFor(logger, level)
 
     vars(logger)[_CHECK] = is_enabled_for
-
-
-def _adopts_refused(provider: AdoptingTracerProvider) -> bool:
-    """Adopt the provider that the API is refusing; return whether there was one."""
-    refused = _refused_provider()
-    # Test suites reset the API; another provider may be the global one by now.
-    return (
-        refused is not None and trace.get_tracer_provider() is provider and provider.adopt(refused)
-    )
 
 
 def _refused_provider() -> object:
@@ -327,15 +302,11 @@ def _tracer_of(
     provider: object, scope: tuple[str, str | None, str | None, Attributes]
 ) -> trace.Tracer:
     """Return a tracer of a provider of any class; older ones accept fewer arguments."""
-    arguments = list(scope)
+    arguments: list[Any] = list(scope)
     while len(arguments) > 1 and arguments[-1] is None:
         arguments.pop()
-    return cast("_Provider", provider).get_tracer(*cast("tuple[str]", tuple(arguments)))
+    return cast("trace.TracerProvider", provider).get_tracer(*arguments)
 
 
 def _name(provider: object) -> str:
     return type(provider).__qualname__
-
-
-def _do_nothing() -> None:
-    pass

@@ -17,17 +17,22 @@ HANDLES: Final[dict[str, Handle]] = {}
 """The handle of the last `configure()`, shut down or not, under the key `handle`."""
 
 
+def _active() -> Handle | None:
+    handle = HANDLES.get("handle")
+    return handle if handle is not None and handle.active else None
+
+
 def sanitise_record(record: Record) -> Record:
     """Return `record` sanitised, without secrets if the active handle has a redactor."""
-    handle = HANDLES.get("handle")
-    redactor = handle.redactor if handle is not None and handle.active else None
+    handle = _active()
+    redactor = None if handle is None else handle.redactor
     return PLAIN.sanitise(record) if redactor is None else redactor.redact(record)
 
 
 def current_exporter() -> RecordExporter | None:
     """Return the exporter of the active handle; None if nothing is recorded."""
-    handle = HANDLES.get("handle")
-    return handle.exporter if handle is not None and handle.active else None
+    handle = _active()
+    return handle.exporter if handle else None
 
 
 def has_recorded() -> bool:
@@ -38,6 +43,5 @@ def has_recorded() -> bool:
 
 def shows_records() -> bool:
     """Return whether the console exporter shows records on a terminal now."""
-    handle = HANDLES.get("handle")
-    console = handle.console if handle is not None and handle.active else None
-    return console is not None and console.is_seen()
+    handle = _active()
+    return handle is not None and handle.console is not None and handle.console.is_seen()

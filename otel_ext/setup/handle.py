@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import KW_ONLY, dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -36,6 +37,7 @@ def exit_seconds(config: Config) -> float:
     return max(EXIT_SECONDS, otlp.exit_timeout + _MARGIN) if otlp.enabled else EXIT_SECONDS
 
 
+@dataclass(eq=False, repr=False)
 class Handle:
     """Flushes and shuts down what `configure` has set up.
 
@@ -56,25 +58,16 @@ class Handle:
     (False, True, True, True)
     """
 
-    def __init__(
-        self,
-        config: Config,
-        *,
-        processor: SpanProcessor | None = None,
-        exporter: RecordExporter | None = None,
-        watch: SpanProcessor | None = None,
-        redactor: Redactor | None = None,
-        console: ConsoleExporter | None = None,
-    ) -> None:
-        self.config = config
-        self.processor = processor
-        self.exporter = exporter
-        self.watch = watch
-        self.redactor = redactor
-        self.console = console
-        self.closed = False
-        self._ready = threading.Event()
-        self._undo: Callable[[], None] | None = None
+    config: Config
+    _: KW_ONLY
+    processor: SpanProcessor | None = None
+    exporter: RecordExporter | None = None
+    watch: SpanProcessor | None = None
+    redactor: Redactor | None = None
+    console: ConsoleExporter | None = None
+    closed: bool = field(default=False, init=False)
+    _ready: threading.Event = field(default_factory=threading.Event, init=False)
+    _undo: Callable[[], None] | None = field(default=None, init=False)
 
     @property
     def active(self) -> bool:

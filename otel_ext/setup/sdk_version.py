@@ -6,7 +6,7 @@ from typing import Final
 
 from otel_ext.runtime.guard import report_problem
 
-__all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_supported"]
+__all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_supported", "release_of"]
 
 OLDEST: Final = (1, 30)
 """The oldest supported release, the same as in the dependencies of pyproject.toml."""
@@ -20,13 +20,12 @@ ADMITTED: Final = f">={'.'.join(map(str, OLDEST))},<{_NEXT_MAJOR[0]}"
 def is_admitted(version: str) -> bool:
     """Return whether this release of OpenTelemetry's stable packages is supported.
 
-    Args:
-        version: The package's version; one without a number in front counts as supported.
+    One without a number in front counts as supported.
 
     >>> is_admitted("1.45.1"), is_admitted("1.29.0"), is_admitted("2.0.0")
     (True, False, False)
     """
-    release = _release(version)
+    release = release_of(version)
     return not release or OLDEST <= release < _NEXT_MAJOR
 
 
@@ -59,7 +58,7 @@ def _installed() -> str | None:
     return str(__version__)
 
 
-def _release(version: str) -> tuple[int, ...]:
+def release_of(version: str) -> tuple[int, ...]:
     """Return the numbers of a version: (1, 30, 0) for `1.30.0rc1`."""
     numbers: list[int] = []
     for part in version.split("."):

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 import structlog
 from structlog.processors import StackInfoRenderer, add_log_level, format_exc_info
@@ -42,7 +43,7 @@ __all__ = ["PipelineExporter", "Style", "configure_structlog"]
 
 Style: TypeAlias = Literal["auto", "console", "json"]
 
-_STYLES: Final = ("auto", "console", "json")
+_STYLES: Final = get_args(Style)
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
 _FACTORIES: Final = (
     StandardOutputFactory,
@@ -122,7 +123,10 @@ def configure_structlog(
         )
     number = _level_number(level)
     remove_bridge()
-    setup = _Setup(renderer, exporter or PipelineExporter(), compat=compat, exceptions=exceptions)
+    chosen = renderer
+    if chosen == "auto":
+        chosen = "console" if is_terminal(sys.stdout) else "json"
+    setup = _Setup(chosen, exporter or PipelineExporter(), compat, exceptions)
     if chains.is_unconfigured():
         setup.configure(number)
     else:
@@ -131,21 +135,14 @@ def configure_structlog(
         setup.bridge(number)
 
 
+@dataclass
 class _Setup:
     """The steps of `configure_structlog`, and the arguments that they share."""
 
-    def __init__(
-        self,
-        renderer: Style | Processor,
-        exporter: RecordExporter | None,
-        *,
-        compat: bool | Callable[[], bool],
-        exceptions: Processor,
-    ) -> None:
-        self._renderer = _style() if renderer == "auto" else renderer
-        self._exporter = exporter
-        self._compat: bool | Callable[[], bool] = compat
-        self._exceptions = exceptions
+    renderer: Style | Processor
+    exporter: RecordExporter | None
+    compat: bool | Callable[[], bool]
+    exceptions: Processor
 
     def configure(self, level: int) -> None:
         """Set up structlog, which is not configured yet."""
@@ -185,7 +182,7 @@ class _Setup:
         if chains.exports_records([*others, last] if keep else others):
             if keep:
                 return  # the program has added a processor of ours itself
-            self._exporter = None
+            self.exporter = None
         final = self._tap(last) if keep else self._final(config["logger_factory"])
         if hasattr(chain, "append") and chain:  # not a tuple
             chain[-1] = final  # in one step, as in `configure`
@@ -199,7 +196,7 @@ class _Setup:
             return  # a handler of the program records them
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
-            self._exporter, exceptions=self._exceptions, redact=sanitise_record
+            self.exporter, exceptions=self.exceptions, redact=sanitise_record
         )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
@@ -218,7 +215,7 @@ class _Setup:
 
     def _wants_logs(self) -> bool:
         """Return whether the bridge still has to record the logs of `logging`."""
-        exporter = self._exporter
+        exporter = self.exporter
         is_active = not isinstance(exporter, PipelineExporter) or current_exporter() is not None
         return is_active and not chains.formatter_exports(logging.getLogger())
 
@@ -231,12 +228,12 @@ class _Setup:
         """Return the last processor of the chain, for loggers of `factory`."""
         # Ours accepts text and bytes; the encoded line need not be decoded for it.
         text = not isinstance(factory, (structlog.BytesLoggerFactory, StandardOutputFactory))
-        renderer = self._renderer
+        renderer = self.renderer
         if renderer == "json":
             return lines(
-                self._exporter,
-                compat=self._compat,
-                exceptions=self._exceptions,
+                self.exporter,
+                compat=self.compat,
+                exceptions=self.exceptions,
                 redact=sanitise_record,
                 text=text,
             )
@@ -247,7 +244,7 @@ class _Setup:
         return self._tap(cast("Processor", renderer), tap)
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
-        return tap(renderer, self._exporter, exceptions=self._exceptions, redact=sanitise_record)
+        return tap(renderer, self.exporter, exceptions=self.exceptions, redact=sanitise_record)
 
 
 def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:
@@ -264,10 +261,6 @@ def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:
 def _is_shown() -> bool:
     """Return whether the terminal for a log shows its record already."""
     return shows_records() and is_terminal(sys.stdout)
-
-
-def _style() -> Style:
-    return "console" if is_terminal(sys.stdout) else "json"
 
 
 def _level_number(level: int | str) -> int:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
+from typing import Final, NamedTuple, Protocol, cast
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-__all__ = ["STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
+__all__ = ["PLENTY", "STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
 
 STATE_STYLES: Final = {
     "running": "cyan",
@@ -23,6 +20,9 @@ STATE_STYLES: Final = {
     "lost": "red",
 }
 """The style of each state of an open span."""
+
+PLENTY: Final = 1_000
+"""Columns for lines of several texts in output without a width, such as a file or a pipe."""
 
 _STYLES: Final = {
     "dim": "2",
@@ -95,10 +95,6 @@ class Canvas(NamedTuple):
         """Return `text` in `style`: the name of a color, `bold`, `dim`, or empty for none."""
         plain = not (self.color and style and text)
         return text if plain else f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
-
-    def paint_all(self, pieces: Iterable[tuple[str, str]]) -> str:
-        """Return the texts of `pieces` as one, each in its style."""
-        return "".join(self.paint(style, text) for style, text in pieces)
 
     def mark(self, name: str) -> str:
         """Return the mark of a line: `start`, `end`, `error`, `cancelled`, `log` and so on."""

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 from otel_ext.terminal.text import LONGEST, printable
 
-__all__ = ["encoded", "print_json", "print_line", "warn", "write_error", "write_text"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "encoded",
+    "print_json",
+    "print_line",
+    "print_lines",
+    "warn",
+    "write_error",
+    "write_text",
+]
 
 
 def encoded(text: str, encoding: str) -> bytes:
@@ -32,6 +43,12 @@ def write_text(stream: IO[str], text: str) -> None:
 def print_line(text: str) -> None:
     """Write one line to the standard output."""
     write_text(sys.stdout, text + "\n")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Write lines to the standard output, each as soon as it is made."""
+    for line in lines:
+        print_line(line)
 
 
 def print_json(data: bytes) -> None:

@@ -77,18 +77,11 @@ def table_lines(
 def row_line(
     columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int], canvas: Canvas
 ) -> str:
-    """Return the line of one row, each cell padded to the width of its column.
-
-    Args:
-        columns: The columns.
-        row: The cells, cut to their widths; there may be fewer than columns.
-        widths: The width of each column.
-        canvas: Paints the cells.
-    """
+    """Return the line of one row, each cell padded to the width of its column."""
     parts: list[str] = []
     for column, cell, width in zip(columns, row, widths, strict=False):
         space = " " * (width - sum(cells(text) for _, text in cell))
-        painted = canvas.paint_all(cell)
+        painted = "".join(canvas.paint(style, text) for style, text in cell)
         parts.append(space + painted if column.is_number else painted + space)
     return GAP.join(parts).rstrip()
 
@@ -99,11 +92,6 @@ def column_widths(
     """Return the width of each column; those with a share are reduced so that a line fits.
 
     A column that needs less than its share leaves the rest to the others.
-
-    Args:
-        columns: The columns.
-        rows: The texts of the cells.
-        width: Columns of the terminal; 0 for no limit.
     """
     widths = _needs(columns, rows)
     if not width or _total(widths) <= width:

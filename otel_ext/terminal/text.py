@@ -92,9 +92,7 @@ def cut_left(text: str, width: int) -> str:
 def wrapped(text: str, width: int) -> list[str]:
     """Return `text`, safe to print, in lines of at most `width` columns, broken between words.
 
-    Args:
-        text: Any text.
-        width: Columns; 0 for no limit. With fewer than 20 the lines are longer.
+    Without a width (0) it is one line; with less than 20 the lines are longer.
 
     >>> wrapped("Raise ring-size before records are dropped", 30)
     ['Raise ring-size before records', 'are dropped']

@@ -40,11 +40,6 @@ def grow(
 
     An item whose parent is missing becomes a root, as does one of each circle of parents.
     If items have the same key, the first one is the parent of all their children.
-
-    Args:
-        items: The items; children keep their order.
-        key_of: Returns the key of an item.
-        parent_of: Returns the key of the item above it.
     """
     nodes = [TreeNode(item) for item in items]
     by_key: dict[Hashable, TreeNode[Item]] = {}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from otel_ext.cli.commands.doctor.records import check_processes
+from otel_ext.cli.commands.doctor.programs import check_processes
 from otel_ext.cli.main import main
 from otel_ext.journal.ring_layout import STAMP_AT, WORD
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of

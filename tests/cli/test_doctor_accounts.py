@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.doctor.accounts import check_ended, check_running
+from otel_ext.cli.commands.doctor.programs import check_ended, check_running
 from otel_ext.observe.processes import RunningProcess
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_line
@@ -57,7 +57,7 @@ def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
 
 def found_in(folder: Path) -> list[Check]:
     """Return the checks of the ended programs of a folder."""
-    return list(check_ended("Programs", Collector([folder], other_hosts=True).collect()))
+    return list(check_ended(Collector([folder], other_hosts=True).collect()))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_newest_heartbeat_is_checked(
     running = RunningProcess(
         process.id, 7, "shop", "", Path("traces"), "alive", 1, 9, (), heartbeat
     )
-    check = check_running("Programs", running.label, "2 open", running)
+    check = check_running(running.label, "2 open", running)
     assert (check.state, check.detail) == (state, expected)
     assert hint in check.hint
 

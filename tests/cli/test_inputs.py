@@ -59,11 +59,11 @@ def answer(capsys: Capture, *words: str) -> tuple[int, str]:
 
 def parser_of(name: str) -> argparse.ArgumentParser:
     """Return the parser of a command."""
-    parsers = argparse.ArgumentParser(prog="otel-ext").add_subparsers()
+    parser = argparse.ArgumentParser(prog=f"otel-ext {name}")
     command = commands.find(name)
     assert command is not None
-    commands.load(command).register(parsers)
-    return parsers.choices[name]
+    commands.load(command).set_up(parser)
+    return parser
 
 
 @pytest.mark.parametrize("name", [command.name for command in commands.COMMANDS])

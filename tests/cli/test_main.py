@@ -92,8 +92,8 @@ def test_errors_of_a_subcommand_become_exit_codes(
     class Failing:
         """A subcommand that fails."""
 
-        def register(self, subparsers: commands.Subparsers) -> None:
-            subparsers.add_parser("run")
+        def set_up(self, _parser: object) -> None:
+            """It has no arguments."""
 
         def run(self, _args: object) -> int:
             raise error

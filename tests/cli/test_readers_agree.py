@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.commands.doctor.ids import check_ids
-from otel_ext.cli.commands.doctor.records import check_processes
+from otel_ext.cli.commands.doctor.programs import check_ids, check_processes
 from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.folder import read_incarnations

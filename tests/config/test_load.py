@@ -175,6 +175,15 @@ def test_a_wrong_value_is_reported_in_full(setting: Setting, repository: Path) -
         assert caught.value.context["key"] == setting.name
 
 
+def test_a_secret_is_not_in_the_repr_of_the_settings() -> None:
+    """A program that prints or logs the configuration does not reveal the key."""
+    config = load_config(
+        {"redact_hmac_key": "correct horse battery"}, environ={"OTEL_EXT_CONFIG": "/dev/null"}
+    )
+    assert "horse" not in repr(config)
+    assert "RedactionSettings(mode='default'" in repr(config)
+
+
 def test_an_option_is_named_as_on_the_command_line() -> None:
     """A message of a command has the option, not a Python argument."""
     with pytest.raises(ConfigError, match=r"\(option --compat-mode\)"):

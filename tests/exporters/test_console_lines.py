@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +17,8 @@ from tests.exporters.samples import MAIN, end, log, start, task
 
 if TYPE_CHECKING:
     import pytest
+
+    from otel_ext.record.model import Abandoned
 
 HOSTILE = st.text() | st.sampled_from(
     ["\x1b[2J", "\x9b31m", "\x07", "\r\n", "\u202e\u2066", "\u2028", "\ud800", "\x7f", "🙂" * 300]
@@ -88,6 +90,12 @@ def test_exception_is_reported_in_one_line() -> None:
     )
     line = renderer().render(end(status=Status("error"), events=(event,)))
     assert line.endswith(r"✗ load 12.3 ms NotFound: no\nsuch row")
+
+
+def test_an_unknown_cause_is_escaped() -> None:
+    """The cause in a made-up record cannot clear the screen."""
+    cause = cast("Abandoned", "\x1b[2J")
+    assert r"abandoned: \x1b[2J" in renderer().render(end(abandoned=cause))
 
 
 def test_abandoned_end_shows_its_cause() -> None:

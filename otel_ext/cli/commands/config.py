@@ -10,17 +10,16 @@ from otel_ext.config import load_config
 from otel_ext.readable import as_utf8
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.terminal.canvas import Canvas
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_lines, warn
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import LONGEST, printable
 
 if TYPE_CHECKING:
     import argparse
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.config import Config, Setting, Source
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _COLUMNS: Final = (
     Column("SETTING"),
@@ -42,13 +41,10 @@ examples:
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext config`."""
-    parser = subparsers.add_parser(
-        "config",
-        description="Show the settings that a program started here would have.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Show the settings that a program started here would have."
+    parser.epilog = _EPILOG
     parser.add_argument("--config", metavar="FILE", help="read this TOML or YAML file")
     parser.add_argument(
         "--changed", action="store_true", help="only settings that are not at their default"
@@ -88,18 +84,15 @@ def _show(items: list[tuple[Setting, object, Source]], canvas: Canvas) -> None:
         for setting, value, source in items
     ]
     styles = ["dim" if source.layer == "default" else "" for _, _, source in items]
-    for line in table_lines(_COLUMNS, rows, canvas, styles):
-        print_line(line)
+    print_lines(table_lines(_COLUMNS, rows, canvas, styles))
 
 
 def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> bytes:
     settings = [
         {
             "name": setting.name,
-            "value": value
-            if isinstance(value, (bool, int, float))
-            else as_utf8(setting.kind.format(value)),
-            "text": as_utf8(setting.kind.format(value)),
+            "value": value if isinstance(value, (bool, int, float)) else text,
+            "text": text,
             "default": setting.kind.format(setting.default),
             "layer": source.layer,
             "source": as_utf8(str(source)),
@@ -107,6 +100,7 @@ def _as_json(config: Config, items: list[tuple[Setting, object, Source]]) -> byt
             "help": setting.help,
         }
         for setting, value, source in items
+        for text in [as_utf8(setting.kind.format(value))]
     ]
     found = {
         "file": as_utf8(str(config.file)) if config.file else None,

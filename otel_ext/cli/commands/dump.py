@@ -8,28 +8,25 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.commands.ps import add_filters, no_spans_message, select_spans, warn_unanswered
 from otel_ext.cli.inputs import inputs_of, no_records_message
 from otel_ext.cli.span_table import as_tree, json_line
-from otel_ext.exporters.console.attributes import format_attributes
+from otel_ext.exporters.console.attributes import PLAIN_WIDTH, format_attributes
 from otel_ext.observe.location import frames_of, opened_at
 from otel_ext.observe.snapshot import Collector
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.readable import ago, duration
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal.canvas import STATE_STYLES, Canvas
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_line, print_lines, warn
 from otel_ext.terminal.text import LONGEST, printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.snapshot import OpenSpan
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _INDENT: Final = "    "
-# For output without a width, such as a file or a pipe.
-_WIDTH: Final = 200
 _EPILOG: Final = """\
 The programs are asked through their ring buffers; no signal is sent and no
 program is stopped. A program that hangs does not answer: its last known stacks
@@ -44,23 +41,16 @@ exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext dump`."""
-    parser = subparsers.add_parser(
-        "dump",
-        description="Ask running programs where their spans are, and show the whole stacks.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Ask running programs where their spans are, and show the whole stacks."
+    parser.epilog = _EPILOG
     add_filters(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Ask the programs and print the open spans; return 0 if there are any, else 1.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Ask the programs and print the open spans; return 0 if there are any, else 1."""
     found = inputs_of(args)
     collector = Collector(found, other_hosts=args.other_hosts)
     before = collector.collect()
@@ -83,8 +73,7 @@ def run(args: argparse.Namespace) -> int:
         of_process = [span for span in ordered if span.process.id == process]
         print_line(canvas.paint("bold", f"process {printable(of_process[0].process.label)}"))
         for span in of_process:
-            for line in _lines(span, snapshot.time_ns, canvas):
-                print_line(line)
+            print_lines(_lines(span, snapshot.time_ns, canvas))
         print_line("")
     return 0
 
@@ -96,7 +85,7 @@ def _lines(span: OpenSpan, now_ns: int, canvas: Canvas) -> Iterator[str]:
     on = f"  on {printable(owner)}" if owner else ""
     state = paint(STATE_STYLES[span.state], span.state)
     yield f"  {paint('bold', printable(record.name))}  {state} {duration(span.age_ns)}{on}"
-    attributes = format_attributes(record.attributes, (canvas.width or _WIDTH) - len(_INDENT))
+    attributes = format_attributes(record.attributes, (canvas.width or PLAIN_WIDTH) - len(_INDENT))
     if attributes:
         yield paint("dim", f"{_INDENT}{attributes}")
     frames = frames_of(span.update)

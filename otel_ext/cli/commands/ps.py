@@ -18,17 +18,16 @@ from otel_ext.cli.span_table import json_line, span_lines
 from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_lines, warn
 from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.observe.processes import RunningProcess
 
-__all__ = ["add_filters", "no_spans_message", "register", "run", "select_spans", "warn_unanswered"]
+__all__ = ["add_filters", "no_spans_message", "run", "select_spans", "set_up", "warn_unanswered"]
 
 _EPILOG: Final = """\
 states:
@@ -56,13 +55,10 @@ exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext ps`."""
-    parser = subparsers.add_parser(
-        "ps",
-        description="Show the spans that run now, one per line, oldest first.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Show the spans that run now, one per line, oldest first."
+    parser.epilog = _EPILOG
     add_filters(parser)
     parser.add_argument(
         "--no-ask",
@@ -101,11 +97,7 @@ def _pid(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the running spans; return 0 if there are any, else 1.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Print the running spans; return 0 if there are any, else 1."""
     found = inputs_of(args)
     collector = Collector(found, other_hosts=args.other_hosts)
     snapshot = collector.collect()
@@ -131,8 +123,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
     canvas = Canvas.of(sys.stdout, color=args.color)
-    for line in span_lines(spans, snapshot.time_ns, canvas, tree=args.tree):
-        print_line(line)
+    print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
     for label, problem in problems.items():
         warn(f"process {printable(label)}: {problem}")

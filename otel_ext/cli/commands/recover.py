@@ -22,20 +22,19 @@ from otel_ext.journal.recovery.recover import recover
 from otel_ext.readable import ago, as_utf8
 from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import Canvas
-from otel_ext.terminal.output import print_json, print_line, warn
+from otel_ext.terminal.output import print_json, print_line, print_lines, warn
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import printable_path, wrapped
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from otel_ext.cli.ended_spans import EndedSpan
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.journal.recovery.recover import Recovered, RecoveryReport
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Ends the spans that dead processes left open: each gets an end record with
@@ -63,13 +62,9 @@ _COLUMNS: Final = (
 )
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("recover", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser, "folders")
     parser.add_argument(
         "--grace",
@@ -82,14 +77,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Recover the folders of `args`, print the result, and return the exit code.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A folder is missing, or cannot be read or written; nothing was changed.
-    """
+    """Recover the folders of `args`, print the result, and return the exit code."""
     found = inputs_of(args)
     folders: list[Path] = []
     for folder in found:
@@ -125,9 +113,7 @@ def _recover(folder: Path, args: argparse.Namespace, *, several: bool) -> bool:
     else:
         if several:
             print_line(f"{printable_path(folder)}:")
-        canvas = Canvas.of(sys.stdout)
-        _print(report, canvas)
-        _print_spans(report, ended, canvas)
+        print_lines(_lines(report, ended, Canvas.of(sys.stdout)))
         if several:
             print_line("")
     return not report.failed
@@ -179,32 +165,20 @@ def _oldest_first(report: RecoveryReport) -> list[Recovered]:
     return sorted(report.recovered, key=lambda one: one.last_seen_ns)
 
 
-def _print(report: RecoveryReport, canvas: Canvas) -> None:
+def _lines(report: RecoveryReport, ended: Sequence[EndedSpan], canvas: Canvas) -> Iterator[str]:
+    """Yield the result for people: the processes, their spans, and the next command."""
     if report.recovered:
-        rows = [_row(one) for one in _oldest_first(report)]
-        for line in table_lines(_COLUMNS, rows, canvas):
-            print_line(line)
-        print_line("")
-    for line in wrapped(_sentence(report), canvas.width):
-        print_line(line)
+        yield from table_lines(_COLUMNS, list(map(_row, _oldest_first(report))), canvas)
+        yield ""
+    yield from wrapped(_sentence(report), canvas.width)
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
-        text = (
-            f"skipped {at.length} bytes at {at.offset} of {printable_path(path.name)}: {at.reason}"
-        )
-        print_line(canvas.paint("dim", text))
-
-
-def _print_spans(report: RecoveryReport, ended: Sequence[EndedSpan], canvas: Canvas) -> None:
-    """Print the spans of the dead processes, and the next command."""
+        place = f"{at.offset} of {printable_path(path.name)}"
+        yield canvas.paint("dim", f"skipped {at.length} bytes at {place}: {at.reason}")
     lines = list(lines_of(ended, report.spans, canvas))
     if lines:
-        print_line("")
-        print_line("What was running when it died:")
-        for line in lines:
-            print_line(line)
+        yield from ("", "What was running when it died:", *lines)
     if len(report.recovered) > len(report.failed):
-        print_line("")
-        print_line(f"next: otel-ext tree {printable_path(shlex.quote(str(report.folder)))}")
+        yield from ("", f"next: otel-ext tree {printable_path(shlex.quote(str(report.folder)))}")
 
 
 def _row(one: Recovered) -> tuple[str, ...]:

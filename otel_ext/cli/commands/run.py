@@ -26,9 +26,8 @@ from otel_ext.terminal.output import warn, write_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _EPILOG: Final = """\
 examples:
@@ -46,14 +45,11 @@ program replaces this process, and otel-ext prints nothing, not even at the end.
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext run`."""
-    parser = subparsers.add_parser(
-        "run",
-        description="Run a program unchanged and record its spans.",
-        epilog=_EPILOG,
-        usage="otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]",
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Run a program unchanged and record its spans."
+    parser.epilog = _EPILOG
+    parser.usage = "otel-ext run [OPTIONS] [--] COMMAND [ARGUMENT ...]"
     parser.add_argument("--output", metavar="DIR", help="folder for the records (default: traces)")
     parser.add_argument(
         "--compat-mode",

@@ -45,9 +45,6 @@ def resolve(command: Sequence[str]) -> list[str]:
     otel-ext. A bare name is looked up on PATH, then beside that interpreter, so
     that `.venv/bin/otel-ext run -- uvicorn app:app` works without activation.
 
-    Args:
-        command: The words the user typed; at least one.
-
     Raises:
         CommandError: The command does not exist or cannot be executed.
 
@@ -58,34 +55,23 @@ def resolve(command: Sequence[str]) -> list[str]:
     if not name:
         message = "the command to run is empty"
         raise CommandError(message, hint="Try: otel-ext run -- python app.py", exit_code=_NOT_FOUND)
-    found = shutil.which(name) or _beside_interpreter(name)
+    found = shutil.which(name)
+    if found is None and Path(name).name == name:
+        found = shutil.which(name, path=str(Path(sys.executable).parent))
     if found is not None:
         return [found, *arguments]
     path = Path(name)
     if path.is_file():
         if path.suffix in {".py", ".pyw", ".pyz"}:
             return [sys.executable, name, *arguments]
-        raise _not_executable(name)
+        hint = f"Try: chmod +x {name}, or name the interpreter: otel-ext run -- python {name}"
+        raise CommandError(f"{name} is not executable", hint=hint, exit_code=_NOT_EXECUTABLE)
     if path.is_dir():
         if (path / "__main__.py").is_file():
             return [sys.executable, name, *arguments]
         message = f"{name} is a folder, not a program"
         raise CommandError(message, exit_code=_NOT_EXECUTABLE)
     raise _not_found(name)
-
-
-def _beside_interpreter(name: str) -> str | None:
-    if Path(name).name != name:
-        return None
-    return shutil.which(name, path=str(Path(sys.executable).parent))
-
-
-def _not_executable(name: str) -> CommandError:
-    return CommandError(
-        f"{name} is not executable",
-        hint=f"Try: chmod +x {name}, or name the interpreter: otel-ext run -- python {name}",
-        exit_code=_NOT_EXECUTABLE,
-    )
 
 
 def _not_found(name: str) -> CommandError:

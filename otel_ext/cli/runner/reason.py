@@ -31,21 +31,16 @@ _FIRST_LINE: Final = 256
 
 
 def reason_for_no_spans(command: Sequence[str], notes: Path | None, config: Config) -> str:
-    """Return the reason and what to do, in a sentence or two.
-
-    Args:
-        command: The command that was run, program first.
-        notes: The folder with the notes of the processes; None if there is no folder.
-        config: The settings of the run.
-    """
+    """Return the reason and what to do, by the notes of the processes if there is a folder."""
     found = read_notes(notes) if notes is not None else {"started": [""]}
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return "OTEL_SDK_DISABLED is true, which switches OpenTelemetry off: unset it."
     if "started" not in found:
         return _never_started(command)
+    if "ready" not in found:
+        return "otel-ext could not start in the program; the lines above say why."
     return (
-        _problem_of_start(found)
-        or sampled_out(os.environ)
+        sampled_out(os.environ)
         or _own_provider(found)
         or _not_instrumented(found, config)
         or "The program opened no span. Open some with the OpenTelemetry API"
@@ -79,7 +74,8 @@ def _isolating_option(command: Sequence[str]) -> str:
     """Return the option with which Python ignores the environment, or an empty string."""
     if not _is_python(command[0]):
         return ""
-    words = [*_shebang_options(command[0]), *command[1:]]
+    of_script = (word for word in _shebang(command[0])[1:] if word.startswith("-"))
+    words = [*of_script, *command[1:]]
     for word in words:
         if not word.startswith("-") or word.startswith("--") or word == "-":
             return ""
@@ -104,16 +100,6 @@ def _shebang(path: str) -> list[str]:
     except OSError:
         return []
     return line[2:].decode("utf-8", "replace").split() if line.startswith(b"#!") else []
-
-
-def _shebang_options(path: str) -> list[str]:
-    return [word for word in _shebang(path)[1:] if word.startswith("-")]
-
-
-def _problem_of_start(found: Mapping[str, list[str]]) -> str:
-    if "ready" in found:
-        return ""
-    return "otel-ext could not start in the program; the lines above say why."
 
 
 def _own_provider(found: Mapping[str, list[str]]) -> str:

@@ -25,14 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ProgramEnd", "end_like", "replace_process", "supervise"]
 
 _NAMES: Final = (
-    "SIGHUP",
-    "SIGINT",
-    "SIGQUIT",
-    "SIGTERM",
-    "SIGUSR1",
-    "SIGUSR2",
-    "SIGTTIN",
-    "SIGTTOU",
+    *("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGTTIN", "SIGTTOU"),
     "SIGWINCH",
 )
 _FORWARDED: Final[frozenset[int]] = frozenset(
@@ -64,10 +57,6 @@ class ProgramEnd(NamedTuple):
 
 def supervise(command: list[str], environment: Mapping[str, str]) -> ProgramEnd:
     """Run `command` to its end and return how it ended.
-
-    Args:
-        command: Path of the program and its arguments.
-        environment: Its complete environment.
 
     Raises:
         CommandError: The kernel refuses to start it.
@@ -155,9 +144,6 @@ def end_like(outcome: int) -> int:
     """Return the exit code `outcome`, or end by the signal if it is negative.
 
     A shell that waits for us sees Ctrl-C as Ctrl-C, not as a program that failed.
-
-    Args:
-        outcome: An exit code, or the negative number of a signal.
     """
     if outcome >= 0:
         return outcome

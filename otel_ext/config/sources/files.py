@@ -14,7 +14,7 @@ from otel_ext.errors import ConfigError, MissingExtraError
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from otel_ext.config.sources.entry import Entry
+    from otel_ext.config.messages import Entry
 
 __all__ = ["FILE_NAMES", "MAX_FILE_BYTES", "FileSettings", "find_file", "read_file"]
 
@@ -33,14 +33,14 @@ _ABSENT: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES})
 class FileSettings(NamedTuple):
     """A file's path (None without a file), its entries, and warnings."""
 
-    path: Path | None
-    entries: tuple[Entry, ...]
+    path: Path | None = None
+    entries: tuple[Entry, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
 def find_file(
     start: str | os.PathLike[str] | None = None, *, owners: Collection[int] | None = None
-) -> FileSettings | None:
+) -> FileSettings:
     """Find and read the configuration file for a program that runs in the folder `start`.
 
     Searches the folder and its parents, up to the root of the repository, the home
@@ -53,7 +53,7 @@ def find_file(
             this user, root and the owner of the folder.
 
     Returns:
-        The settings of the file; None without a file and without warnings.
+        The settings of the file; no path and no entries without a file.
 
     Raises:
         ConfigError: The file is not valid, or cannot be read.
@@ -62,7 +62,7 @@ def find_file(
     try:
         folder = Path(os.path.abspath(start or os.getcwd()))  # noqa: PTH100, PTH109 - keeps links
     except FileNotFoundError:
-        return None  # the working directory was deleted
+        return FileSettings()  # the working directory was deleted
     warnings: list[str] = []
     trusted = _trusted_owners(folder) if owners is None else owners
     for searched in _folders_to_search(folder):
@@ -73,19 +73,13 @@ def find_file(
                 continue
             entries = _entries(path, explicit=False)
             if entries is not None:
-                warnings += _ignored_warnings(path, candidates)
+                warnings += [
+                    f"{other} is ignored: {path.name} in the same folder is used"
+                    for other in candidates[candidates.index(path) + 1 :]
+                    if other.name != "pyproject.toml"
+                ]
                 return FileSettings(path, entries, tuple(warnings))
-    return FileSettings(None, (), tuple(warnings)) if warnings else None
-
-
-def _ignored_warnings(path: Path, candidates: list[Path]) -> list[str]:
-    """Return a warning for each file that is ignored because `path` is in the same folder."""
-    others = candidates[candidates.index(path) + 1 :]
-    return [
-        f"{other} is ignored: {path.name} in the same folder is used"
-        for other in others
-        if other.name != "pyproject.toml"
-    ]
+    return FileSettings(warnings=tuple(warnings))
 
 
 def read_file(path: Path) -> FileSettings:
@@ -155,7 +149,14 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
         raise ConfigError(f"{path} has an unknown suffix", hint="Use .toml, .yaml or .yml")
     text = _decode(path, data)
     if suffix == ".toml":
-        return _toml_entries(path, text, whole_file=ours, explicit=explicit)
+        try:
+            from otel_ext.config.sources import toml  # noqa: PLC0415 - slow to import
+        except ImportError as error:  # pragma: no cover - only a broken installation on Python 3.10
+            hint = "Run: pip install tomli"
+            raise ConfigError(f"{path} needs tomli on this Python", hint=hint) from error
+        if ours:
+            return toml.parse_toml(path, text)
+        return toml.parse_pyproject(path, text, explicit=explicit)
     try:
         from otel_ext.config.sources import yaml  # noqa: PLC0415 - optional, and slow to import
     except ImportError as error:
@@ -163,21 +164,6 @@ def _entries(path: Path, *, explicit: bool) -> tuple[Entry, ...] | None:
             raise
         raise MissingExtraError("pyyaml", "yaml") from None
     return yaml.parse_yaml(path, text)
-
-
-def _toml_entries(
-    path: Path, text: str, *, whole_file: bool, explicit: bool
-) -> tuple[Entry, ...] | None:
-    """Return the entries of a TOML file; see `_entries`."""
-    try:
-        from otel_ext.config.sources import toml  # noqa: PLC0415 - slow to import
-    except ImportError as error:  # pragma: no cover - only a broken installation on Python 3.10
-        raise ConfigError(
-            f"{path} needs tomli on this Python", hint="Run: pip install tomli"
-        ) from error
-    if whole_file:
-        return toml.parse_toml(path, text)
-    return toml.parse_pyproject(path, text, explicit=explicit)
 
 
 def _read_bytes(path: Path) -> bytes:

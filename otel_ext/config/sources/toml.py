@@ -7,7 +7,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.config.sources.entry import Entry
+from otel_ext.config.messages import Entry
 from otel_ext.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -32,16 +32,10 @@ _MAX_DOTS: Final = 256
 def parse_toml(path: Path, text: str) -> tuple[Entry, ...]:
     """Return the entries of a file with our settings at its top level.
 
-    Args:
-        path: The file, for messages.
-        text: Its content.
-
     Raises:
         ConfigError: It is not TOML; the message has line and column.
     """
-    table = _load(path, text)
-    lines = _lines_of_keys(text, prefix="")
-    return tuple(Entry(key, value, lines.get(key)) for key, value in table.items())
+    return _entries(_load(path, text), text, prefix="")
 
 
 def parse_pyproject(path: Path, text: str, *, explicit: bool) -> tuple[Entry, ...] | None:
@@ -68,9 +62,13 @@ def parse_pyproject(path: Path, text: str, *, explicit: bool) -> tuple[Entry, ..
         return None
     if not isinstance(table, dict):
         raise ConfigError(f"{path}: tool.otel-ext is not a table", hint="Write [tool.otel-ext]")
-    lines = _lines_of_keys(text, prefix="tool.otel-ext")
-    entries = cast("dict[str, object]", table).items()
-    return tuple(Entry(key, value, lines.get(key)) for key, value in entries)
+    return _entries(cast("dict[str, object]", table), text, prefix="tool.otel-ext")
+
+
+def _entries(table: dict[str, object], text: str, prefix: str) -> tuple[Entry, ...]:
+    """Return the entries of `table`, which is called `prefix` in `text`."""
+    lines = _lines_of_keys(text, prefix)
+    return tuple(Entry(key, value, lines.get(key)) for key, value in table.items())
 
 
 def _load(path: Path, text: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import yaml
 
-from otel_ext.config.sources.entry import Entry
+from otel_ext.config.messages import Entry
 from otel_ext.errors import ConfigError
 from otel_ext.settings.short_repr import short_repr
 
@@ -46,10 +46,6 @@ class _Loader(yaml.SafeLoader):
 
 def parse_yaml(path: Path, text: str) -> tuple[Entry, ...]:
     """Return the entries of a YAML file.
-
-    Args:
-        path: The file, for messages.
-        text: Its content.
 
     Raises:
         ConfigError: It is not YAML or not a mapping; the message has line and column.

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from otel_ext.cli.commands.doctor.command import register, run
+from otel_ext.cli.commands.doctor.command import run, set_up
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]

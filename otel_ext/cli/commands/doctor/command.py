@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import add_color
 from otel_ext.cli.commands.doctor.install import check_installation, check_platform, check_zero_code
-from otel_ext.cli.commands.doctor.records import check_folder, check_processes, check_settings
+from otel_ext.cli.commands.doctor.programs import check_processes
+from otel_ext.cli.commands.doctor.records import check_folder, check_settings
 from otel_ext.cli.inputs import add_inputs, inputs_of
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError
@@ -20,11 +21,11 @@ from otel_ext.terminal.text import LONGEST, printable, wrapped
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from otel_ext.cli.commands.doctor.check import Check, Finding
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _STATES: Final[dict[Finding, tuple[str, str]]] = {
     "healthy": ("green", "ok"),
@@ -50,46 +51,41 @@ wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext doctor`."""
-    parser = subparsers.add_parser(
-        "doctor",
-        description="Check the installation, settings, folders and running programs.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Check the installation, settings, folders and running programs."
+    parser.epilog = _EPILOG
     add_inputs(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     add_color(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run all checks and print them; return 0 if nothing needs attention, else 1.
-
-    Raises:
-        UsageError: A named file or folder is missing or cannot be read.
-    """
-    checks = _all_checks(args)
+    """Run all checks and print them; return 0 if nothing needs attention, else 1."""
+    groups = _checks(args)
+    pending = sum(check.needs_attention for checks in groups.values() for check in checks)
     if args.json:
-        print_json(_as_json(checks))
+        print_json(_as_json(groups, is_healthy=not pending))
     else:
-        _show(checks, Canvas.of(sys.stdout, color=args.color))
-    return 1 if any(check.needs_attention for check in checks) else 0
+        _show(groups, pending, Canvas.of(sys.stdout, color=args.color))
+    return 1 if pending else 0
 
 
-def _all_checks(args: argparse.Namespace) -> list[Check]:
+def _checks(args: argparse.Namespace) -> dict[str, list[Check]]:
+    """Run all checks, and return them by the heading to print them under."""
     config, settings = check_settings()
     effective = config or _lenient_config()
     # The folder of the setting is checked rather than required: programs create it.
     found = inputs_of(args) if args.inputs or args.all else []
     folders = [path.absolute() for path in found or [effective.output.folder]]
-    return [
-        *check_installation(),
-        *check_zero_code(),
-        *settings,
-        *(check for folder in folders for check in check_folder(folder, effective)),
-        *check_processes(Collector(folders).collect()),
-        *check_platform(),
-    ]
+    return {
+        "Installation": list(check_installation()),
+        "Zero-code": list(check_zero_code()),
+        "Settings": settings,
+        **{f"Records in {folder}": list(check_folder(folder, effective)) for folder in folders},
+        "Programs": list(check_processes(Collector(folders).collect())),
+        "This machine": list(check_platform()),
+    }
 
 
 def _lenient_config() -> Config:
@@ -100,40 +96,38 @@ def _lenient_config() -> Config:
         return Config()
 
 
-def _show(checks: list[Check], canvas: Canvas) -> None:
+def _show(groups: Mapping[str, list[Check]], pending: int, canvas: Canvas) -> None:
     paint = canvas.paint
     width = max(canvas.width or 100, 50)
-    part_width = min(max(len(check.part) for check in checks), _PART)
-    group = ""
-    for check in checks:
-        if check.group != group:
-            print_line(("\n" if group else "") + paint("bold", printable(check.group, LONGEST)))
-            group = check.group
-        style, word = _STATES[check.state]
-        head = f"  {word:<4}  {printable(check.part):<{part_width}}  "
-        lines = wrapped(check.detail, width - len(head)) or [""]
-        print_line(head.replace(word, paint(style, word), 1) + lines[0])
-        for line in [*lines[1:], *(wrapped(check.hint, width - len(head)) if check.hint else [])]:
-            print_line(" " * len(head) + line)
-    print_line("")
-    pending = sum(check.needs_attention for check in checks)
-    if pending:
-        need = "needs" if pending == 1 else "need"
-        print_line(paint("bold", f"{pending} of {len(checks)} checks {need} attention"))
-    else:
-        print_line(paint("bold", "all is well"))
+    everything = [check for checks in groups.values() for check in checks]
+    part_width = min(max(len(check.part) for check in everything), _PART)
+    for heading, checks in groups.items():
+        print_line(paint("bold", printable(heading, LONGEST)))
+        for check in checks:
+            style, word = _STATES[check.state]
+            head = f"  {word:<4}  {printable(check.part):<{part_width}}  "
+            lines = wrapped(check.detail, width - len(head)) or [""]
+            print_line(head.replace(word, paint(style, word), 1) + lines[0])
+            for line in [*lines[1:], *wrapped(check.hint, width - len(head))]:
+                print_line(" " * len(head) + line)
+        print_line("")
+    need = "needs" if pending == 1 else "need"
+    outcome = (
+        f"{pending} of {len(everything)} checks {need} attention" if pending else "all is well"
+    )
+    print_line(paint("bold", outcome))
 
 
-def _as_json(checks: list[Check]) -> bytes:
+def _as_json(groups: Mapping[str, list[Check]], *, is_healthy: bool) -> bytes:
     parts = [
         {
-            "group": as_utf8(check.group),
+            "group": as_utf8(heading),
             "part": as_utf8(check.part),
             "state": check.state,
             "detail": as_utf8(check.detail),
             "hint": as_utf8(check.hint) or None,
         }
+        for heading, checks in groups.items()
         for check in checks
     ]
-    is_healthy = not any(check.needs_attention for check in checks)
     return encode_object({"healthy": is_healthy, "parts": parts})

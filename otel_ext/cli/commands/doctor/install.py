@@ -10,50 +10,41 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext._accel import why_pure
-from otel_ext.cli.commands.doctor.check import degraded, failed, healthy, note
+from otel_ext.cli.commands.doctor.check import Check
+from otel_ext.readable import listed
 from otel_ext.runtime.process.incarnation import boot_id
-from otel_ext.setup.sdk_version import ADMITTED, is_admitted
+from otel_ext.setup.sdk_version import ADMITTED, is_admitted, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.cli.commands.doctor.check import Check
 
 __all__ = ["check_installation", "check_platform", "check_zero_code", "versions_agree"]
 
-_INSTALLED: Final = "Installation"
-_ZERO_CODE: Final = "Zero-code"
-_PLATFORM: Final = "This machine"
 _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 _PIP: Final = "Run: pip install -U " + " ".join(f"'{name}{ADMITTED}'" for name in _NEEDED)
 # 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
 _BETA_LEAD: Final = 21
 _REINSTALL: Final = "pip install --force-reinstall --no-deps ."
-_PRE_INSTRUMENT: Final = "otel_ext"
+_MAX_NAMES: Final = 8
 
 
 def check_installation() -> Iterator[Check]:
     """Check the installed packages."""
-    yield _python()
+    python = f"{platform.python_version()}, {platform.python_implementation()}"
+    yield Check("Python", "healthy", python)
     found = _packages()
-    own = found.get("otel-ext", "unknown")
-    yield healthy(_INSTALLED, "otel-ext", own)
+    yield Check("otel-ext", "healthy", found.get("otel-ext", "unknown"))
     yield from _opentelemetry(found)
     pure = why_pure()
     if pure is None:
-        yield healthy(_INSTALLED, "codec", "compiled")
+        yield Check("codec", "healthy", "compiled")
     else:
         text = f"pure Python: {pure[0]}; records are the same and cost more"
-        yield note(_INSTALLED, "codec", text, pure[1])
+        yield Check("codec", "note", text, pure[1])
     if find_spec("yaml") is None:
         text = "PyYAML is not installed; only a configuration file in YAML needs it"
-        yield note(_INSTALLED, "YAML", text, "Run: pip install pyyaml")
-
-
-def _python() -> Check:
-    version = platform.python_version()
-    text = f"{version}, {platform.python_implementation()}"
-    return healthy(_INSTALLED, "Python", text)
+        yield Check("YAML", "note", text, "Run: pip install pyyaml")
 
 
 def _packages() -> dict[str, str]:
@@ -72,7 +63,7 @@ def _packages() -> dict[str, str]:
 def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
     missing = [name for name in _NEEDED if name not in found]
     if missing:
-        yield failed(_INSTALLED, "OpenTelemetry", f"missing: {', '.join(missing)}", _PIP)
+        yield Check("OpenTelemetry", "failed", f"missing: {', '.join(missing)}", _PIP)
         return
     ours = {name: version for name, version in found.items() if name.startswith("opentelemetry-")}
     sdk = ours["opentelemetry-sdk"]
@@ -80,18 +71,16 @@ def _opentelemetry(found: dict[str, str]) -> Iterator[Check]:
     mismatched = versions_agree(ours)
     if refused:
         text = f"otel-ext works with {ADMITTED}, and here is {', '.join(refused)}"
-        yield failed(_INSTALLED, "OpenTelemetry", text, _PIP)
+        yield Check("OpenTelemetry", "failed", text, _PIP)
     elif mismatched:
-        yield degraded(
-            _INSTALLED,
+        yield Check(
             "OpenTelemetry",
+            "degraded",
             f"SDK {sdk}, and not of the same release: {', '.join(mismatched)}",
             "Packages of different releases may not work together; upgrade them in one command",
         )
     else:
-        yield healthy(
-            _INSTALLED, "OpenTelemetry", f"SDK {sdk}, {len(ours)} packages of one release"
-        )
+        yield Check("OpenTelemetry", "healthy", f"SDK {sdk}, {len(ours)} packages of one release")
 
 
 def versions_agree(found: dict[str, str]) -> list[str]:
@@ -100,21 +89,18 @@ def versions_agree(found: dict[str, str]) -> list[str]:
     Packages of OpenTelemetry for Python are released together: the stable ones as
     1.N, the others as 0.(N+21) beta. Third-party packages have their own versions.
 
-    Args:
-        found: Versions by name, including the SDK's.
-
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-distro": "0.66b1"})
     []
     >>> versions_agree({"opentelemetry-sdk": "1.45.1", "opentelemetry-api": "1.44.0"})
     ['opentelemetry-api 1.44.0']
     """
-    sdk = _numbers(found["opentelemetry-sdk"])
-    if sdk is None:
+    sdk = release_of(found["opentelemetry-sdk"])[:2]
+    if len(sdk) < 2:  # noqa: PLR2004 - it needs major and minor
         return []
     mismatched: list[str] = []
     for name, version in sorted(found.items()):
-        numbers = _numbers(version)
-        if numbers is None or not _is_released_with_sdk(name, version):
+        numbers = release_of(version)[:2]
+        if len(numbers) < len(sdk) or not _is_released_with_sdk(name, version):
             continue
         wanted = sdk if numbers[0] else (0, sdk[1] + _BETA_LEAD)
         if numbers != wanted:
@@ -131,45 +117,35 @@ def _is_released_with_sdk(name: str, version: str) -> bool:
     return is_contrib and re.match(r"0\.\d+b\d", version) is not None
 
 
-def _numbers(version: str) -> tuple[int, int] | None:
-    match = re.match(r"(\d+)\.(\d+)", version)
-    return None if match is None else (int(match[1]), int(match[2]))
-
-
 def check_zero_code() -> Iterator[Check]:
     """Check what `otel-ext run` and `opentelemetry-instrument` would use."""
-    if _PRE_INSTRUMENT in _names("opentelemetry_pre_instrument"):
-        yield healthy(_ZERO_CODE, "entry point", "opentelemetry-instrument calls otel-ext")
+    if "otel_ext" in _names("opentelemetry_pre_instrument"):
+        yield Check("entry point", "healthy", "opentelemetry-instrument calls otel-ext")
     else:
-        yield failed(
-            _ZERO_CODE,
+        yield Check(
             "entry point",
+            "failed",
             "opentelemetry-instrument does not find otel-ext: its installation is incomplete",
             f"In a checkout: {_REINSTALL}",
         )
-    for part, group in (
-        ("distro", "opentelemetry_distro"),
-        ("configurator", "opentelemetry_configurator"),
-    ):
-        yield _entry_point(part, group)
+    yield from map(_entry_point, ("distro", "configurator"))
     found = _names("opentelemetry_instrumentor")
     if found:
-        shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")  # noqa: PLR2004
-        yield healthy(_ZERO_CODE, "instrumentations", f"{len(found)}: {shown}")
+        yield Check("instrumentations", "healthy", f"{len(found)}: {listed(found, _MAX_NAMES)}")
     else:
-        yield note(
-            _ZERO_CODE,
+        yield Check(
             "instrumentations",
+            "note",
             "none is installed, so only spans that the program itself opens are seen",
             "Run: pip install opentelemetry-instrumentation && opentelemetry-bootstrap -a install",
         )
     if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         hint = "Unset it, or set it to false"
-        yield failed(_ZERO_CODE, "OTEL_SDK_DISABLED", "true: nothing is recorded", hint)
+        yield Check("OTEL_SDK_DISABLED", "failed", "true: nothing is recorded", hint)
     if os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() == "always_off":
-        yield failed(
-            _ZERO_CODE,
+        yield Check(
             "OTEL_TRACES_SAMPLER",
+            "failed",
             "always_off: no span is sampled, so none is recorded",
             "Unset it, or use parentbased_always_on",
         )
@@ -179,47 +155,44 @@ def _names(group: str) -> list[str]:
     return sorted({entry.name for entry in entry_points(group=group)})
 
 
-def _entry_point(part: str, group: str) -> Check:
-    found = _names(group)
-    selected = os.environ.get(f"OTEL_PYTHON_{part.upper()}", "").strip()
+def _entry_point(part: str) -> Check:
+    found = _names(f"opentelemetry_{part}")
+    variable = f"OTEL_PYTHON_{part.upper()}"
+    selected = os.environ.get(variable, "").strip()
     if selected and selected not in found:
         there = f"there are {', '.join(found)}" if found else "none is installed"
-        return failed(
-            _ZERO_CODE,
+        return Check(
             part,
-            f"OTEL_PYTHON_{part.upper()}={selected} is not installed; {there}",
+            "failed",
+            f"{variable}={selected} is not installed; {there}",
             "Install it, or unset the variable",
         )
     if len(found) > 1 and not selected:
         # Which of them is used depends on the order of sys.path.
-        hint = f"Choose one with OTEL_PYTHON_{part.upper()}"
-        return degraded(
-            _ZERO_CODE, part, f"several, of which any may be used: {', '.join(found)}", hint
-        )
-    return healthy(
-        _ZERO_CODE, part, selected or (found[0] if found else "none (otel-ext run needs none)")
-    )
+        text = f"several, of which any may be used: {', '.join(found)}"
+        return Check(part, "degraded", text, f"Choose one with {variable}")
+    used = selected or (found[0] if found else "none (otel-ext run needs none)")
+    return Check(part, "healthy", used)
 
 
 def check_platform() -> Iterator[Check]:
     """Check what the system offers to distinguish living processes from dead ones."""
-    yield healthy(
-        _PLATFORM, "system", f"{platform.system()} {platform.release()} {platform.machine()}"
-    )
+    system = f"{platform.system()} {platform.release()} {platform.machine()}"
+    yield Check("system", "healthy", system)
     boot = boot_id()
     if boot and os.path.exists("/proc/self/stat"):  # noqa: PTH110
-        yield healthy(_PLATFORM, "process identity", f"pid, start time and boot id {boot[:8]}")
+        yield Check("process identity", "healthy", f"pid, start time and boot id {boot[:8]}")
     else:
-        yield degraded(
-            _PLATFORM,
+        yield Check(
             "process identity",
+            "degraded",
             "no /proc: only its pid distinguishes a dead process from a living one",
             "Mount /proc where programs run",
         )
     if _has_pidfd():
-        yield healthy(_PLATFORM, "pidfd", "the end of a process is seen at once")
+        yield Check("pidfd", "healthy", "the end of a process is seen at once")
     else:
-        yield note(_PLATFORM, "pidfd", "not available: the end of a process is seen within 0.2 s")
+        yield Check("pidfd", "note", "not available: the end of a process is seen within 0.2 s")
 
 
 def _has_pidfd() -> bool:

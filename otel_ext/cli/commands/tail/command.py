@@ -7,12 +7,12 @@ folder, 130 after Ctrl-C.
 from __future__ import annotations
 
 import sys
-from time import monotonic, sleep
+from time import sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import add_color, whole_number
 from otel_ext.cli.commands.tail.files import FollowedFiles
-from otel_ext.cli.inputs import add_inputs, inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.inputs import MachineSearch, add_inputs, inputs_of, no_records_message
 from otel_ext.errors import RecordError
 from otel_ext.exporters.console.lines import LineRenderer
 from otel_ext.record.decode import decode_line
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
-    from otel_ext.cli.registry import Subparsers
     from otel_ext.record.model import Record
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Prints the last records of all processes together, then each new one, until
@@ -44,18 +43,13 @@ wrong folder, 130 after Ctrl-C
 """
 _PLAIN_WIDTH: Final = 120
 _PAUSE: Final = 0.1
-_SEARCH_SECONDS: Final = 5.0
 _DEFAULT_LINES: Final = 10
 _MAX_REMEMBERED: Final = 100_000
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("tail", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser)
     parser.add_argument(
         "-n",
@@ -73,14 +67,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Follow the files of `args` until Ctrl-C, or to their end with `--no-follow`."""
     found = inputs_of(args)
     if reason := no_records_message(found, args):
         warn(reason)
@@ -90,12 +77,11 @@ def run(args: argparse.Namespace) -> int:
     show = _print_lines if args.json else _Printer(Canvas.of(sys.stdout, color=args.color)).show
     show(followed.last_lines(args.lines))
     sys.stdout.flush()
-    search_at = monotonic() + _SEARCH_SECONDS
+    search = MachineSearch(args)
     while not args.no_follow:
         sleep(_PAUSE)
-        if args.all and monotonic() >= search_at:
-            search_at = monotonic() + _SEARCH_SECONDS
-            followed.paths = machine_inputs(quiet=True)
+        if (inputs := search.due()) is not None:
+            followed.paths = inputs
         if lines := followed.new_lines():
             show(lines)
             sys.stdout.flush()

@@ -37,11 +37,7 @@ class FollowedFiles:
         self._waiting = WaitingLines()
 
     def last_lines(self, number: int) -> list[bytes]:
-        """Return the last lines of all files together, oldest first.
-
-        Args:
-            number: How many lines; `new_lines` returns the later ones.
-        """
+        """Return the last lines of all files together, oldest first; `new_lines` has later ones."""
         waiting = self._waiting.all_lines(self.paths) if number else []
         lines: list[bytes] = []
         for path in self._paths():

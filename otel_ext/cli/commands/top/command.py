@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from time import monotonic
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import seconds, whole_number
 from otel_ext.cli.commands.ps import add_filters, select_spans
 from otel_ext.cli.commands.top.screen import Screen
-from otel_ext.cli.commands.top.view import SORTS, RateMeter, frame_lines, sorted_by, summary_of
-from otel_ext.cli.inputs import inputs_of, machine_inputs, no_records_message
+from otel_ext.cli.commands.top.view import SORTS, Frame, RateMeter, frame_lines
+from otel_ext.cli.inputs import MachineSearch, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.sanitise.values import encode_object
@@ -21,15 +21,9 @@ from otel_ext.terminal.output import print_json, warn
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
-    from otel_ext.cli.commands.top.view import Summary
-    from otel_ext.cli.registry import Subparsers
-    from otel_ext.observe.snapshot import OpenSpan, Snapshot
+__all__ = ["run", "set_up"]
 
-__all__ = ["register", "run"]
-
-_SEARCH_SECONDS: Final = 5.0
 _EPILOG: Final = """\
 keys:
   q   quit              s   sort by age, state, name or process
@@ -49,13 +43,10 @@ none, 2 for wrong use or a wrong folder
 """
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the parser of `otel-ext top`."""
-    parser = subparsers.add_parser(
-        "top",
-        description="Show the spans that run now, live.",
-        epilog=_EPILOG,
-    )
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = "Show the spans that run now, live."
+    parser.epilog = _EPILOG
     add_filters(parser)
     parser.add_argument("--sort", choices=SORTS, default=SORTS[0], help="order (default: age)")
     parser.add_argument(
@@ -79,11 +70,7 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show screens until a key or the number of screens ends it.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Show screens until a key or the number of screens ends it."""
     top = _Top(args)
     if args.json:
         return top.print_frames_as_json()
@@ -103,91 +90,81 @@ class _Top:
         self._collector = Collector(found, other_hosts=args.other_hosts)
         if reason := no_records_message(found, args):
             warn(reason)
-        self._search_at = monotonic() + _SEARCH_SECONDS
+        self._search = MachineSearch(args)
         self._meter = RateMeter()
         self._order: str = args.sort
         self._tree: bool = args.tree
         self._paused = False
 
-    def _collect(self) -> tuple[Snapshot, list[OpenSpan], Summary]:
+    def _collect(self) -> Frame:
         """Collect the running spans once."""
-        now = monotonic()
-        if self._args.all and now >= self._search_at:
-            self._search_at = now + _SEARCH_SECONDS
-            self._collector.paths = machine_inputs(quiet=True)
+        if (found := self._search.due()) is not None:
+            self._collector.paths = found
         snapshot = self._collector.collect()
-        spans = select_spans(snapshot, self._args)
-        seqs = {process.id: process.last_seq for process in snapshot.processes if process.lives}
-        summary = summary_of(snapshot, spans, self._meter.add(monotonic(), seqs))
-        return snapshot, spans, summary
+        living = [process for process in snapshot.processes if process.lives]
+        rate = self._meter.add(monotonic(), {one.id: one.last_seq for one in living})
+        return Frame(snapshot.time_ns, len(living), select_spans(snapshot, self._args), rate)
 
     def show_on(self, screen: Screen) -> int:
         """Show the spans on `screen` until a key or the number of screens ends it."""
         number = 0
-        snapshot, spans, summary = self._collect()
+        frame = self._collect()
         while True:
             number += 1
-            screen.show(self._frame(screen, snapshot, spans, summary))
+            self._show(frame, screen)
             if number == self._args.iterations:
-                return 0 if spans else 1
-            if not self._wait(screen, snapshot, spans, summary):
+                return 0 if frame.spans else 1
+            if not self._wait(frame, screen):
                 return 0
             if not self._paused:
-                snapshot, spans, summary = self._collect()
+                frame = self._collect()
 
-    def _wait(
-        self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
-    ) -> bool:
+    def _wait(self, frame: Frame, screen: Screen) -> bool:
         """Wait for the next screen and handle keys meanwhile; return False to quit."""
         until = monotonic() + self._args.interval
         while (left := until - monotonic()) > 0:
             key = screen.key(left)
             if key == "q":
                 return False
-            if key in {"s", "t", "p"}:
-                self._handle_key(key)
-                screen.show(self._frame(screen, snapshot, spans, summary))
+            if key == "s":
+                self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
+            elif key == "t":
+                self._tree = not self._tree
+            elif key == "p":
+                self._paused = not self._paused
+            else:
+                continue
+            self._show(frame, screen)
         return True
 
-    def _handle_key(self, key: str) -> None:
-        if key == "s":
-            self._order = SORTS[(SORTS.index(self._order) + 1) % len(SORTS)]
-        elif key == "t":
-            self._tree = not self._tree
-        else:
-            self._paused = not self._paused
-
-    def _frame(
-        self, screen: Screen, snapshot: Snapshot, spans: Sequence[OpenSpan], summary: Summary
-    ) -> list[str]:
+    def _show(self, frame: Frame, screen: Screen) -> None:
         note = f"{'as trees, ' if self._tree else ''}sorted by {self._order}"
-        return frame_lines(
-            summary,
-            sorted_by(spans, self._order),
+        lines = frame_lines(
+            frame.sorted_by(self._order),
             Canvas.of(sys.stdout, color=self._args.color),
             tree=self._tree,
-            now_ns=snapshot.time_ns,
             height=screen.height,
             note=f"{note}, paused" if self._paused else note,
             has_keys=screen.has_keys,
         )
+        screen.show(lines)
 
     def print_frames_as_json(self) -> int:
         """Print one JSON object per screen until the number of screens ends it."""
         number = 0
         while True:
             number += 1
-            snapshot, spans, summary = self._collect()
+            frame = self._collect()
             head = {
-                "time": format_ns(snapshot.time_ns),
-                "processes": summary.processes,
-                "open": summary.open,
-                "records_per_second": summary.rate,
+                "time": format_ns(frame.time_ns),
+                "processes": frame.processes,
+                "open": frame.open,
+                "records_per_second": frame.rate,
             }
-            lines = b",".join(map(json_line, sorted_by(spans, self._order)))
+            lines = b",".join(map(json_line, frame.sorted_by(self._order).spans))
             # Joined as bytes: each line is an encoded object already.
             print_json(b'%b,"spans":[%b]}' % (encode_object(head)[:-1], lines))
             sys.stdout.flush()
             if number == self._args.iterations:
-                return 0 if spans else 1
-            Screen(sys.stdout, live=False).key(self._args.interval)
+                return 0 if frame.spans else 1
+            sleep(self._args.interval)

@@ -12,14 +12,13 @@ from otel_ext.terminal.canvas import STATE_STYLES
 from otel_ext.terminal.text import cells, cut
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
+    from typing import Any
 
-    from otel_ext.observe.snapshot import OpenSpan, Snapshot
+    from otel_ext.observe.snapshot import OpenSpan
     from otel_ext.terminal.canvas import Canvas
 
-__all__ = ["SORTS", "RateMeter", "Summary", "frame_lines", "sorted_by", "summary_of"]
-
-SORTS: Final = ("age", "state", "name", "process")
+__all__ = ["SORTS", "Frame", "RateMeter", "frame_lines"]
 
 _WINDOW_SECONDS: Final = 5.0
 _HEAD_LINES: Final = 3
@@ -27,18 +26,40 @@ _FOOT: Final = "q quit   s sort   t tree   p pause"
 _LEAST_ROWS: Final = 1
 
 
-class Summary(NamedTuple):
-    """The figures in the first line.
+class Frame(NamedTuple):
+    """What one screen shows.
 
     Attributes:
+        time_ns: When it was collected, nanoseconds since the epoch.
         processes: Number of living processes.
-        open: Number of open spans by state.
+        spans: The spans, oldest first.
         rate: Records per second of all processes; None until it is known.
     """
 
+    time_ns: int
     processes: int
-    open: dict[str, int]
+    spans: list[OpenSpan]
     rate: float | None
+
+    @property
+    def open(self) -> dict[str, int]:
+        """Number of open spans by state."""
+        counts = Counter(span.state for span in self.spans)
+        return {state: counts[state] for state in STATES}
+
+    def sorted_by(self, order: str) -> Frame:
+        """Return a copy with the spans sorted by `order`, then oldest first."""
+        return self._replace(spans=sorted(self.spans, key=_SORT_KEYS[order]))
+
+
+_SORT_KEYS: Final[dict[str, Callable[[OpenSpan], Any]]] = {
+    "age": lambda span: span.start_ns,
+    "state": lambda span: -STATES.index(span.state),
+    "name": lambda span: span.record.name,
+    "process": lambda span: (span.process.pid, span.process.id),
+}
+SORTS: Final = tuple(_SORT_KEYS)
+"""The orders of the spans; the first is the default."""
 
 
 class RateMeter:
@@ -53,12 +74,7 @@ class RateMeter:
         self._seen: deque[tuple[float, dict[str, int]]] = deque()
 
     def add(self, moment: float, last_seqs: dict[str, int]) -> float | None:
-        """Add the last numbers by process; return the rate over some seconds.
-
-        Args:
-            moment: Seconds on a monotonic clock.
-            last_seqs: Number of the last record of each process.
-        """
+        """Add each process's last number at a time in seconds; return the rate of some seconds."""
         seen = self._seen
         seen.append((moment, last_seqs))
         while len(seen) > 2 and moment - seen[1][0] >= _WINDOW_SECONDS:  # noqa: PLR2004
@@ -70,43 +86,26 @@ class RateMeter:
         return max(made, 0) / (moment - then)
 
 
-def summary_of(snapshot: Snapshot, spans: Sequence[OpenSpan], rate: float | None) -> Summary:
-    """Return the summary of the shown spans."""
-    counts = Counter(span.state for span in spans)
-    living = sum(process.lives for process in snapshot.processes)
-    return Summary(living, {state: counts[state] for state in STATES}, rate)
-
-
-def sorted_by(spans: Sequence[OpenSpan], order: str) -> list[OpenSpan]:
-    """Return the spans sorted by `order`, then oldest first."""
-    if order == "state":
-        return sorted(spans, key=lambda span: -STATES.index(span.state))
-    if order == "name":
-        return sorted(spans, key=lambda span: span.record.name)
-    if order == "process":
-        return sorted(spans, key=lambda span: (span.process.pid, span.process.id))
-    return sorted(spans, key=lambda span: span.start_ns)
-
-
 def _length(parts: list[tuple[str, str]], gap: str) -> int:
     return sum(cells(text) for _, text in parts) + len(gap) * (len(parts) - 1)
 
 
-def _head(summary: Summary, canvas: Canvas, now: str) -> str:
-    total = sum(summary.open.values())
+def _head(frame: Frame, canvas: Canvas) -> str:
+    now = local_time(frame.time_ns)
+    counts = frame.open
     parts = [
         ("bold", f"otel-ext top {now}"),
-        ("", f"{summary.processes} {'process' if summary.processes == 1 else 'processes'}"),
-        ("bold", f"{total:,} open"),
+        ("", f"{frame.processes} {'process' if frame.processes == 1 else 'processes'}"),
+        ("bold", f"{len(frame.spans):,} open"),
     ]
     # Problem states are always shown, so that they keep their position; except the rarest.
     parts += [
-        (STATE_STYLES[state] if summary.open[state] else "dim", f"{summary.open[state]:,} {state}")
+        (STATE_STYLES[state] if counts[state] else "dim", f"{counts[state]:,} {state}")
         for state in STATES[1:]
-        if summary.open[state] or state != "blocked"
+        if counts[state] or state != "blocked"
     ]
-    if summary.rate is not None:
-        parts.append(("", f"{summary.rate:,.0f} records/s"))
+    if frame.rate is not None:
+        parts.append(("", f"{frame.rate:,.0f} records/s"))
     gap = "   "
     if canvas.width and _length(parts, gap) > canvas.width:
         gap = " "
@@ -118,34 +117,25 @@ def _head(summary: Summary, canvas: Canvas, now: str) -> str:
 
 
 def frame_lines(
-    summary: Summary,
-    spans: Sequence[OpenSpan],
-    canvas: Canvas,
-    *,
-    tree: bool = False,
-    now_ns: int,
-    height: int = 0,
-    note: str = "",
-    has_keys: bool = False,
+    frame: Frame, canvas: Canvas, *, tree: bool, height: int, note: str, has_keys: bool
 ) -> list[str]:
     """Return the lines of one screen.
 
     Args:
-        summary: For the first line.
-        spans: The spans, sorted.
+        frame: The figures, and the spans, sorted.
         canvas: Width, colors and branches.
         tree: Whether the spans are shown as trees.
-        now_ns: When the spans were collected, nanoseconds since the epoch.
         height: Lines of the terminal; 0 for no limit.
         note: The second line: the order, and whether it is paused.
         has_keys: Whether keys are read, so that the last line lists them.
     """
-    lines = [_head(summary, canvas, local_time(now_ns)), canvas.paint("dim", note), ""]
+    spans = frame.spans
+    lines = [_head(frame, canvas), canvas.paint("dim", note), ""]
     room = max(height - _HEAD_LINES - 1 - has_keys, _LEAST_ROWS) if height else len(spans)
     # One line less if the last one is "and N more".
     shown = room if len(spans) <= room else max(room - 1, _LEAST_ROWS)
     if spans:
-        lines += span_lines(spans, now_ns, canvas, tree=tree, max_spans=shown)
+        lines += span_lines(spans, frame.time_ns, canvas, tree=tree, max_spans=shown)
         if len(spans) > shown:
             lines.append(canvas.paint("dim", f"and {len(spans) - shown:,} more"))
     else:

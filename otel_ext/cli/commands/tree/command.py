@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.commands.tree.forest import Trace
     from otel_ext.cli.commands.tree.spans import SpanSet
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Show traces as trees: each span under its parent, with how long it took, or for
@@ -52,13 +51,9 @@ _DEFAULT_LAST: Final = 10
 _SHORT_ID: Final = 8
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("tree", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser)
     parser.add_argument(
         "--trace", default="", metavar="ID", help="only traces whose id begins with ID"
@@ -82,19 +77,12 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the traces of the files in `args`, and return the exit code.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A file or folder is missing or cannot be read.
-    """
+    """Print the traces of the files in `args`, and return the exit code."""
     found = inputs_of(args)
     # Running spans first: a span that ends in between is then read as ended.
     running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
     spans = read_spans(found)
-    span_filter = SpanFilter.from_options(args, running)
+    span_filter = SpanFilter(args, running)
     canvas = Canvas.of(sys.stdout, color=args.color)
     traces = _traces(spans, span_filter, canvas, args)
     newest = traces[-args.last :]

@@ -36,24 +36,11 @@ class SpanFilter:
     """Keeps the spans that meet all conditions, and the spans above them.
 
     Args:
-        conditions: Conditions on a span; without any, all spans are kept.
+        args: The options of `add_filters`; without any, all spans are kept.
+        running: The open spans, by key.
     """
 
-    def __init__(self, conditions: Sequence[Callable[[Record], bool]]) -> None:
-        self._conditions = conditions
-        self._matched: set[str] = set()
-
-    @classmethod
-    def from_options(
-        cls, args: argparse.Namespace, running: Mapping[SpanKey, OpenSpan]
-    ) -> SpanFilter:
-        """Return the filter for the options of `add_filters`.
-
-        Args:
-            args: The options.
-            running: The open spans, by key.
-        """
-
+    def __init__(self, args: argparse.Namespace, running: Mapping[SpanKey, OpenSpan]) -> None:
         def is_lost(record: Record) -> bool:
             one = running.get(record.key)
             return record.abandoned is not None or (one is not None and one.state == "lost")
@@ -64,18 +51,18 @@ class SpanFilter:
             one = running.get(record.key)
             return 0.0 if one is None else one.age_ns / 1e9
 
-        conditions: list[Callable[[Record], bool]] = []
+        self._matched: set[str] = set()
+        self._conditions: list[Callable[[Record], bool]] = []
         if args.name is not None:
-            conditions.append(lambda record: fnmatchcase(record.name, args.name))
+            self._conditions.append(lambda record: fnmatchcase(record.name, args.name))
         if args.slower is not None:
-            conditions.append(lambda record: took(record) >= args.slower)
+            self._conditions.append(lambda record: took(record) >= args.slower)
         if args.errors:
-            conditions.append(has_failed)
+            self._conditions.append(has_failed)
         if args.running:
-            conditions.append(lambda record: record.phase != "end" and not is_lost(record))
+            self._conditions.append(lambda record: record.phase != "end" and not is_lost(record))
         if args.lost:
-            conditions.append(is_lost)
-        return cls(conditions)
+            self._conditions.append(is_lost)
 
     @property
     def matched(self) -> frozenset[str] | None:

@@ -28,14 +28,7 @@ def as_json(
     processes: Mapping[str, ProcessName],
     depth: int = 0,
 ) -> bytes:
-    """Return the traces as one JSON object in UTF-8.
-
-    Args:
-        traces: The traces.
-        running: The open spans, by key.
-        processes: The name of each process, by its id.
-        depth: Levels to include; 0 for all.
-    """
+    """Return the traces as one JSON object in UTF-8, with `depth` levels of spans (0: all)."""
     document = [
         {
             "trace_id": trace.trace_id,

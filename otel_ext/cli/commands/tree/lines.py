@@ -10,9 +10,9 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.commands.tree.forest import has_failed
-from otel_ext.exporters.console.attributes import format_attributes
+from otel_ext.exporters.console.attributes import PLAIN_WIDTH, format_attributes
 from otel_ext.readable import duration
-from otel_ext.terminal.canvas import STATE_STYLES, Canvas
+from otel_ext.terminal.canvas import PLENTY, STATE_STYLES, Canvas
 from otel_ext.terminal.table import GAP
 from otel_ext.terminal.text import cells, cut, cut_left, printable
 
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["TreeOptions", "line_of", "state_of"]
 
 _LEAST_ERROR: Final = 16
-# For output without a width, such as a file or a pipe.
-_PLENTY: Final = 1_000
-_ATTRIBUTES: Final = 200
 
 
 class TreeOptions(NamedTuple):
@@ -62,7 +59,7 @@ def line_of(node: Node, options: TreeOptions) -> str:
     state = _state(record, options) if not node.siblings else _folded_state(node.siblings)
     times = f" x{len(node.siblings):,}" if node.siblings else ""
     canvas = options.canvas
-    width = canvas.width or _PLENTY
+    width = canvas.width or PLENTY
     # The branches of a deep tree are cut at the left, where they show least.
     branch = cut_left(node.branch, width // 2 + 1)
     room = width - len(branch) - 2 - len(times) - cells(state.words) - 1
@@ -94,7 +91,7 @@ def _details(node: Node, state: _State, room: int, options: TreeOptions) -> list
         tail.pop()
     room -= sum(cells(text) + len(GAP) for text in tail)
     if not node.siblings and room > len(GAP):
-        limit = room - len(GAP) if options.canvas.width else _ATTRIBUTES
+        limit = room - len(GAP) if options.canvas.width else PLAIN_WIDTH
         attributes = format_attributes(node.record.attributes, limit)
         if attributes:
             details.append((attributes, "dim"))
@@ -139,7 +136,8 @@ def _state(record: Record, options: TreeOptions) -> _State:
         return _State("start", STATE_STYLES.get(state, "yellow"), state + age)
     took = duration(record.time_ns - record.start_ns)
     if record.abandoned:
-        return _State("error", "red", f"{took} abandoned: {record.abandoned}{_outcome_of(record)}")
+        reason = f"abandoned: {printable(record.abandoned)}{_outcome_of(record)}"
+        return _State("error", "red", f"{took} {reason}")
     if has_failed(record):
         error = " ".join(record.error.split())
         return _State("error", "red", took if error else f"{took} error", printable(error))

@@ -76,11 +76,7 @@ class SpanSet:
 
 
 def read_spans(paths: Iterable[Path]) -> SpanSet:
-    """Read the spans of some files and folders.
-
-    Args:
-        paths: Folders of records or single files; their ring buffers are read too.
-    """
+    """Read the spans of some folders and single files, and of their ring buffers."""
     found = SpanSet()
     for input_path in paths:
         is_file = input_path.is_file()

@@ -7,10 +7,11 @@ or does not contain records. It reads one line at a time, however large the file
 from __future__ import annotations
 
 import sys
+from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.arguments import whole_number
-from otel_ext.cli.commands.validate.report import JsonReport, TextReport, progress_bar
+from otel_ext.cli.commands.validate.report import Report, print_result, progress_bar
 from otel_ext.cli.input_checks import not_records, unreadable
 from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
 from otel_ext.errors import UsageError
@@ -24,10 +25,8 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-    from otel_ext.cli.commands.validate.report import Report
-    from otel_ext.cli.registry import Subparsers
 
-__all__ = ["register", "run"]
+__all__ = ["run", "set_up"]
 
 _BUFFER_BYTES: Final = 1 << 20
 _ENOUGH_LINES: Final = 10
@@ -57,13 +56,9 @@ class _Source(NamedTuple):
     size: int
 
 
-def register(subparsers: Subparsers) -> None:
-    """Add the subcommand's parser.
-
-    Args:
-        subparsers: The subparsers of `otel-ext`.
-    """
-    parser = subparsers.add_parser("validate", description=_DESCRIPTION)
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
     add_inputs(parser, "streams")
     parser.add_argument(
         "--max-errors",
@@ -76,26 +71,19 @@ def register(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check the files of `args`, print the result, and return the exit code.
-
-    Args:
-        args: The arguments that `register` defines.
-
-    Raises:
-        UsageError: A file is missing or is a device; nothing was read.
-    """
+    """Check the files of `args`, print the result, and return the exit code."""
     sources: list[_Source] = []
     for input_path in inputs_of(args):
         found = _sources_of(input_path)
         sources += found
         if not found:
             warn(no_records_message([input_path], args) or f"no *.jsonl file in {input_path}")
-    report: Report = (JsonReport if args.json else TextReport)(args.max_errors)
+    report = Report(args.max_errors, as_json=args.json)
     total = sum(source.size for source in sources)
     with progress_bar(total) as advance:
         for source in sources:
             _check_source(source, report, advance)
-    report.finish()
+    print_result(report)
     if report.problems:
         return 2
     return 1 if report.bad or not sources else 0
@@ -137,33 +125,19 @@ def _check_source(source: _Source, report: Report, advance: Callable[[int], None
         report.problem(str(error))
 
 
-def _check_stream(
-    stream: BufferedReader,
-    report: Report,
-    move_to: Callable[[int], None],
-) -> None:
+def _check_stream(stream: BufferedReader, report: Report, move_to: Callable[[int], None]) -> None:
     """Report each line; a file without records gets one message instead of one per line."""
     first_bytes = stream.peek(16)[:16]
-    doubtful: list[LineReport] = []
-    has_records = False
-    for line in validate_stream(stream):
-        if not has_records:
-            has_records = line.may_be_record
-            doubtful.append(line)
-            if not has_records and len(doubtful) < _ENOUGH_LINES:
-                continue
-            _refuse_other_formats(has_records, first_bytes)
-            for held in doubtful:
-                report.line(held)
-            continue
+    lines = validate_stream(stream)
+    beginning: list[LineReport] = []
+    for line in lines:
+        beginning.append(line)
+        if line.may_be_record or len(beginning) == _ENOUGH_LINES:
+            break
+    if beginning and not beginning[-1].may_be_record:
+        what, hint = not_records(first_bytes)
+        raise UsageError(what, hint=hint)
+    for line in chain(beginning, lines):
         report.line(line)
         if line.number % _LINES_A_STEP == 0:
             move_to(line.offset)
-    if doubtful and not has_records:
-        _refuse_other_formats(has_records, first_bytes)
-
-
-def _refuse_other_formats(has_records: bool, first_bytes: bytes) -> None:  # noqa: FBT001 - the name of the variable explains it
-    if not has_records:
-        what, hint = not_records(first_bytes)
-        raise UsageError(what, hint=hint)
