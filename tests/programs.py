@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from otel_ext.record.decode import decode_line
 
@@ -40,6 +41,21 @@ class Done(NamedTuple):
     code: int
     out: str
     err: str
+
+    @property
+    def output(self) -> str:
+        """Both outputs together."""
+        return self.out + self.err
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - as json.loads
+        """The standard output, which is one JSON value."""
+        return json.loads(self.out)
+
+    @property
+    def documents(self) -> list[Any]:
+        """The lines of the standard output, each a JSON value."""
+        return [json.loads(line) for line in self.out.splitlines()]
 
 
 # Disabled, unless a test needs them: importing them all takes a second for each program.
@@ -80,6 +96,24 @@ def execute(
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def succeed(command: Sequence[str | Path], cwd: Path, **variables: str) -> Done:
+    """Run a command that has to exit with 0, with these environment variables."""
+    done = execute(command, cwd=cwd, env=environment(**variables))
+    assert done.code == 0, done.output
+    return done
+
+
+def record(cwd: Path, *words: str | Path, **variables: str) -> Done:
+    """Run a Python program under `otel-ext run`, records in `traces`; it has to exit with 0.
+
+    Args:
+        cwd: The working directory.
+        words: The arguments of Python, such as "-c" and a text.
+        variables: Environment variables.
+    """
+    return succeed(recorded(cwd / "traces", *python(*words)), cwd, **variables)
 
 
 def write_program(folder: Path, text: str, name: str = "program.py") -> Path:
