@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 OTEL_EXT = str(SCRIPTS / "otel-ext")
+INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 # Ask whether a process has ended, without waiting for that and without taking its status.
 _HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
