@@ -143,6 +143,11 @@ def spans_in(folder: Path, name: str = "") -> list[Record]:
     ]
 
 
+def logs_in(folder: Path) -> list[Record]:
+    """Return the log records in a folder."""
+    return [record for record in records_in(folder) if record.kind == "log"]
+
+
 def ids(records: Sequence[Record], phase: str) -> list[str]:
     """Return the sorted `TRACE-SPAN` ids of the records of one phase."""
     return sorted(f"{r.trace_id}-{r.span_id}" for r in records if r.phase == phase)

@@ -9,18 +9,16 @@ import pytest
 from tests.programs import (
     SCRIPTS,
     environment,
-    execute,
+    logs_in,
     python,
-    records_in,
     started,
+    succeed,
     wait_until,
     write_program,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from otel_ext.record.model import Record
 
 TASKS = """
 import logging
@@ -45,21 +43,17 @@ def add(number):
 EXPECTED = sorted(f"by {way} {number}" for way in ("logging", "structlog") for number in range(3))
 
 
-def logs_in(folder: Path) -> list[Record]:
-    """Return the log records that the folder has so far."""
-    return [one for one in records_in(folder) if one.kind == "log"] if folder.is_dir() else []
-
-
 @pytest.mark.timeout(120)
 def test_tasks_that_log_succeed_and_their_logs_are_recorded(tmp_path: Path) -> None:
     """Logs of tasks, by structlog and by `logging`, are recorded once, with their span."""
     write_program(tmp_path, TASKS, "tasks.py")
     (tmp_path / "queue").mkdir()
-    env = environment(C_FORCE_ROOT="1", OTEL_EXT_CONFIG="/dev/null", PYTHONPATH=str(tmp_path))
+    variables = {"OTEL_EXT_CONFIG": "/dev/null", "PYTHONPATH": str(tmp_path)}
     send = "import tasks\nfor number in range(3): tasks.add.delay(number)\n"
-    assert execute(python("-c", send), cwd=tmp_path, env=env).code == 0
+    succeed(python("-c", send), tmp_path, **variables)
     worker = [str(SCRIPTS / "celery"), "-A", "tasks", "worker", "--concurrency", "1"]
     worker += ["--without-gossip", "--without-mingle"]  # which wait for other workers
+    env = environment(**variables, C_FORCE_ROOT="1")
     with started(worker, cwd=tmp_path, env=env) as process:
         wait_until(
             lambda: len([one for one in logs_in(tmp_path / "traces") if one.logger == "shop"]) >= 6,

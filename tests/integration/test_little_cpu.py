@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,17 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.programs import (
-    EVERYTHING,
-    SCRIPTS,
-    environment,
-    free_port,
-    is_listening,
-    recorded,
-    spans_in,
-    started,
-    wait_until,
-)
+from tests.programs import EVERYTHING, SCRIPTS, free_port, recorded, spans_in, wait_until
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -73,14 +63,10 @@ def test_uvicorn_with_workers_and_half_a_processor(tmp_path: Path) -> None:
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
     command = shlex.join(recorded(tmp_path / "traces", *server))
-    env = environment(**EVERYTHING, PYTHONPATH=str(APP))
     with half_a_processor(f"otel-ext-test-{os.getpid()}") as limit:
         shell = ["sh", "-c", f"{limit}; exec {command}"]
-        with started(shell, cwd=tmp_path, env=env) as process:
-            wait_until(lambda: is_listening(port), "uvicorn listens", 60)
-            url = f"http://127.0.0.1:{port}/price/1"
-            assert requests.get(url, timeout=100).status_code == 200
-            process.send_signal(signal.SIGTERM)
-            process.wait(60)
+        variables = {**EVERYTHING, "PYTHONPATH": str(APP)}
+        with serving(shell, port, tmp_path, **variables) as url:
+            assert requests.get(f"{url}/price/1", timeout=100).status_code == 200
     # uvicorn kills and restarts workers that answer too slowly, for ever if all do.
     assert spans_in(tmp_path / "traces", "GET /price/{item}")

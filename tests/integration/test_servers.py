@@ -8,42 +8,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
+from otel_ext.journal.recovery.recover import recover
 from tests.programs import (
     EVERYTHING,
     SCRIPTS,
     environment,
-    execute,
     free_port,
     ids,
-    is_listening,
     python,
     recorded,
     spans_in,
     started,
-    wait_until,
+    succeed,
 )
+from tests.serving import answers, serving
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Sequence
 
 APP = Path(__file__).parent / "app"
+REQUESTS = 40
+UWSGI = ["--enable-threads", "--venv", os.environ.get("VIRTUAL_ENV", str(SCRIPTS.parent))]
 
 
-def ask(port: int, path: str, times: int) -> set[str]:
-    """Make requests, each on a connection of its own, and return the different answers."""
-    headers = {"Connection": "close"}
-    url = f"http://127.0.0.1:{port}{path}"
-    return {requests.get(url, headers=headers, timeout=30).text for _ in range(times)}
+def assert_recorded_by_workers(folder: Path, answered: set[str], *, preloaded: bool) -> None:
+    """Check that each request was recorded once, by the worker whose process answered it.
 
-
-def stop(process: subprocess.Popen[bytes], folder: Path) -> None:
-    """End a server in order."""
-    process.send_signal(signal.SIGTERM)
-    outcome = process.wait(40)
-    assert outcome in {0, -signal.SIGTERM}, (folder / "output.txt").read_text()
+    Args:
+        folder: The records.
+        answered: The processes that answered.
+        preloaded: The program was imported once, before the workers were forked.
+    """
+    requested = spans_in(folder, "request")
+    assert ids(requested, "start") == ids(requested, "end")
+    assert len(set(ids(requested, "start"))) == len(ids(requested, "start")) == REQUESTS
+    assert {record.process.id.split("-")[1] for record in requested} == answered
+    imported = {record.process.id for record in spans_in(folder, "import")}
+    if preloaded:
+        assert len(imported) == 1
+        assert imported.isdisjoint(record.process.id for record in requested)
+    else:
+        assert imported >= {record.process.id for record in requested}
 
 
 @pytest.mark.timeout(120)
@@ -53,22 +59,35 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
     port = free_port()
     server = [str(SCRIPTS / "gunicorn"), "--workers", "2", "--bind", f"127.0.0.1:{port}", *options]
     command = recorded(tmp_path / "traces", *server, "pages:app")
-    env = environment(PYTHONPATH=str(APP), **EVERYTHING)
-    with started(command, cwd=tmp_path, env=env) as process:
-        wait_until(lambda: is_listening(port), "gunicorn listens", 60)
-        workers = ask(port, "/page", 40)
-        stop(process, tmp_path)
-    requested = spans_in(tmp_path / "traces", "request")
-    assert ids(requested, "start") == ids(requested, "end")
-    assert len(ids(requested, "start")) == 40
-    # The worker that answered a request recorded it.
-    assert {record.process.id.split("-")[1] for record in requested} == workers
-    imported = {record.process.id for record in spans_in(tmp_path / "traces", "import")}
-    if "--preload" in options:
-        assert len(imported) == 1
-        assert imported.isdisjoint(record.process.id for record in requested)
-    else:
-        assert imported >= {record.process.id for record in requested}
+    with serving(command, port, tmp_path, PYTHONPATH=str(APP), **EVERYTHING) as url:
+        workers = answers(f"{url}/page", REQUESTS)
+    preloaded = "--preload" in options
+    assert_recorded_by_workers(tmp_path / "traces", workers, preloaded=preloaded)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--master", "--processes", "3"),
+        ("--master", "--processes", "2", "--threads", "2"),
+        ("--master", "--processes", "2", "--lazy-apps"),
+        ("--master", "--processes", "2", "--py-call-uwsgi-fork-hooks"),
+        ("--processes", "1"),
+    ],
+    ids=" ".join,
+)
+def test_uwsgi(tmp_path: Path, options: Sequence[str]) -> None:
+    """Workers that uWSGI forks from C: each records its requests, however the program is loaded."""
+    port = free_port()
+    server = [str(SCRIPTS / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", *UWSGI, *options]
+    command = recorded(tmp_path / "traces", *server, "--wsgi", "pages:app", "--die-on-term")
+    # Without a master it exits with 30 after SIGTERM.
+    with serving(command, port, tmp_path, codes=(0, 30), PYTHONPATH=str(APP)) as url:
+        workers = answers(f"{url}/page", REQUESTS)
+    recover(tmp_path / "traces")
+    preloaded = "--lazy-apps" not in options and "--master" in options
+    assert_recorded_by_workers(tmp_path / "traces", workers, preloaded=preloaded)
 
 
 @pytest.mark.timeout(120)
@@ -76,19 +95,12 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     """Workers that uvicorn spawns record their requests, and no other process writes a file."""
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
-    env = environment(
-        **EVERYTHING,
-        PYTHONPATH=str(APP),
-        SHOP_DATABASE=str(tmp_path / "shop.db"),
-        SHOP_URL=f"http://127.0.0.1:{port}",
-    )
-    with started(recorded(tmp_path / "traces", *server), cwd=tmp_path, env=env) as process:
-        wait_until(lambda: is_listening(port), "uvicorn listens", 60)
-        ask(port, "/price/1", 40)
-        stop(process, tmp_path)
+    command = recorded(tmp_path / "traces", *server)
+    with serving(command, port, tmp_path, PYTHONPATH=str(APP), **EVERYTHING) as url:
+        answers(f"{url}/price/1", REQUESTS)
     served = spans_in(tmp_path / "traces", "GET /price/{item}")
     assert ids(served, "start") == ids(served, "end")
-    assert len(ids(served, "start")) == 40
+    assert len(ids(served, "start")) == REQUESTS
     # The supervisor and multiprocessing's resource tracker make no spans, so no files.
     assert len(list((tmp_path / "traces").glob("*.jsonl"))) == len({r.process.id for r in served})
 
@@ -97,29 +109,24 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_celery_prefork(tmp_path: Path) -> None:
     """Tasks in prefork children are recorded, though each child ends after one task."""
-    env = environment(**EVERYTHING, PYTHONPATH=str(APP), JOBS_FOLDER=str(tmp_path / "jobs"))
-    worker = [
-        str(SCRIPTS / "celery"),
-        "-A",
-        "jobs",
-        "worker",
-        "--pool",
-        "prefork",
-        "--concurrency",
-        "2",
-    ]
-    options = ["--max-tasks-per-child", "1", "--without-gossip", "--without-mingle"]
+    variables = {**EVERYTHING, "PYTHONPATH": str(APP), "JOBS_FOLDER": str(tmp_path / "jobs")}
+    worker = [str(SCRIPTS / "celery"), "-A", "jobs", "worker", "--pool", "prefork"]
+    worker += ["--concurrency", "2", "--max-tasks-per-child", "1"]
+    worker += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
     send = (
         "import jobs\n"
         "results = [jobs.double.delay(number) for number in range(6)]\n"
-        "print([result.get(timeout=50) for result in results])\n"
+        "print([result.get(timeout=40) for result in results])\n"
     )
-    command = recorded(tmp_path / "traces", *worker, *options, "--without-heartbeat")
+    command = recorded(tmp_path / "traces", *worker)
     # Celery runs as root only with this variable.
-    with started(command, cwd=tmp_path, env={**env, "C_FORCE_ROOT": "1"}) as process:
-        done = execute(python("-c", send), cwd=tmp_path, env=env, timeout=80)
+    env = environment(**variables, C_FORCE_ROOT="1")
+    with started(command, cwd=tmp_path, env=env) as process:
+        done = succeed(python("-c", send), tmp_path, **variables)
         assert done.out == "[0, 2, 4, 6, 8, 10]\n", done.err
-        stop(process, tmp_path)
+        process.send_signal(signal.SIGTERM)
+        outcome = process.wait(40)
+        assert outcome in {0, -signal.SIGTERM}, (tmp_path / "output.txt").read_text()
     doubled = spans_in(tmp_path / "traces", "double")
     assert ids(doubled, "start") == ids(doubled, "end")
     assert len(ids(doubled, "start")) == 6

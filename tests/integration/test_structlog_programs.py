@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.record.decode import decode_line
-from tests.programs import records_in
+from tests.programs import execute, logs_in, python, write_program
+from tests.terminals import terminal_with
 from tests.tree import checkout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.record.model import Record
-
 GUIDE = checkout() / "docs" / "how-to" / "structlog.md"
 SNIPPETS: list[str] = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
 
 
-def run(program: str, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(program: str, folder: Path, environ: dict[str, str]) -> str:
     """Run `program` as a script in `folder`; it must exit with 0 and print no error."""
-    script = folder / "shop.py"
-    script.write_text(program, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done
-
-
-def logs_in(folder: Path) -> list[Record]:
-    """Return the log records in the files of `folder`."""
-    return [record for record in records_in(folder) if record.kind == "log"]
+    script = write_program(folder, program, "shop.py")
+    done = execute(python(script), cwd=folder, env=environ)
+    assert (done.code, done.err) == (0, "")
+    return done.out
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
@@ -50,9 +32,9 @@ def test_snippets_of_the_guide_run(
     snippet: str, tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
     """Each snippet runs unchanged, and prints the one log that its file contains."""
-    done = run(snippet, tmp_path, plain_environ)
+    printed = run(snippet, tmp_path, plain_environ)
     (record,) = logs_in(tmp_path / "traces")
-    assert decode_line(done.stdout.strip()) == record
+    assert decode_line(printed.strip()) == record
     assert record.call_site.file == "shop.py"
 
 
@@ -79,26 +61,10 @@ def test_logs_come_between_the_records_of_their_span(
 
 def test_a_terminal_shows_each_log_once(tmp_path: Path, plain_environ: dict[str, str]) -> None:
     """On a real terminal the log appears once, as a readable line, and the file has it too."""
-    script = tmp_path / "shop.py"
-    script.write_text(SNIPPETS[0], encoding="utf-8")
-    reading, writing = os.openpty()
-    child = subprocess.Popen(
-        [sys.executable, str(script)],
-        cwd=tmp_path,
-        env=plain_environ,
-        stdin=writing,
-        stdout=writing,
-        stderr=writing,
-    )
-    os.close(writing)
-    shown = b""
-    try:
-        while part := os.read(reading, 65_536):
-            shown += part
-    except OSError:  # the last writer has closed the terminal
-        pass
-    os.close(reading)
-    assert child.wait(30) == 0
-    assert shown.count(b"stored") == 1, shown
-    assert b"__tracer_meta__" not in shown
+    script = write_program(tmp_path, SNIPPETS[0], "shop.py")
+    with terminal_with(python(script), tmp_path, env=plain_environ) as terminal:
+        assert terminal.process.wait(30) == 0
+        shown = terminal.read_rest()
+    assert shown.count("stored") == 1, shown
+    assert "__tracer_meta__" not in shown
     assert len(logs_in(tmp_path / "traces")) == 1

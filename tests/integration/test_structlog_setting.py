@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import environment, execute, python, recorded, records_in
+from tests.programs import logs_in, python, recorded, records_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,7 @@ def test_structlog_is_configured_by_the_setting(way: str, tmp_path: Path) -> Non
         "a variable": (python("-c", CONFIGURE.format("")), VARIABLE),
         "under otel-ext run": (recorded(tmp_path / "traces", *python("-c", LOG)), VARIABLE),
     }[way]
-    env = environment(OTEL_EXT_CONFIG="/dev/null", **variables)
-    done = execute(command, cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    succeed(command, tmp_path, OTEL_EXT_CONFIG="/dev/null", **variables)
     records = records_in(tmp_path / "traces")
     (log,) = (one for one in records if one.kind == "log")
     (start,) = (one for one in records if one.phase == "start")
@@ -46,8 +44,5 @@ def test_the_setting_does_not_change_the_programs_own_call(tmp_path: Path) -> No
         + CONFIGURE.format(", structlog=True")
         + "logging.getLogger('lib').warning('by logging')\n"
     )
-    env = environment(OTEL_EXT_CONFIG="/dev/null")
-    done = execute(python("-c", program), cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
-    logs = [one.name for one in records_in(tmp_path / "traces") if one.kind == "log"]
-    assert logs == ["hello", "by logging"]
+    succeed(python("-c", program), tmp_path, OTEL_EXT_CONFIG="/dev/null")
+    assert [one.name for one in logs_in(tmp_path / "traces")] == ["hello", "by logging"]
