@@ -11,7 +11,7 @@ import requests
 from tests.programs import environment, is_listening, started, wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Sequence
+    from collections.abc import Collection, Generator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["answers", "serving"]
@@ -22,10 +22,10 @@ def serving(
     command: Sequence[str],
     port: int,
     cwd: Path,
+    variables: Mapping[str, str],
     *,
     codes: Collection[int] = (0, -signal.SIGTERM),
     end_by: signal.Signals = signal.SIGTERM,
-    **variables: str,
 ) -> Generator[str]:
     """Run a server that listens on `port`; yields its address. It has to end in order.
 
@@ -33,17 +33,18 @@ def serving(
         command: The command.
         port: A free port, which the command has in its arguments.
         cwd: The working directory.
+        variables: Environment variables.
         codes: The exit codes that it may end with.
         end_by: The signal that ends it.
-        variables: Environment variables.
     """
 
     def printed() -> str:
         return (cwd / "output.txt").read_text("utf-8")
 
     with started(command, cwd=cwd, env=environment(**variables)) as process:
-        listens = lambda: is_listening(port) or process.poll() is not None  # noqa: E731 - two uses
-        wait_until(listens, f"{command} listens", 60)
+        wait_until(
+            lambda: is_listening(port) or process.poll() is not None, f"{command} listens", 60
+        )
         assert process.poll() is None, printed()
         yield f"http://127.0.0.1:{port}"
         process.send_signal(end_by)

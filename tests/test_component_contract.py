@@ -38,6 +38,7 @@ from otel_ext.protocols import RecordExporter, SendResult
 from tests.exporters.receiver import receiving
 from tests.exporters.samples import Noting, end, log, start
 from tests.programs import in_child
+from tests.threads import numbered_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -355,11 +356,7 @@ def test_eight_threads(component: Component, tmp_path: Path) -> None:
         except BaseException as error:  # noqa: BLE001 - the test's own thread reports it
             problems.append(error)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    numbered_threads(8, work)
     assert problems == []
     shut_down(made)
 

@@ -21,6 +21,7 @@ from otel_ext.config import reset_config, set_compat_mode
 from otel_ext.errors import ConfigError
 from otel_ext.pipeline import configure
 from tests.programs import environment, execute, python, recorded, records_in, spans_in
+from tests.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,11 +166,7 @@ def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
         handles.append(configure(output=tmp_path, tracer_provider=provider))
         work(provider)
 
-    threads = [threading.Thread(target=call) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[call] * 8)
     assert len(set(handles)) == 1
     configure().shutdown()
     assert len(spans_in(tmp_path, "work")) == 16

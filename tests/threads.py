@@ -6,17 +6,23 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 __all__ = ["in_threads", "numbered_threads", "on_thread"]
 
 
-def in_threads(*calls: Callable[[], object]) -> None:
+def in_threads(*calls: Callable[[], object], names: Sequence[str] = ()) -> None:
     """Make each call on a thread of its own, at the same time, and wait for all.
 
     An exception in a thread fails the test.
+
+    Args:
+        calls: The functions.
+        names: Names of the threads, one for each.
     """
     threads = [threading.Thread(target=call) for call in calls]
+    for thread, name in zip(threads, names, strict=False):
+        thread.name = name
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
@@ -10,13 +11,24 @@ from otel_ext.inflight.reaper import Reaper
 from otel_ext.inflight.table import InflightTable, span_key
 from otel_ext.record.capture import capture_end, capture_start
 from otel_ext.runtime.process import incarnation
-from tests.programs import becomes_true
+from tests.programs import becomes_true, python, succeed
+from tests.threads import on_thread
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import Tracer
 
     from otel_ext.record.model import Record
+    from tests.programs import Done
+
+PROGRAMS = Path(__file__).parent / "programs"
+ROOT = str(Path(__file__).parents[2])
+
+
+def run_program(name: str, *words: str) -> Done:
+    """Run one of the programs of this folder, which import from `tests`."""
+    command = python("-X", "faulthandler", PROGRAMS / name, *words)
+    return succeed(command, PROGRAMS, PYTHONPATH=ROOT)
 
 
 class Tracking(SpanProcessor):
@@ -66,3 +78,9 @@ class Tracking(SpanProcessor):
         """Run the reaper for some time and return the records that it emitted."""
         becomes_true(self.reaper.run, seconds)
         return self.abandoned
+
+    def ended_by_thread(self, name: str) -> Span:
+        """Open a span on a thread that ends without ending it; return the span."""
+        spans: list[Span] = []
+        on_thread(lambda: spans.append(self.tracer.start_span(name)), "short-lived")  # type: ignore[arg-type]
+        return spans[0]

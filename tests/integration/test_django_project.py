@@ -56,7 +56,7 @@ def test_a_bare_project(project: Path, server: str) -> None:
         "settings.configure": [*python("alone.py"), "runserver", "--noreload", str(port)],
     }
     command = recorded(project / "traces", *commands[server])
-    with serving(command, port, project, **EVERYTHING) as url:
+    with serving(command, port, project, EVERYTHING) as url:
         answers(f"{url}/")
     output = (project / "output.txt").read_text()
     assert "Error" not in output

@@ -66,7 +66,7 @@ def test_uvicorn_with_workers_and_half_a_processor(tmp_path: Path) -> None:
     with half_a_processor(f"otel-ext-test-{os.getpid()}") as limit:
         shell = ["sh", "-c", f"{limit}; exec {command}"]
         variables = {**EVERYTHING, "PYTHONPATH": str(APP)}
-        with serving(shell, port, tmp_path, **variables) as url:
+        with serving(shell, port, tmp_path, variables) as url:
             assert requests.get(f"{url}/price/1", timeout=100).status_code == 200
     # uvicorn kills and restarts workers that answer too slowly, for ever if all do.
     assert spans_in(tmp_path / "traces", "GET /price/{item}")

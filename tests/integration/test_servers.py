@@ -59,7 +59,7 @@ def test_gunicorn(tmp_path: Path, options: Sequence[str]) -> None:
     port = free_port()
     server = [str(SCRIPTS / "gunicorn"), "--workers", "2", "--bind", f"127.0.0.1:{port}", *options]
     command = recorded(tmp_path / "traces", *server, "pages:app")
-    with serving(command, port, tmp_path, PYTHONPATH=str(APP), **EVERYTHING) as url:
+    with serving(command, port, tmp_path, {**EVERYTHING, "PYTHONPATH": str(APP)}) as url:
         workers = answers(f"{url}/page", REQUESTS)
     preloaded = "--preload" in options
     assert_recorded_by_workers(tmp_path / "traces", workers, preloaded=preloaded)
@@ -83,7 +83,7 @@ def test_uwsgi(tmp_path: Path, options: Sequence[str]) -> None:
     server = [str(SCRIPTS / "uwsgi"), "--http-socket", f"127.0.0.1:{port}", *UWSGI, *options]
     command = recorded(tmp_path / "traces", *server, "--wsgi", "pages:app", "--die-on-term")
     # Without a master it exits with 30 after SIGTERM.
-    with serving(command, port, tmp_path, codes=(0, 30), PYTHONPATH=str(APP)) as url:
+    with serving(command, port, tmp_path, {"PYTHONPATH": str(APP)}, codes=(0, 30)) as url:
         workers = answers(f"{url}/page", REQUESTS)
     recover(tmp_path / "traces")
     preloaded = "--lazy-apps" not in options and "--master" in options
@@ -96,7 +96,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     port = free_port()
     server = [str(SCRIPTS / "uvicorn"), "--workers", "2", "--port", str(port), "shop:app"]
     command = recorded(tmp_path / "traces", *server)
-    with serving(command, port, tmp_path, PYTHONPATH=str(APP), **EVERYTHING) as url:
+    with serving(command, port, tmp_path, {**EVERYTHING, "PYTHONPATH": str(APP)}) as url:
         answers(f"{url}/price/1", REQUESTS)
     served = spans_in(tmp_path / "traces", "GET /price/{item}")
     assert ids(served, "start") == ids(served, "end")

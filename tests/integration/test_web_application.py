@@ -59,7 +59,7 @@ def serve_and_use(folder: Path, route: str) -> None:
     # After SIGTERM uvicorn kills itself by that signal, and the witness, which
     # writes its file at exit, would not write it.
     ending = signal.SIGINT
-    with serving(command, port, folder, codes=[0], end_by=ending, **variables) as url:
+    with serving(command, port, folder, variables, codes=[0], end_by=ending) as url:
         for item in range(10):
             answer = requests.get(f"{url}/order/{item}", timeout=30)
             assert answer.json() == {"item": item, "orders": item + 1}

@@ -21,11 +21,11 @@ from otel_ext.record import codec
 from otel_ext.record.model import Process, Record
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.counters import COUNTERS
-from tests.processors.spans import Recorder, provider_with
-from tests.programs import records_in
+from tests.processors.spans import Recorder, provider_of, provider_with
+from tests.programs import spans_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
 speed = load_speed()
@@ -75,8 +75,7 @@ def test_both_ways_through_the_hooks_agree() -> None:
         end(processor, outer)  # type: ignore[arg-type]
         assert not len(processor.tracker.table)
     processor.shutdown()
-    spans = [record for record in exporter.records if record.kind == "span"]
-    for slow, quick in zip(spans[:2], spans[2:], strict=True):
+    for slow, quick in zip(exporter.spans[:2], exporter.spans[2:], strict=True):
         assert without_identity(slow) == without_identity(quick)
         assert slow.seq < quick.seq
 
@@ -85,8 +84,7 @@ def test_a_full_table_refuses() -> None:
     """A full table counts each refused span, whose records are exported as usual."""
     exporter = Recorder()
     processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_open_spans=1))
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     before = COUNTERS.value("inflight.refused")
     spans = [provider.get_tracer("t").start_span("work") for _ in range(3)]
     assert len(processor.tracker.table) == 1
@@ -94,8 +92,7 @@ def test_a_full_table_refuses() -> None:
     for span in spans:
         span.end()
     provider.shutdown()
-    phases = [record.phase for record in exporter.records if record.kind == "span"]
-    assert phases == ["start"] * 3 + ["end"] * 3
+    assert [record.phase for record in exporter.spans] == ["start"] * 3 + ["end"] * 3
 
 
 @pytest.mark.parametrize("special", ['"', "\\", "\x00", "\x1f", "\x7f", "é", " ", "!", "~"])
@@ -108,37 +105,45 @@ def test_each_special_character_is_found_at_each_position(special: str) -> None:
             assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Generator[JsonlExporter]:
+    """Return an exporter that has exported a record."""
+    exporter = JsonlExporter(tmp_path_factory.mktemp("j"), open_records=list)
+    exporter.export(record_of({}))
+    yield exporter
+    exporter.shutdown()
+
+
+def bound_to(
+    exporter: JsonlExporter, redactor: Redactor
+) -> tuple[Callable[[Record], None], list[Record]]:
+    """Return the compiled export, and the list of what it hands on to the redactor."""
+    assert speed is not None
+    assert redactor.prefilter_parts is not None
+    handed_on: list[Record] = []
+    return speed.bind_plain((exporter, redactor.prefilter_parts, handed_on.append)), handed_on
+
+
 @given(attributes=st.dictionaries(keys, values, max_size=4), name=words)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_no_secret_passes_the_prefilter(
-    tmp_path_factory: pytest.TempPathFactory, attributes: dict[str, object], name: str
+    journal: JsonlExporter, attributes: dict[str, object], name: str
 ) -> None:
     """The rules change no record that the compiled prefilter lets pass."""
-    assert speed is not None
     redactor = Redactor()
-    exporter = JsonlExporter(tmp_path_factory.mktemp("j"), open_records=list)
-    exporter.export(record_of({}))
-    handed_on: list[Record] = []
-    assert redactor.prefilter_parts is not None
-    export: Callable[[Record], None]
-    export = speed.bind_plain((exporter, redactor.prefilter_parts, handed_on.append))
+    export, handed_on = bound_to(journal, redactor)
     record = record_of(attributes, name)
     redactor.redact(record)  # so that keys and texts are known
     export(record)
     if not handed_on:
         assert Redactor().redact(record) == record
-    exporter.shutdown()
 
 
 def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
     """A second record with the same clean keys is written without the Python redactor."""
-    assert speed is not None
     redactor = Redactor()
     exporter = JsonlExporter(tmp_path, open_records=list)
-    handed_on: list[Record] = []
-    assert redactor.prefilter_parts is not None
-    export: Callable[[Record], None]
-    export = speed.bind_plain((exporter, redactor.prefilter_parts, handed_on.append))
+    export, handed_on = bound_to(exporter, redactor)
     record = record_of({"http.method": "GET", "url.path": "/orders/12"})
     export(record)
     assert handed_on == [record]  # neither the exporter nor the redactor knew anything
@@ -147,7 +152,7 @@ def test_a_plain_record_needs_no_redaction_in_python(tmp_path: Path) -> None:
     export(record._replace(seq=3))
     assert len(handed_on) == 1
     exporter.shutdown()
-    assert [one.seq for one in records_in(tmp_path) if one.kind == "span"] == [1, 3]
+    assert [one.seq for one in spans_in(tmp_path)] == [1, 3]
 
 
 @pytest.mark.parametrize(

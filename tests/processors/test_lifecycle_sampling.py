@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -22,13 +21,16 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
 from tests.processors.spans import Recorder, provider_with, recording
-from tests.programs import environment, execute, write_program
+from tests.programs import python, succeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from opentelemetry.context import Context
     from opentelemetry.util.types import Attributes
+
+
+ROOT = str(Path(__file__).parents[2])
 
 
 class RecordOnly(Sampler):
@@ -79,11 +81,7 @@ def test_flags_beside_sampled_do_not_matter() -> None:
     assert recorder.events == ["plain.start", "plain.end", "random.start", "random.end"]
 
 
-def test_sdk_disabled(tmp_path: Path) -> None:
-    """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
-    program = write_program(
-        tmp_path,
-        """
+DISABLED = """
 from tests.processors.spans import Recorder, provider_with
 recorder = Recorder()
 provider = provider_with(recorder)
@@ -91,11 +89,13 @@ with provider.get_tracer("t").start_as_current_span("job"):
     pass
 provider.shutdown()
 print(recorder.records, recorder.shutdowns)
-""",
-    )
-    env = environment(OTEL_SDK_DISABLED="true", PYTHONPATH=str(Path(__file__).parents[2]))
-    done = execute([sys.executable, program], cwd=tmp_path, env=env)
-    assert (done.code, done.out) == (0, "[] 1\n")
+"""
+
+
+def test_sdk_disabled(tmp_path: Path) -> None:
+    """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
+    done = succeed(python("-c", DISABLED), tmp_path, OTEL_SDK_DISABLED="true", PYTHONPATH=ROOT)
+    assert done.out == "[] 1\n"
 
 
 @given(
