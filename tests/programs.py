@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 OTEL_EXT = str(SCRIPTS / "otel-ext")
 INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+"""The folder of `tests`, for the PYTHONPATH of programs that import from it."""
+EXAMPLES = ROOT / "examples"
 # Ask whether a process has ended, without waiting for that and without taking its status.
 _HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
@@ -235,17 +237,18 @@ def started(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     new_session: bool = True,
+    output: Path | None = None,
 ) -> Generator[subprocess.Popen[bytes], None, None]:
     """Start a program, and kill it at the end of the block if it still runs.
 
-    Its output goes to `output.txt` in `cwd`, so that it never waits for a reader.
+    Its output goes to `output`, or `output.txt` in `cwd`, so that it never waits for a reader.
     """
-    with (cwd / "output.txt").open("ab") as output:
+    with (output or cwd / "output.txt").open("ab") as file:
         process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             env=environment() if env is None else dict(env),
             start_new_session=new_session,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from otel_ext.cli.registry import COMMANDS
-from tests.guides import ROOT
+from tests.programs import ROOT
 
 
 def test_every_command_has_its_section() -> None:

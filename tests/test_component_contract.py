@@ -265,15 +265,6 @@ def shut_down(made: Any) -> None:  # noqa: ANN401
         made.shutdown()
 
 
-def test_public_names_are_sorted_and_can_be_imported() -> None:
-    """`__all__` is sorted, and each name in it can be imported."""
-    for package in (otel_ext.exporters, otel_ext.processors):
-        assert list(package.__all__) == sorted(package.__all__)
-        assert all(hasattr(package, name) for name in package.__all__)
-        with pytest.raises(AttributeError):
-            _ = package.no_such_name
-
-
 def test_unused_component(component: Component, tmp_path: Path) -> None:
     """Made, flushed and shut down without use: no error, and no file."""
     made = component.make(tmp_path)

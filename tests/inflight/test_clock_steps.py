@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inflight.tracking import PROGRAMS, ROOT
-from tests.programs import becomes_true, execute, python, started, wait_until
+from tests.inflight.tracking import PROGRAMS
+from tests.programs import ROOT, becomes_true, execute, python, started, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ def test_no_living_span_is_abandoned_when_the_clock_is_set(
     clock.write_text(STEPS[0])
     fake = execute(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"], cwd=tmp_path)
     variables = {
-        "PYTHONPATH": ROOT,
+        "PYTHONPATH": str(ROOT),
         "LD_PRELOAD": fake.out.strip(),
         "FAKETIME_TIMESTAMP_FILE": str(clock),
         "FAKETIME_NO_CACHE": "1",

@@ -16,8 +16,8 @@ from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
 from tests.figures import report_figures
-from tests.inflight.tracking import PROGRAMS, ROOT, Tracking
-from tests.programs import becomes_true, environment, python, started, wait_until
+from tests.inflight.tracking import PROGRAMS, Tracking
+from tests.programs import ROOT, becomes_true, environment, python, started, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -209,7 +209,7 @@ def test_reported_causes_are_counted(tracking: Tracking) -> None:
 @pytest.mark.slow
 def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued(tmp_path: Path) -> None:
     """A process that is stopped again and again reports none of its living spans."""
-    env = environment(PYTHONPATH=ROOT)
+    env = environment(PYTHONPATH=str(ROOT))
     command = python(PROGRAMS / "keeps_spans_open.py", "4")
     with started(command, cwd=tmp_path, env=env) as program:
         output = tmp_path / "output.txt"

@@ -11,7 +11,7 @@ from otel_ext.inflight.reaper import Reaper
 from otel_ext.inflight.table import InflightTable, span_key
 from otel_ext.record.capture import capture_end, capture_start
 from otel_ext.runtime.process import incarnation
-from tests.programs import becomes_true, python, succeed
+from tests.programs import ROOT, becomes_true, python, succeed
 from tests.threads import on_thread
 
 if TYPE_CHECKING:
@@ -22,13 +22,12 @@ if TYPE_CHECKING:
     from tests.programs import Done
 
 PROGRAMS = Path(__file__).parent / "programs"
-ROOT = str(Path(__file__).parents[2])
 
 
 def run_program(name: str, *words: str) -> Done:
     """Run one of the programs of this folder, which import from `tests`."""
     command = python("-X", "faulthandler", PROGRAMS / name, *words)
-    return succeed(command, PROGRAMS, PYTHONPATH=ROOT)
+    return succeed(command, PROGRAMS, PYTHONPATH=str(ROOT))
 
 
 class Tracking(SpanProcessor):

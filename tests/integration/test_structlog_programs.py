@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.record.decode import decode_line
-from tests.programs import execute, logs_in, python, write_program
+from tests.pages import texts_of
+from tests.programs import ROOT, execute, logs_in, python, write_program
 from tests.terminals import terminal_with
-from tests.tree import checkout
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-GUIDE = checkout() / "docs" / "how-to" / "structlog.md"
-SNIPPETS: list[str] = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
+GUIDE = ROOT / "docs" / "how-to" / "structlog.md"
+SNIPPETS = texts_of(GUIDE, "python")
 
 
 def run(program: str, folder: Path, environ: dict[str, str]) -> str:
@@ -40,7 +39,7 @@ def test_snippets_of_the_guide_run(
 
 def test_the_guides_example_line_is_a_record() -> None:
     """The line that the guide shows decodes to a record of a log inside a span."""
-    (shown,) = re.findall(r"(?ms)^```json\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
+    (shown,) = texts_of(GUIDE, "json")
     record = decode_line(shown.strip())
     assert (record.kind, record.name, record.logger) == ("log", "stored", "shop")
     assert record.attributes == {"order": {"id": 7, "items": ["a", "b"]}}

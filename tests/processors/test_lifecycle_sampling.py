@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -21,16 +20,14 @@ from opentelemetry.sdk.trace.sampling import (
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 
 from tests.processors.spans import Recorder, provider_with, recording
-from tests.programs import python, succeed
+from tests.programs import ROOT, python, succeed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from opentelemetry.context import Context
     from opentelemetry.util.types import Attributes
-
-
-ROOT = str(Path(__file__).parents[2])
 
 
 class RecordOnly(Sampler):
@@ -94,7 +91,8 @@ print(recorder.records, recorder.shutdowns)
 
 def test_sdk_disabled(tmp_path: Path) -> None:
     """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
-    done = succeed(python("-c", DISABLED), tmp_path, OTEL_SDK_DISABLED="true", PYTHONPATH=ROOT)
+    variables = {"OTEL_SDK_DISABLED": "true", "PYTHONPATH": str(ROOT)}
+    done = succeed(python("-c", DISABLED), tmp_path, **variables)
     assert done.out == "[] 1\n"
 
 
