@@ -67,6 +67,11 @@ EVERYTHING = dict.fromkeys(LIGHT, "")
 # The instrumentation of logging fails at exit on some Pythons, also without otel-ext.
 LIGHT_WITHOUT_LOGGING = {name: f"{value},logging" for name, value in LIGHT.items()}
 
+# The SDK's exporters, switched off.
+NOWHERE = dict.fromkeys(
+    ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none"
+)
+
 
 def environment(**changes: str) -> dict[str, str]:
     """Return an environment without telemetry settings, plus `changes`.

@@ -36,7 +36,7 @@ from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.protocols import RecordExporter, SendResult
 from tests.exporters.receiver import receiving
-from tests.exporters.samples import Noting, end, log, start
+from tests.exporters.samples import Noting, Spoilt, end, log, start
 from tests.programs import in_child
 from tests.threads import numbered_threads
 
@@ -55,22 +55,6 @@ TICK_MILLIS: Final = 10_000
 
 class BrokenError(Exception):
     """Raised by an object inside a component."""
-
-
-class Broken:
-    """An exporter whose methods all raise."""
-
-    def export(self, record: object) -> NoReturn:
-        """Raise."""
-        raise BrokenError(str(record)[:20])
-
-    def force_flush(self, timeout_millis: int = 30_000) -> NoReturn:
-        """Raise."""
-        raise BrokenError(str(timeout_millis))
-
-    def shutdown(self) -> NoReturn:
-        """Raise."""
-        raise BrokenError
 
 
 class BrokenStock(SpanExporter):
@@ -162,12 +146,12 @@ def use_structlog(*chain: Any) -> None:  # noqa: ANN401 - structlog's own type
 COMPONENTS: Final[dict[str, Component]] = {
     "RedactingExporter": Component(
         lambda folder: RedactingExporter(JsonlExporter(folder)),
-        lambda _: FanOut(RedactingExporter(Broken())),
+        lambda _: FanOut(RedactingExporter(Spoilt())),
         use_exporter,
     ),
     "CompatExporter": Component(
         lambda folder: CompatExporter(JsonlExporter(folder)),
-        lambda _: FanOut(CompatExporter(Broken())),
+        lambda _: FanOut(CompatExporter(Spoilt())),
         use_exporter,
     ),
     "ConsoleExporter": Component(
@@ -177,7 +161,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "FanOut": Component(
         lambda folder: FanOut(JsonlExporter(folder), Noting()),
-        lambda _: FanOut(Broken(), Broken()),
+        lambda _: FanOut(Spoilt(), Spoilt()),
         use_exporter,
     ),
     "JsonlExporter": Component(
@@ -187,7 +171,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "LifecycleSpanProcessor": Component(
         lambda folder: LifecycleSpanProcessor(JsonlExporter(folder)),
-        lambda _: LifecycleSpanProcessor(Broken()),
+        lambda _: LifecycleSpanProcessor(Spoilt()),
         use_processor,
     ),
     "OTLPRecordExporter": Component(
@@ -197,7 +181,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "RecordSpanExporter": Component(
         lambda folder: RecordSpanExporter(JsonlExporter(folder)),
-        lambda _: RecordSpanExporter(Broken()),
+        lambda _: RecordSpanExporter(Spoilt()),
         use_span_exporter,
     ),
     "ResilientExporter": Component(
@@ -212,17 +196,17 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "TracerMetaProcessor": Component(
         lambda folder: TracerMetaProcessor(JsonlExporter(folder)),
-        lambda _: TracerMetaProcessor(Broken()),
+        lambda _: TracerMetaProcessor(Spoilt()),
         lambda processor: use_structlog(processor, structlog.processors.JSONRenderer()),
     ),
     "TracerMetaRenderer": Component(
         lambda folder: TracerMetaRenderer(JsonlExporter(folder)),
-        lambda _: TracerMetaRenderer(Broken()),
+        lambda _: TracerMetaRenderer(Spoilt()),
         use_structlog,
     ),
     "TracerMetaTap": Component(
         lambda folder: TracerMetaTap(structlog.processors.JSONRenderer(), JsonlExporter(folder)),
-        lambda _: TracerMetaTap(structlog.processors.JSONRenderer(), Broken()),
+        lambda _: TracerMetaTap(structlog.processors.JSONRenderer(), Spoilt()),
         use_structlog,
     ),
 }

@@ -73,11 +73,3 @@ def test_a_folder_name_that_is_not_utf8_is_read(tmp_path: Path, command: str) ->
         assert "pay" in done.out or command in {"doctor", "validate", "recover"}
     if command != "tail":
         json.loads(programs.out)
-
-
-def test_a_dump_holds_status_process_and_attributes(open_shop: Shop) -> None:
-    """The lines contain status, process and attributes."""
-    span = call("dump", "--json", "--name", "checkout", "traces", cwd=open_shop.folder).document
-    assert span["attributes"]["user"] == "ann"
-    assert span["process"]["command"] == "shop_one.py"
-    assert span["status"] is None

@@ -16,36 +16,24 @@ from otel_ext.cli.runner.count import count_records
 from otel_ext.cli.runner.summary import RunSummary
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.record.codec import encode_line
-from otel_ext.record.model import Process, Record, Status
+from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
 from otel_ext.runtime.process.records import process_end_record
 from otel_ext.terminal.output import write_error
 from tests.commands import call
-from tests.journal.builders import make_ring
+from tests.journal.builders import end, make_ring, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Abandoned
 
-TRACE = "0" * 31 + "1"
 
-
-def line(span: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
-    """Return a line with a record of a span."""
-    record = Record(
-        "span",
-        "start" if phase == "start" else "end",
-        "work",
-        1,
-        1,
-        Process("p"),
-        trace_id=TRACE,
-        span_id=f"{span:016x}",
-        status=Status("unset"),
-        abandoned=abandoned,
-    )
-    return encode_line(record)
+def line(number: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
+    """Return a line with a record of the span `number`."""
+    if phase == "start":
+        return encode_line(start(number))
+    return encode_line(end(number)._replace(abandoned=abandoned))
 
 
 def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:

@@ -13,18 +13,22 @@ import requests
 
 from tests.commands import call
 from tests.distributions import install
-from tests.programs import EVERYTHING, INSTRUMENT, SCRIPTS, free_port, ids, recorded, spans_in
+from tests.programs import (
+    EVERYTHING,
+    INSTRUMENT,
+    NOWHERE,
+    SCRIPTS,
+    free_port,
+    ids,
+    recorded,
+    spans_in,
+)
 from tests.serving import serving
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 APP = Path(__file__).parent / "app"
-NOWHERE = {
-    "OTEL_TRACES_EXPORTER": "none",
-    "OTEL_METRICS_EXPORTER": "none",
-    "OTEL_LOGS_EXPORTER": "none",
-}
 ROUTES = {
     "otel-ext run": {},
     "otel-ext run, SDK by the environment": {**NOWHERE, "OTEL_TRACES_EXPORTER": "console"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.testing import RecordCapture
@@ -26,6 +27,18 @@ class Recorder(RecordCapture):
     def shutdown(self) -> None:
         """Count it."""
         self.shutdowns += 1
+
+
+class RecordOnly(Sampler):
+    """Records every span and samples none."""
+
+    def should_sample(self, *_: object, **__: object) -> SamplingResult:  # type: ignore[override]
+        """Decide to record without sampling."""
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        """Return a name."""
+        return "RecordOnly"
 
 
 def provider_of(*processors: SpanProcessor, **options: Any) -> TracerProvider:  # noqa: ANN401

@@ -162,10 +162,15 @@ def test_one_distribution_for_two_libraries(tmp_path: Path, error: str) -> None:
 
 
 def test_an_unsupported_version_is_reported(tmp_path: Path) -> None:
-    """A library whose version does not fit is not instrumented; one line names both."""
+    """A library whose version does not fit is not instrumented; one line names both.
+
+    The instrumentation of a library that is not installed is skipped silently.
+    """
     add_library(tmp_path, "used")
     add_instrumentor(tmp_path, "used", requirement="used>=2")
+    add_instrumentor(tmp_path, "absent", requirement="no-such-library")
     done = run(tmp_path, THING)
+    assert "absent" not in done.err
     assert done.out == "Thing\n"
     assert done.err.count("instrumentation used was left out") == 1
     assert "used 1.5" in done.err

@@ -107,13 +107,6 @@ def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:
     assert succeed(python("-c", code), tmp_path, **variables).out == "[]\n"
 
 
-def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
-    """`python -I` ignores the environment, so it runs unrecorded; the summary reports that."""
-    done = record(tmp_path, "-I", "-c", "print(1)")
-    assert done.out == "1\n"
-    assert "otel-ext: no records." in done.err
-
-
 @pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7"])
 def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) -> None:
     """The bootstrap starts on any Python: an old one runs its program without a message."""
