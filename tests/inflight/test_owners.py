@@ -24,6 +24,8 @@ from tests.threads import on_thread
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
+    from tests.inflight.tracking import Clock
+
 
 def test_the_end_of_a_thread_is_reported_at_once() -> None:
     """The owner of a thread that ended is in `gone` without any polling."""
@@ -112,13 +114,14 @@ def test_the_end_of_a_thread_is_detected_and_reported() -> None:
     assert spans[0].is_recording(), "the user's span is not touched"
 
 
-def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
+def test_a_real_end_within_the_grace_leaves_no_abandoned_record(clock: Clock) -> None:
     """A span that another thread ends in time is not reported."""
-    tracking = Tracking(grace=0.3)
+    tracking = Tracking(grace=100)
     span = tracking.ended_by_thread("handed")
     tracking.reap_for(0.05)
     span.end()
-    assert not tracking.reap_for(0.4)
+    clock.advance(150)
+    assert not tracking.reap_for(0.05)
     assert [end.name for end in tracking.ends] == ["handed"]
 
 

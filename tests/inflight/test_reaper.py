@@ -22,6 +22,8 @@ from tests.programs import ROOT, becomes_true, environment, python, started, wai
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.inflight.tracking import Clock
+
 
 class Node:
     """An object in a cycle with itself, which only the collector frees."""
@@ -106,16 +108,16 @@ def test_an_abandoned_span_never_ends_before_it_started(tracking: Tracking, hour
     assert hours > 0 or abs(record.time_ns - time.time_ns()) < 60_000_000_000
 
 
-def test_a_span_beyond_the_age_expires_and_its_late_end_is_recorded() -> None:
+def test_a_span_beyond_the_age_expires_and_its_late_end_is_recorded(clock: Clock) -> None:
     """Tracking ends with an `expired` record; the span itself may still end."""
     tracking = Tracking()
-    reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=100)
     span = tracking.tracer.start_span("old")
     reaper.run()
     assert not tracking.abandoned
-    time.sleep(0.03)
+    clock.advance(150)
     young = tracking.tracer.start_span("young")
-    late = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    late = Reaper(tracking.table, tracking.abandoned.append, max_age=100)
     late.run()
     assert [(one.name, one.abandoned) for one in tracking.abandoned] == [("old", "expired")]
     assert len(tracking.table) == 1

@@ -32,7 +32,7 @@ class Recorder(RecordCapture):
 class RecordOnly(Sampler):
     """Records every span and samples none."""
 
-    def should_sample(self, *_: object, **__: object) -> SamplingResult:  # type: ignore[override]
+    def should_sample(self, *_: object, **__: object) -> SamplingResult:
         """Decide to record without sampling."""
         return SamplingResult(Decision.RECORD_ONLY)
 
