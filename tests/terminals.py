@@ -61,10 +61,11 @@ class Terminal:
         before, found, self._text = self._text.partition(wanted.encode())
         return (before + found).decode()
 
-    def read_rest(self) -> str:
-        """Return what a command that has ended has written since the last call."""
-        while self._read(0):
-            pass
+    def read_to_end(self, seconds: float = 50.0) -> str:
+        """Wait for the end of the command; return what it has written since the last call."""
+        end = time.monotonic() + seconds
+        while self._read(0.02) or self.process.poll() is None:
+            assert time.monotonic() < end, f"still runs: {self._text[-2000:]!r}"
         rest, self._text = self._text, b""
         return rest.decode()
 

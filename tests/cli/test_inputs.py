@@ -12,10 +12,10 @@ import pytest
 from otel_ext.cli import inputs
 from otel_ext.cli import registry as commands
 from otel_ext.cli.inputs import inputs_of, no_records_message
-from tests.cli.watched import as_unprivileged_user
 from tests.cli.written import DEAD, span, write
 from tests.commands import call
 from tests.programs import execute, python
+from tests.users import as_unprivileged_user
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,11 +13,12 @@ import pytest
 from otel_ext.cli import inputs
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.readable import duration
-from tests.cli.watched import as_unprivileged_user, run_on_traces
+from tests.cli.watched import run_on_traces
 from tests.cli.written import DEAD, span, write
 from tests.commands import call
 from tests.durability.kit import HEAD, command, tree_env
 from tests.programs import OTEL_EXT, execute, records_in, spans_in
+from tests.users import as_unprivileged_user
 
 if TYPE_CHECKING:
     from pathlib import Path

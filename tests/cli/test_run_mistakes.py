@@ -10,7 +10,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.cli.watched import as_unprivileged_user
 from tests.commands import call
 from tests.programs import (
     OTEL_EXT,
@@ -22,6 +21,7 @@ from tests.programs import (
     succeed,
     write_program,
 )
+from tests.users import as_unprivileged_user
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ import pytest
 
 from otel_ext.cli.commands.validate.report import progress_bar
 from otel_ext.record.model import META_KEY
-from tests.cli.watched import as_unprivileged_user
 from tests.commands import call
 from tests.figures import report_figures
 from tests.programs import Done, python, succeed
 from tests.record.format_examples import documents, line_of, meta_of
+from tests.users import as_unprivileged_user
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,16 +109,3 @@ def become(folder: Path, state: str, *words: str) -> None:
 def columns(out: str) -> list[list[str]]:
     """Return the fields of a table whose columns are separated by two or more blanks."""
     return [[field.strip() for field in line.split("  ") if field] for line in out.splitlines()]
-
-
-@contextmanager
-def as_unprivileged_user() -> Generator[None]:
-    """Give up the rights of root for a while, if the tests have them."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
