@@ -7,18 +7,21 @@ import sys
 import threading
 import traceback
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from otel_ext.inflight.stacks import MAX_FRAMES
+from otel_ext.inflight.stacks import MAX_FRAMES, stack_of_thread
 from otel_ext.inflight.table import open_spans
 from otel_ext.inflight.watchdog import Watchdog
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.programs import becomes_true
+from tests.record.test_own_code import LIBRARY, through
 from tests.threads import on_thread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import FrameType
 
     from otel_ext.record.model import Record
     from tests.inflight.tracking import Clock, Tracking
@@ -271,3 +274,12 @@ def test_reading_stacks_keeps_no_locals_alive(tracking: Tracking) -> None:
     event.set()
     thread.join()
     assert not Local.alive
+
+
+def test_the_users_line_is_there_however_deep_the_libraries_are() -> None:
+    """A stack has the innermost twenty frames; if all are libraries', the last is the user's."""
+    frame = through(*[LIBRARY] * 50)(lambda: sys._getframe(1))  # noqa: SLF001 - a frame of a library
+    stack = stack_of_thread(cast("FrameType", frame))
+    assert len(stack) == MAX_FRAMES
+    assert {one["file"] for one in stack[:-1]} == {LIBRARY}
+    assert Path(str(stack[-1]["file"])).samefile(__file__)
