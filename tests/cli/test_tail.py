@@ -6,6 +6,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from otel_ext.cli.commands.tail import ring_buffers as tail_rings
 from otel_ext.cli.commands.tail.files import FollowedFiles
 from otel_ext.exporters import JsonlExporter
@@ -19,8 +21,6 @@ from tests.programs import OTEL_EXT, environment, execute, started, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 
 def written(path: Path, *names: str) -> None:
@@ -128,6 +128,7 @@ def test_what_waits_in_a_ring_buffer_is_shown_once(
     assert followed.new_lines() == []
 
 
+@pytest.mark.measured
 def test_a_program_is_followed_until_ctrl_c(tmp_path: Path) -> None:
     """Records appear while the command runs; Ctrl-C ends it with a shell's exit code."""
     exporter = JsonlExporter(tmp_path / "traces")

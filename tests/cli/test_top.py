@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from tests.cli.watched import Shop
     from tests.terminals import Terminal
 
+# The code that draws the screen runs only on a terminal.
+pytestmark = pytest.mark.measured
+
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 
 
@@ -26,7 +29,6 @@ def top_on(folder: Path, *words: str, columns: int = 80) -> AbstractContextManag
     return terminal_with([OTEL_EXT, "top", "traces", *words], folder, columns=columns)
 
 
-@pytest.mark.measured
 def test_keys_and_a_restored_terminal(open_shop: Shop) -> None:
     """It uses the alternate screen, handles t, s, p and q, and restores the terminal."""
     with top_on(open_shop.folder) as terminal:

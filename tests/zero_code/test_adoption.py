@@ -278,6 +278,7 @@ assert trace.get_tracer_provider() is mine and ours.successor is None
 """
 
 
+@pytest.mark.measured
 def test_a_test_suite_that_resets_the_api_is_left_alone(tmp_path: Path) -> None:
     """If ours is no longer the global provider, it adopts none that the API refuses."""
     done = succeed(python("-c", AFTER_A_RESET, tmp_path / "traces"), tmp_path)
