@@ -61,6 +61,12 @@ class Done(NamedTuple):
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+# A program with one span.
+ONE_SPAN = """\
+from opentelemetry import trace
+with trace.get_tracer("test").start_as_current_span("work", attributes={"n": 1}):
+    pass
+"""
 # Disabled, unless a test needs them: importing them all takes a second for each program.
 LIGHT = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,django,fastapi,flask"}
 EVERYTHING = dict.fromkeys(LIGHT, "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import (
+    ONE_SPAN,
     OTEL_EXT,
     SCRIPTS,
     execute,
@@ -41,11 +42,6 @@ print(json.dumps({
     "mask": sorted(__import__("signal").pthread_sigmask(0, [])),
     "threads": len(__import__("threading").enumerate()),
 }))
-"""
-ONE_SPAN = """\
-from opentelemetry import trace
-with trace.get_tracer("test").start_as_current_span("work", attributes={"n": 1}):
-    pass
 """
 
 

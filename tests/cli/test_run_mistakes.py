@@ -12,6 +12,7 @@ import pytest
 
 from tests.commands import call
 from tests.programs import (
+    ONE_SPAN,
     OTEL_EXT,
     execute,
     python,
@@ -96,11 +97,6 @@ def test_with_strict_a_wrong_setting_keeps_the_program_from_starting(
     assert not (tmp_path / "started").exists()
 
 
-ONE_SPAN = (
-    "from opentelemetry import trace\nwith trace.get_tracer('t').start_as_current_span('s'): pass"
-)
-
-
 @pytest.mark.parametrize(
     ("options", "files", "variables", "expected"),
     [
@@ -130,7 +126,7 @@ def test_a_wrong_setting_never_prevents_the_start(
     done = succeed(command, tmp_path, TMPDIR=str(spare), **variables)
     assert done.err.count(expected) == 1, done.err
     folder = spare / f"otel-ext-{os.geteuid()}" if options else tmp_path / "traces"
-    assert len(spans_in(folder, "s")) == 2
+    assert len(spans_in(folder, "work")) == 2
     assert str(folder) in done.err or "in traces" in done.err
 
 
@@ -157,7 +153,7 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     script = f'rmdir "$PWD"; exec {OTEL_EXT} run -- {sys.executable} -c "$CODE"'
     done = succeed(["sh", "-c", script], gone, TMPDIR=str(spare), CODE=ONE_SPAN)
     assert "traces (default): the working directory has been removed. Records go to" in done.err
-    assert len(spans_in(spare / f"otel-ext-{os.geteuid()}", "s")) == 2
+    assert len(spans_in(spare / f"otel-ext-{os.geteuid()}", "work")) == 2
 
 
 # Only root can give a folder to another user.

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import EVERYTHING, execute, python, record, recorded, succeed, write_program
+from tests.programs import (
+    EVERYTHING,
+    ONE_SPAN,
+    execute,
+    python,
+    record,
+    recorded,
+    succeed,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE_SPAN = (
-    "from opentelemetry import trace\n"
-    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
-)
 # A tracer provider without span processors.
 OWN_PROVIDER = """\
 from opentelemetry import trace

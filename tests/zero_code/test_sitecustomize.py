@@ -10,6 +10,7 @@ import pytest
 
 from otel_ext.zero_code import BOOTSTRAP_DIR
 from tests.programs import (
+    ONE_SPAN,
     environment,
     execute,
     python,
@@ -17,11 +18,6 @@ from tests.programs import (
     spans_in,
     succeed,
     write_program,
-)
-
-ONE_SPAN = (
-    "from opentelemetry import trace\n"
-    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
 )
 
 
