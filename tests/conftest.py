@@ -15,6 +15,7 @@ from traceback import format_stack
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from otel_ext.exporters.delivery.remote_queue import REMOTE_WORKER_NAME
@@ -169,6 +170,16 @@ def _threads_end() -> Generator[None, None, None]:
         for thread in left()
     ]
     assert not found, "threads that the test left running:\n" + "\n".join(found)
+
+
+@pytest.fixture
+def unconfigured_structlog() -> Generator[None]:
+    """Start and end the test with structlog as in a new process."""
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+    yield
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

@@ -7,14 +7,16 @@ after a command are its expected output; a test looks for them in the real outpu
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-ROOT: Final = Path(__file__).parent.parent
+from tests.pages import guide_pages, texts_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
 PORT: Final = "8000"
 """The port in every guide; a test replaces it by a free one."""
 
-_BLOCK: Final = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _HEREDOC: Final = re.compile(r"<<'(\w+)'$")
 # Text that differs between runs: ids, numbers, and the folders of an installation.
 _VARIABLE: Final = (
@@ -40,19 +42,19 @@ class Command(NamedTuple):
 
 def is_guide(page: Path) -> bool:
     """Return whether the page writes files, so that it is run as a whole."""
-    return any("<<'" in block for block in _BLOCK.findall(page.read_text("utf-8")))
+    return any("<<'" in text for text in texts_of(page, "console"))
 
 
 def guides() -> list[Path]:
     """Return the pages that are guides."""
-    return [page for page in sorted(ROOT.glob("docs/**/*.md")) if is_guide(page)]
+    return [page for page in guide_pages() if is_guide(page)]
 
 
 def commands(page: Path) -> list[Command]:
     """Return the commands of a guide, in order."""
     found: list[Command] = []
-    for block in _BLOCK.findall(page.read_text("utf-8")):
-        lines = block.splitlines()
+    for text in texts_of(page, "console"):
+        lines = text.splitlines()
         while lines:
             found.append(_next(lines))
     return found

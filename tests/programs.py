@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import faulthandler
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from otel_ext.record.decode import decode_line
 
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 OTEL_EXT = str(SCRIPTS / "otel-ext")
-EXAMPLES = Path(__file__).parents[1] / "examples"
+INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
+ROOT = Path(__file__).parents[1]
+"""The folder of `tests`, for the PYTHONPATH of programs that import from it."""
+EXAMPLES = ROOT / "examples"
 # Ask whether a process has ended, without waiting for that and without taking its status.
 _HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
@@ -41,12 +45,38 @@ class Done(NamedTuple):
     out: str
     err: str
 
+    @property
+    def output(self) -> str:
+        """Both outputs together."""
+        return self.out + self.err
 
+    @property
+    def document(self) -> Any:  # noqa: ANN401 - as json.loads
+        """The standard output, which is one JSON value."""
+        return json.loads(self.out)
+
+    @property
+    def documents(self) -> list[Any]:
+        """The lines of the standard output, each a JSON value."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+# A program with one span.
+ONE_SPAN = """\
+from opentelemetry import trace
+with trace.get_tracer("test").start_as_current_span("work", attributes={"n": 1}):
+    pass
+"""
 # Disabled, unless a test needs them: importing them all takes a second for each program.
 LIGHT = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "celery,django,fastapi,flask"}
 EVERYTHING = dict.fromkeys(LIGHT, "")
 # The instrumentation of logging fails at exit on some Pythons, also without otel-ext.
 LIGHT_WITHOUT_LOGGING = {name: f"{value},logging" for name, value in LIGHT.items()}
+
+# The SDK's exporters, switched off.
+NOWHERE = dict.fromkeys(
+    ("OTEL_TRACES_EXPORTER", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"), "none"
+)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -82,6 +112,24 @@ def execute(
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def succeed(command: Sequence[str | Path], cwd: Path, **variables: str) -> Done:
+    """Run a command that has to exit with 0, with these environment variables."""
+    done = execute(command, cwd=cwd, env=environment(**variables))
+    assert done.code == 0, done.output
+    return done
+
+
+def record(cwd: Path, *words: str | Path, **variables: str) -> Done:
+    """Run a Python program under `otel-ext run`, records in `traces`; it has to exit with 0.
+
+    Args:
+        cwd: The working directory.
+        words: The arguments of Python, such as "-c" and a text.
+        variables: Environment variables.
+    """
+    return succeed(recorded(cwd / "traces", *python(*words)), cwd, **variables)
+
+
 def write_program(folder: Path, text: str, name: str = "program.py") -> Path:
     """Write a program into `folder` and return its path."""
     path = folder / name
@@ -106,6 +154,11 @@ def spans_in(folder: Path, name: str = "") -> list[Record]:
         for record in records_in(folder)
         if record.kind == "span" and name in {"", record.name}
     ]
+
+
+def logs_in(folder: Path) -> list[Record]:
+    """Return the log records in a folder."""
+    return [record for record in records_in(folder) if record.kind == "log"]
 
 
 def ids(records: Sequence[Record], phase: str) -> list[str]:
@@ -195,17 +248,18 @@ def started(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     new_session: bool = True,
+    output: Path | None = None,
 ) -> Generator[subprocess.Popen[bytes], None, None]:
     """Start a program, and kill it at the end of the block if it still runs.
 
-    Its output goes to `output.txt` in `cwd`, so that it never waits for a reader.
+    Its output goes to `output`, or `output.txt` in `cwd`, so that it never waits for a reader.
     """
-    with (cwd / "output.txt").open("ab") as output:
+    with (output or cwd / "output.txt").open("ab") as file:
         process = subprocess.Popen(
             [str(word) for word in command],
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=file,
             stderr=subprocess.STDOUT,
             env=environment() if env is None else dict(env),
             start_new_session=new_session,

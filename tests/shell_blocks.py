@@ -18,12 +18,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext import environment_variables
 from otel_ext.cli.registry import find, load
-from tests.tree import checkout
+from tests.programs import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ASSIGNMENT: Final = re.compile(r"([A-Z_]+)=(.*)", re.DOTALL)
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[([a-z,]+)\])?")
 # Names that stand for a reader's program and module.
@@ -32,39 +31,11 @@ _THEIRS: Final = frozenset({"app.py", "package.module"})
 _OTHERS: Final = frozenset({"otelcol"})
 
 
-class Block(NamedTuple):
-    """A fenced block of a page."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-
-
 class Typed(NamedTuple):
     """A command: the names of the variables set before it, and its words."""
 
     variables: tuple[str, ...]
     words: tuple[str, ...]
-
-
-def pages() -> list[Path]:
-    """Return all pages of the documentation."""
-    root = checkout()
-    found = [root / "README.md", root / "CONTRIBUTING.md"]
-    for folder in ("docs", "deploy", "examples"):
-        found += sorted((root / folder).glob("**/*.md"))
-    return found
-
-
-def blocks() -> list[Block]:
-    """Return the fenced blocks of all pages."""
-    return [
-        Block(page, text.count("\n", 0, match.start()) + 1, match[1], match[2])
-        for page in pages()
-        for text in [page.read_text("utf-8")]
-        for match in _BLOCK.finditer(text)
-    ]
 
 
 def commands(text: str) -> list[Typed]:
@@ -173,7 +144,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _make(words: list[str], _page: Path) -> str:
-    makefile = (checkout() / "Makefile").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
     targets = [word for word in words if "=" not in word]
     missing = [
         one for one in targets if not re.search(rf"^{re.escape(one)}:", makefile, re.MULTILINE)

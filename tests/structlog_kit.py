@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import structlog
 
-if TYPE_CHECKING:
-    from otel_ext.record.model import Record
+from otel_ext.testing import RecordCapture
 
 META = "__tracer_meta__"
 
 
-class Kept:
+class Kept(RecordCapture):
     """An exporter that keeps its records."""
-
-    never_waits = True
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
 
     @property
     def names(self) -> list[str]:
         """The names of the kept records."""
         return [record.name for record in self.records]
-
-    def export(self, record: Record) -> None:
-        """Keep one record."""
-        self.records.append(record)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Return True, as no record waits."""
-        return timeout_millis > 0
-
-    def shutdown(self) -> None:
-        """Do nothing."""
 
 
 def logger(*processors: object, name: str | None = None) -> Any:  # noqa: ANN401 - as structlog's

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
-import subprocess
-import sys
 from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Final
 import pytest
 
 from tests import tree
+from tests.programs import python, succeed
 from tests.tree import Module, imports_of, modules
 
 RECORD: Final = frozenset({"record"})
@@ -336,12 +334,5 @@ def test_importing_has_no_side_effects() -> None:
         if not module.name.endswith("__main__")
     ]
     probe = TESTS / "import_probe.py"
-    done = subprocess.run(
-        [sys.executable, "-B", str(probe), *names],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    effects: list[str] = json.loads(done.stdout)
+    effects: list[str] = succeed(python("-B", probe, *names), TESTS).document
     assert not effects, "\n".join(effects)

@@ -36,8 +36,9 @@ from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.protocols import RecordExporter, SendResult
 from tests.exporters.receiver import receiving
-from tests.exporters.samples import Noting, end, log, start
+from tests.exporters.samples import Noting, Spoilt, end, log, start
 from tests.programs import in_child
+from tests.threads import numbered_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -54,22 +55,6 @@ TICK_MILLIS: Final = 10_000
 
 class BrokenError(Exception):
     """Raised by an object inside a component."""
-
-
-class Broken:
-    """An exporter whose methods all raise."""
-
-    def export(self, record: object) -> NoReturn:
-        """Raise."""
-        raise BrokenError(str(record)[:20])
-
-    def force_flush(self, timeout_millis: int = 30_000) -> NoReturn:
-        """Raise."""
-        raise BrokenError(str(timeout_millis))
-
-    def shutdown(self) -> NoReturn:
-        """Raise."""
-        raise BrokenError
 
 
 class BrokenStock(SpanExporter):
@@ -161,12 +146,12 @@ def use_structlog(*chain: Any) -> None:  # noqa: ANN401 - structlog's own type
 COMPONENTS: Final[dict[str, Component]] = {
     "RedactingExporter": Component(
         lambda folder: RedactingExporter(JsonlExporter(folder)),
-        lambda _: FanOut(RedactingExporter(Broken())),
+        lambda _: FanOut(RedactingExporter(Spoilt())),
         use_exporter,
     ),
     "CompatExporter": Component(
         lambda folder: CompatExporter(JsonlExporter(folder)),
-        lambda _: FanOut(CompatExporter(Broken())),
+        lambda _: FanOut(CompatExporter(Spoilt())),
         use_exporter,
     ),
     "ConsoleExporter": Component(
@@ -176,7 +161,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "FanOut": Component(
         lambda folder: FanOut(JsonlExporter(folder), Noting()),
-        lambda _: FanOut(Broken(), Broken()),
+        lambda _: FanOut(Spoilt(), Spoilt()),
         use_exporter,
     ),
     "JsonlExporter": Component(
@@ -186,7 +171,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "LifecycleSpanProcessor": Component(
         lambda folder: LifecycleSpanProcessor(JsonlExporter(folder)),
-        lambda _: LifecycleSpanProcessor(Broken()),
+        lambda _: LifecycleSpanProcessor(Spoilt()),
         use_processor,
     ),
     "OTLPRecordExporter": Component(
@@ -196,7 +181,7 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "RecordSpanExporter": Component(
         lambda folder: RecordSpanExporter(JsonlExporter(folder)),
-        lambda _: RecordSpanExporter(Broken()),
+        lambda _: RecordSpanExporter(Spoilt()),
         use_span_exporter,
     ),
     "ResilientExporter": Component(
@@ -211,17 +196,17 @@ COMPONENTS: Final[dict[str, Component]] = {
     ),
     "TracerMetaProcessor": Component(
         lambda folder: TracerMetaProcessor(JsonlExporter(folder)),
-        lambda _: TracerMetaProcessor(Broken()),
+        lambda _: TracerMetaProcessor(Spoilt()),
         lambda processor: use_structlog(processor, structlog.processors.JSONRenderer()),
     ),
     "TracerMetaRenderer": Component(
         lambda folder: TracerMetaRenderer(JsonlExporter(folder)),
-        lambda _: TracerMetaRenderer(Broken()),
+        lambda _: TracerMetaRenderer(Spoilt()),
         use_structlog,
     ),
     "TracerMetaTap": Component(
         lambda folder: TracerMetaTap(structlog.processors.JSONRenderer(), JsonlExporter(folder)),
-        lambda _: TracerMetaTap(structlog.processors.JSONRenderer(), Broken()),
+        lambda _: TracerMetaTap(structlog.processors.JSONRenderer(), Spoilt()),
         use_structlog,
     ),
 }
@@ -262,15 +247,6 @@ def shut_down(made: Any) -> None:  # noqa: ANN401
     """Shut down, if the class can."""
     if hasattr(made, "shutdown"):
         made.shutdown()
-
-
-def test_public_names_are_sorted_and_can_be_imported() -> None:
-    """`__all__` is sorted, and each name in it can be imported."""
-    for package in (otel_ext.exporters, otel_ext.processors):
-        assert list(package.__all__) == sorted(package.__all__)
-        assert all(hasattr(package, name) for name in package.__all__)
-        with pytest.raises(AttributeError):
-            _ = package.no_such_name
 
 
 def test_unused_component(component: Component, tmp_path: Path) -> None:
@@ -355,11 +331,7 @@ def test_eight_threads(component: Component, tmp_path: Path) -> None:
         except BaseException as error:  # noqa: BLE001 - the test's own thread reports it
             problems.append(error)
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    numbered_threads(8, work)
     assert problems == []
     shut_down(made)
 

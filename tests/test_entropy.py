@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import textwrap
@@ -13,7 +12,7 @@ from opentelemetry.sdk.resources import Resource
 
 from otel_ext.setup.adoption import AdoptingTracerProvider
 from otel_ext.setup.ids import EntropyIdGenerator
-from tests.programs import execute, python, recorded, spans_in
+from tests.programs import python, recorded, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +69,7 @@ sys.stdout.write(os.read(reading, 100_000).decode())
 
 def test_a_child_forked_in_c_draws_other_ids(tmp_path: Path) -> None:
     """Parent and child share no id, though Python's fork hooks did not run."""
-    done = execute(python("-c", FORKED_IN_C), cwd=tmp_path)
-    assert done.code == 0, done.err
-    one, other = map(json.loads, done.out.splitlines())
+    one, other = succeed(python("-c", FORKED_IN_C), tmp_path).documents
     assert len({*one, *other}) == 100
 
 
@@ -97,6 +94,5 @@ def test_seeded_processes_have_different_traces(way: str, tmp_path: Path) -> Non
             command = python("-c", SEEDED, traces)
         else:
             command = recorded(traces, *python("-c", SEEDED))
-        done = execute(command, cwd=tmp_path)
-        assert done.code == 0, done.err
+        succeed(command, tmp_path)
     assert len({span.trace_id for span in spans_in(traces, "epoch")}) == 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from importlib import resources
 from importlib.metadata import distribution, entry_points, packages_distributions
@@ -93,19 +92,6 @@ def test_version_is_that_of_the_distribution() -> None:
     assert otel_ext.__version__ == DISTRIBUTION.version == table("project")["version"]
 
 
-def test_unknown_attributes_of_the_package_are_refused() -> None:
-    """An unknown name is an AttributeError, in spite of the lazy access."""
-    with pytest.raises(AttributeError, match="no_such_name"):
-        getattr(otel_ext, "no_such_name")  # noqa: B009 - a static checker refuses the plain form
-
-
-def test_public_names_exist() -> None:
-    """Every name in `__all__` can be imported, the lazy ones too."""
-    assert otel_ext.__all__
-    for name in otel_ext.__all__:
-        assert getattr(otel_ext, name) is not None
-
-
 @pytest.mark.parametrize("group", ["console_scripts", "opentelemetry_pre_instrument"])
 def test_entry_points_lead_to_functions(group: str) -> None:
     """The command and the hook for `opentelemetry-instrument` can be loaded and called."""
@@ -171,12 +157,3 @@ def test_classifiers_name_each_python_from_the_oldest() -> None:
     minors = sorted(int(name.removeprefix(prefix)) for name in classifiers if prefix in name)
     assert table("project")["requires-python"] == f">=3.{minors[0]}"
     assert minors == list(range(minors[0], minors[-1] + 1))
-
-
-def test_the_package_runs_as_a_module() -> None:
-    """`python -m otel_ext --version` is the command, and prints the installed version."""
-    done = subprocess.run(
-        [sys.executable, "-m", "otel_ext", "--version"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert DISTRIBUTION.version in done.stdout

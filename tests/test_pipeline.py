@@ -20,7 +20,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from otel_ext.config import reset_config, set_compat_mode
 from otel_ext.errors import ConfigError
 from otel_ext.pipeline import configure
-from tests.programs import environment, execute, python, recorded, records_in, spans_in
+from tests.programs import python, record, records_in, spans_in, succeed
+from tests.threads import in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,9 +47,7 @@ def work(provider: TracerProvider, name: str = "work") -> None:
 
 def run(code: str, cwd: Path, **variables: str) -> str:
     """Run code in a new process, where no provider is set, and return its output."""
-    done = execute(python("-c", textwrap.dedent(code)), cwd=cwd, env=environment(**variables))
-    assert done.code == 0, done.err
-    return done.out + done.err
+    return succeed(python("-c", textwrap.dedent(code)), cwd, **variables).output
 
 
 def test_a_passed_provider_is_recorded(tmp_path: Path) -> None:
@@ -112,10 +111,8 @@ def test_a_provider_that_is_passed_and_set(tmp_path: Path) -> None:
         trace.set_tracer_provider(mine)
         trace.get_tracer("t").start_span("work").end()
     """
-    words = recorded(tmp_path / "out", *python("-c", textwrap.dedent(code)))
-    done = execute(words, cwd=tmp_path, env=environment())
-    assert done.code == 0, done.err
-    assert len(spans_in(tmp_path / "out", "work")) == 2
+    record(tmp_path, "-c", textwrap.dedent(code))
+    assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
 def test_the_proxy_stands_for_the_global_provider(tmp_path: Path) -> None:
@@ -165,11 +162,7 @@ def test_threads_that_configure_at_once_get_one_handle(tmp_path: Path) -> None:
         handles.append(configure(output=tmp_path, tracer_provider=provider))
         work(provider)
 
-    threads = [threading.Thread(target=call) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[call] * 8)
     assert len(set(handles)) == 1
     configure().shutdown()
     assert len(spans_in(tmp_path, "work")) == 16

@@ -15,7 +15,7 @@ from otel_ext.cli.commands.doctor import install as doctor_install
 from otel_ext.environment_exporter import EnvironmentSpanExporter
 from otel_ext.pipeline import configure
 from otel_ext.setup.sdk_version import ADMITTED, OLDEST, is_sdk_supported
-from tests.programs import environment, execute, python
+from tests.programs import python, succeed
 from tests.tree import checkout
 
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def test_a_program_under_run_goes_on(tmp_path: Path) -> None:
         "import otel_ext.zero_code as z; z.start_process()\n",
         encoding="utf-8",
     )
-    env = environment(OTEL_EXT_AUTO="true", PYTHONPATH=str(tmp_path))
-    done = execute(python("-c", code), cwd=tmp_path, env=env)
-    assert (done.code, done.out) == (0, "ProxyTracerProvider\n")
+    variables = {"OTEL_EXT_AUTO": "true", "PYTHONPATH": str(tmp_path)}
+    done = succeed(python("-c", code), tmp_path, **variables)
+    assert done.out == "ProxyTracerProvider\n"
     assert done.err.count("opentelemetry-sdk is 1.20.0") == 1
 
 

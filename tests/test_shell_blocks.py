@@ -7,38 +7,35 @@ from typing import Final
 
 import pytest
 
-from tests.shell_blocks import Block, Typed, blocks, commands, problem_of
-from tests.tree import checkout
+from tests.pages import Block, all_pages, blocks_of
+from tests.programs import ROOT
+from tests.shell_blocks import Typed, commands, problem_of
 
-SHELL: Final = [block for block in blocks() if block.language == "sh"]
+BLOCKS: Final = [block for page in all_pages() for block in blocks_of(page)]
+SHELL: Final = [block for block in BLOCKS if block.language == "sh"]
 # Languages whose blocks some test checks; `text` is output, or a drawing.
 LANGUAGES: Final = {"console", "json", "python", "sh", "text", "toml"}
 # Pages whose `console` and `python` blocks test_docs.py and test_guides.py run.
 RUN: Final = {"README.md", "docs"}
 
 
-def name_of(block: Block) -> str:
-    """Return the page and line of a block."""
-    return f"{block.page.relative_to(checkout()).as_posix()}:{block.line}"
-
-
 def test_there_are_commands() -> None:
     """The pages with commands are found."""
-    assert {block.page.name for block in SHELL} >= {"README.md", "CONTRIBUTING.md", "otlp.md"}
+    assert {block.page for block in SHELL} >= {"README.md", "CONTRIBUTING.md", "docs/otlp.md"}
 
 
-@pytest.mark.parametrize("block", SHELL, ids=name_of)
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.name)
 def test_a_shell_can_parse_it(block: Block) -> None:
     """The block is valid for a shell, and has a command."""
     subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
     assert commands(block.text)
 
 
-@pytest.mark.parametrize("block", SHELL, ids=name_of)
+@pytest.mark.parametrize("block", SHELL, ids=lambda block: block.name)
 def test_names_in_commands_exist(block: Block) -> None:
     """Subcommands, options, variables, extras, packages, targets and files exist."""
     for typed in commands(block.text):
-        assert not problem_of(typed, block.page), typed
+        assert not problem_of(typed, ROOT / block.page), typed
 
 
 @pytest.mark.parametrize(
@@ -65,12 +62,12 @@ def test_a_mistake_is_found(line: str, problem: str) -> None:
     """The check reports a name that is misspelt."""
     [typed] = commands(line)
     assert isinstance(typed, Typed)
-    assert problem in problem_of(typed, checkout() / "README.md")
+    assert problem in problem_of(typed, ROOT / "README.md")
 
 
 def test_every_block_is_checked() -> None:
     """Each block is in a language, and on a page, that some test checks."""
-    for block in blocks():
-        assert block.language in LANGUAGES, name_of(block)
+    for block in BLOCKS:
+        assert block.language in LANGUAGES, block.name
         if block.language in {"console", "python"}:
-            assert block.page.relative_to(checkout()).parts[0] in RUN, name_of(block)
+            assert block.page.split("/")[0] in RUN, block.name

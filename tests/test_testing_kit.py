@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.testing import FakeClock, RecordCapture, SequentialIdGenerator
-from tests.programs import environment, execute, write_program
+from tests.processors.spans import provider_with
+from tests.programs import python, succeed, write_program
+from tests.threads import in_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,8 +37,7 @@ def test_each_test_has_its_own_records(otel_ext_tracer, otel_ext_records):
 def captured() -> tuple[Tracer, RecordCapture]:
     """Return a tracer and its records."""
     capture = RecordCapture()
-    provider = TracerProvider(id_generator=SequentialIdGenerator(), shutdown_on_exit=False)
-    provider.add_span_processor(LifecycleSpanProcessor(capture))
+    provider = provider_with(capture, id_generator=SequentialIdGenerator())
     return provider.get_tracer("kit"), capture
 
 
@@ -74,14 +71,7 @@ def test_ids_are_unique_across_threads() -> None:
     """Threads that share a generator get different ids, without gaps."""
     ids = SequentialIdGenerator()
     drawn: list[int] = []
-    threads = [
-        threading.Thread(target=lambda: drawn.extend(ids.generate_span_id() for _ in range(2_000)))
-        for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[lambda: drawn.extend(ids.generate_span_id() for _ in range(2_000))] * 4)
     assert sorted(drawn) == list(range(1, 8_001))
     assert (ids.generate_trace_id(), ids.generate_trace_id()) == (1, 2)
 
@@ -117,9 +107,7 @@ def test_an_exception_passes_through_the_clocks_span() -> None:
 def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
     """Each test of a user has its own records, ids and clock."""
     program = write_program(tmp_path, USERS_TEST, "test_users.py")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(program)]
+    command = python("-m", "pytest", "-q", "-p", "no:cacheprovider", program)
     # Plugins of other packages are not needed and take a second to import.
-    env = environment(PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    done = execute(command, cwd=tmp_path, env=env)
-    assert done.code == 0, done.out
+    done = succeed(command, tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert "2 passed" in done.out

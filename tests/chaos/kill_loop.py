@@ -33,14 +33,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 from opentelemetry import trace
 
 import otel_ext
-from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.runtime.counters import COUNTERS
+from tests.durability.kit import read
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
-
-    from otel_ext.record.model import Record
 
 DEFAULT_KILLS = 10_000
 DEFAULT_JOBS = 2
@@ -181,25 +179,14 @@ def kill(pid: int, pipe: int, dice: random.Random) -> Killed:
     return Killed(started, ended, time.time_ns(), os.WIFSIGNALED(status), dropped)
 
 
-def read_all(folder: Path, found: Counter[str]) -> list[Record]:
-    """Return the records of a folder; count what cannot be read."""
-    records: list[Record] = []
-    for path in folder.glob("*.jsonl"):
-        for item in read_records(path):
-            if isinstance(item, Located):
-                records.append(item.record)
-            else:
-                found[f"skipped: {item.reason}"] += 1
-    return records
-
-
 def check(folder: Path, killed: list[Killed], found: Counter[str]) -> None:
     """Recover the folder twice and compare it with the ledgers."""
     report = recover(folder)
     found["recovered spans"] += report.spans
     found["failed recoveries"] += len(report.failed)
     found["second recovery did something"] += bool(recover(folder).recovered)
-    records = read_all(folder, found)
+    records, skipped = read(folder)
+    found.update({f"skipped: {reason}": count for reason, count in skipped.items()})
     starts = {record.span_id: record for record in records if record.phase == "start"}
     ends = [record for record in records if record.phase == "end"]
     times = Counter(end.span_id for end in ends)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.exporters import JsonlExporter
+from tests.cli.written import exported
 from tests.exporters.samples import end, start
 from tests.programs import OTEL_EXT, Done, execute, python, spans_in, write_program
 
@@ -131,10 +131,7 @@ def test_other_commands_answer_by_their_exit_code(
     tmp_path: Path, redirection: str, words: list[str], code: int
 ) -> None:
     """A command keeps its exit code if its output cannot be written."""
-    exporter = JsonlExporter(tmp_path / "traces")
-    for record in (start(), end()):
-        exporter.export(record)
-    exporter.shutdown()
+    exported(tmp_path / "traces", start(), end())
     done = closed(tmp_path, redirection, OTEL_EXT, *words)
     assert done.code == code, done.err
     assert "Traceback" not in done.err

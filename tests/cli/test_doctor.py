@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import json
 import signal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_ext.cli.commands.doctor.install import versions_agree
-from otel_ext.cli.main import main
 from tests.cli.watched import run_on_traces, shop
-from tests.programs import OTEL_EXT, environment, execute, suspend
+from tests.commands import call
+from tests.programs import OTEL_EXT, execute, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.cli.watched import Shop
+    from tests.programs import Done
 
-def parts_of(text: str) -> dict[str, dict[str, object]]:
+
+def parts_of(done: Done) -> dict[str, dict[str, Any]]:
     """Return the checks of `doctor --json` by their part's name."""
-    found = cast("dict[str, object]", json.loads(text))
-    parts = cast("list[dict[str, object]]", found["parts"])
-    return {str(part["part"]): part for part in parts}
+    return {str(part["part"]): part for part in done.document["parts"]}
 
 
-def test_all_is_well(tmp_path: Path) -> None:
+def test_all_is_well(open_shop: Shop) -> None:
     """With a program that records normally, the exit code is 0 and all is well."""
-    with shop(tmp_path) as process:
-        done = run_on_traces(tmp_path, "doctor")
+    done = execute([OTEL_EXT, "doctor", "traces"], cwd=open_shop.folder)
     assert "all is well" in done.out
-    assert f"ok    {process.pid} shop_one.py" in done.out
+    assert f"ok    {open_shop.label}" in done.out
     assert (done.code, done.err) == (0, "")
 
 
@@ -37,16 +36,15 @@ def test_json_has_every_part(tmp_path: Path) -> None:
     """--json: one object with each part's state, detail and hint."""
     (tmp_path / "traces").mkdir(mode=0o700)
     done = run_on_traces(tmp_path, "doctor", "--json")
-    parts = parts_of(done.out)
+    parts = parts_of(done)
     assert {"Python", "OpenTelemetry", "codec", "configuration", "folder", "durability"} <= {*parts}
     assert {"room", "distro", "instrumentations", "process identity", "pidfd"} <= {*parts}
     assert {tuple(part) for part in parts.values()} == {
         ("group", "part", "state", "detail", "hint")
     }
-    assert json.loads(done.out)["healthy"] is (done.code == 0)
+    assert done.document["healthy"] is (done.code == 0)
 
 
-@pytest.mark.measured
 def test_a_stopped_program_and_leftovers_need_attention(tmp_path: Path) -> None:
     """A stopped program and the leftovers of a killed one are named with a hint; exit code 1."""
     with shop(tmp_path, name="one") as one, shop(tmp_path, name="two") as two:
@@ -80,9 +78,9 @@ def test_each_problem_is_named_with_a_hint(
     tmp_path: Path, variables: dict[str, str], part: str, state: str, expected: str
 ) -> None:
     """Each problem of settings, environment and folder is shown at its part."""
-    done = execute([OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(**variables))
+    done = call("doctor", "--json", cwd=tmp_path, **variables)
     # A part may have several findings; the last one is the problem.
-    found = parts_of(done.out)[part]
+    found = parts_of(done)[part]
     assert found["state"] == state, found
     assert expected in f"{found['detail']} {found['hint']}"
     # Other programs of this machine may need attention too.
@@ -92,10 +90,8 @@ def test_each_problem_is_named_with_a_hint(
 
 def test_a_file_system_without_mapped_memory(tmp_path: Path) -> None:
     """If memory cannot be mapped, the weaker durability is shown, with a hint."""
-    done = execute(
-        [OTEL_EXT, "doctor", "--json"], cwd=tmp_path, env=environment(OTEL_EXT_OUTPUT="/proc/self")
-    )
-    found = parts_of(done.out)
+    done = call("doctor", "--json", cwd=tmp_path, OTEL_EXT_OUTPUT="/proc/self")
+    found = parts_of(done)
     assert "durability" not in found or found["durability"]["state"] == "degraded"
     assert done.code == 1
 
@@ -112,9 +108,3 @@ def test_versions_of_different_releases_are_reported() -> None:
     assert versions_agree(good) == []
     mixed = {**good, "opentelemetry-distro": "0.65b0", "opentelemetry-proto": "1.46.0"}
     assert versions_agree(mixed) == ["opentelemetry-distro 0.65b0", "opentelemetry-proto 1.46.0"]
-
-
-def test_a_missing_folder_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """A named folder that is missing: one line, exit code 2."""
-    assert main(["doctor", "nowhere"]) == 2
-    assert "nowhere: there is no such folder" in capsys.readouterr().err

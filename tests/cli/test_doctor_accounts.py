@@ -20,7 +20,7 @@ from otel_ext.runtime.process.records import (
 )
 from tests.cli.test_doctor import parts_of
 from tests.cli.watched import run_on_traces
-from tests.programs import execute, python, write_program
+from tests.programs import python, succeed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -121,9 +121,8 @@ def test_a_burst_into_a_small_buffer(
     tmp_path: Path, part: float, state: str, expected: str
 ) -> None:
     """After a real program ended, doctor shows that it lost records, or nearly did."""
-    program = write_program(tmp_path, BURST, "burst.py")
-    assert execute(python(program, str(part)), cwd=tmp_path).code == 0
-    found = parts_of(run_on_traces(tmp_path, "doctor", "--json").out)["ended"]
+    succeed(python("-c", BURST, str(part)), tmp_path)
+    found = parts_of(run_on_traces(tmp_path, "doctor", "--json"))["ended"]
     assert found["state"] == state
-    assert expected in str(found["detail"])
-    assert "ring-size" in str(found["hint"])
+    assert expected in found["detail"]
+    assert "ring-size" in found["hint"]

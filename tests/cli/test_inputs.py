@@ -12,10 +12,10 @@ import pytest
 from otel_ext.cli import inputs
 from otel_ext.cli import registry as commands
 from otel_ext.cli.inputs import inputs_of, no_records_message
-from otel_ext.cli.main import main
-from tests.cli.test_ps_mistakes import DEAD, span, write
-from tests.cli.watched import as_unprivileged_user
-from tests.programs import execute, python, write_program
+from tests.cli.written import DEAD, span, write
+from tests.commands import call
+from tests.programs import execute, python
+from tests.users import as_unprivileged_user
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,32 +29,25 @@ ENDING = {"tail": ["--no-follow"], "top": ["--once"], "recover": ["--grace", "0"
 WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
 VARIABLE = "OTEL_EXT_OUTPUT"
 
-Capture = pytest.CaptureFixture[str]
-
 
 @pytest.fixture(params=READING)
 def command(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> list[str]:
-    """Return each command in turn, in a folder without records or settings."""
+    """Return each command in turn, in a folder without records."""
     monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith(("OTEL_", "COLUMNS"))]:
-        monkeypatch.delenv(name)
     return [str(request.param), *ENDING.get(request.param, [])]
 
 
 def records(folder: Path, name: str = "pay", number: int = 2) -> Path:
     """Write a span that its process left open, and return the file."""
-    folder.mkdir(exist_ok=True, mode=0o700)
     return write(folder, DEAD, span(name, number))
 
 
-def answer(capsys: Capture, *words: str) -> tuple[int, str]:
-    """Return the exit code and output of a command; there is never a traceback."""
-    code = main(words)
-    output = capsys.readouterr()
-    assert "Traceback" not in output.err
-    return code, output.out + output.err
+def answer(*words: str, output: str | Path | None = None) -> tuple[int, str]:
+    """Return the exit code and both outputs of a command, with the setting `output`."""
+    done = call(*words) if output is None else call(*words, OTEL_EXT_OUTPUT=str(output))
+    return done.code, done.output
 
 
 def parser_of(name: str) -> argparse.ArgumentParser:
@@ -80,22 +73,19 @@ def test_every_reading_command_takes_the_same_arguments(name: str) -> None:
     assert f"otel-ext {name} " in page.partition("examples:")[2]
 
 
-def test_a_missing_input(command: list[str], capsys: Capture) -> None:
+def test_a_missing_input(command: list[str]) -> None:
     """It is named, with a hint; exit code 2."""
     for name in ("nowhere", "nowhere/below", "nul\0"):
-        code, output = answer(capsys, *command, name)
+        code, output = answer(*command, name)
         shown = name.replace("\0", r"\x00")
         way_out = f"Name another; the whole machine: otel-ext {command[0]} --all"
         assert output == f"otel-ext: {shown}: there is no such folder or file. {way_out}\n"
         assert code == 2
 
 
-def test_the_setting_names_a_missing_folder(
-    command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_setting_names_a_missing_folder(command: list[str], tmp_path: Path) -> None:
     """Folder, source of the setting and a hint are printed; `doctor` checks the folder."""
-    monkeypatch.setenv(VARIABLE, "not-yet")
-    code, output = answer(capsys, *command)
+    code, output = answer(*command, output="not-yet")
     if command[0] == "doctor":
         assert f"Records in {tmp_path / 'not-yet'}" in output
         assert code != 2
@@ -108,11 +98,11 @@ def test_the_setting_names_a_missing_folder(
     assert code == 2
 
 
-def test_an_input_without_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
+def test_an_input_without_records(command: list[str], tmp_path: Path) -> None:
     """The message names the folder and suggests --all; exit code 1."""
     (tmp_path / "traces").mkdir(mode=0o700)
     for words in (["traces"], []):
-        code, output = answer(capsys, *command, *words)
+        code, output = answer(*command, *words)
         if command[0] != "doctor":
             assert (
                 f"otel-ext: no records in {tmp_path / 'traces'}. Start a program: otel-ext run --"
@@ -122,13 +112,11 @@ def test_an_input_without_records(command: list[str], tmp_path: Path, capsys: Ca
 
 
 @pytest.mark.parametrize("closed", ["folder", "above", "files"])
-def test_an_input_that_cannot_be_read(
-    command: list[str], closed: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_an_input_that_cannot_be_read(command: list[str], closed: str, tmp_path: Path) -> None:
     """The system's reason and a hint are printed, whichever part is unreadable; exit code 2."""
     file = records(tmp_path / "traces")
     records(tmp_path / "other")
-    answer(capsys, *command, str(tmp_path / "other"))  # imports what another user may not import
+    answer(*command, str(tmp_path / "other"))  # imports what another user may not import
     folder = tmp_path
     while folder != folder.parent and not folder.stat().st_mode & 0o001:
         folder.chmod(0o755)
@@ -137,7 +125,7 @@ def test_an_input_that_cannot_be_read(
     (tmp_path).chmod(0o700 if closed == "above" else 0o755)
     file.chmod(0)
     with as_unprivileged_user():
-        code, output = answer(capsys, *command, str(tmp_path / "traces"))
+        code, output = answer(*command, str(tmp_path / "traces"))
     (tmp_path / "traces").chmod(0o755)
     named = tmp_path / "traces"
     if command[0] == "validate" and closed == "files":
@@ -147,7 +135,7 @@ def test_an_input_that_cannot_be_read(
     assert code == 2
 
 
-def test_a_file_without_records(command: list[str], tmp_path: Path, capsys: Capture) -> None:
+def test_a_file_without_records(command: list[str], tmp_path: Path) -> None:
     """A device and a file of another kind are refused with a hint; exit code 2."""
     (tmp_path / "notes.md").write_text("# Notes\n" * 20)
     (tmp_path / "old.jsonl.gz").write_bytes(gzip.compress(b'{"' * 100))
@@ -156,22 +144,22 @@ def test_a_file_without_records(command: list[str], tmp_path: Path, capsys: Capt
         ("notes.md", "not a file of records", "A file of records has one JSON object a line"),
         ("old.jsonl.gz", "not a file of records", "It is compressed: gzip -dc FILE | otel-ext"),
     ):
-        code, output = answer(capsys, *command, name)
+        code, output = answer(*command, name)
         assert f"otel-ext: {name}: {reason}. {way_out}" in output
         assert code == 2
 
 
-def test_an_empty_name(command: list[str], capsys: Capture) -> None:
+def test_an_empty_name(command: list[str]) -> None:
     """An unset variable in a script does not mean the working directory."""
-    code, output = answer(capsys, *command, "")
+    code, output = answer(*command, "")
     assert output.startswith("otel-ext: the name of a file or folder is empty. ")
     assert code == 2
 
 
-def test_a_single_file(command: list[str], tmp_path: Path, capsys: Capture) -> None:
+def test_a_single_file(command: list[str], tmp_path: Path) -> None:
     """A single file is read, except by `recover`: its hint names the folder."""
     file = records(tmp_path / "traces")
-    code, output = answer(capsys, *command, f"traces/{file.name}")
+    code, output = answer(*command, f"traces/{file.name}")
     if command[0] == "recover":
         hint = "Name its folder: otel-ext recover traces"
         assert output == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
@@ -183,22 +171,17 @@ def test_a_single_file(command: list[str], tmp_path: Path, capsys: Capture) -> N
 
 @pytest.mark.parametrize("source", ["default", "environment", "file", "single file"])
 def test_without_an_input_the_setting_is_used(
-    command: list[str],
-    source: str,
-    tmp_path: Path,
-    capsys: Capture,
-    monkeypatch: pytest.MonkeyPatch,
+    command: list[str], source: str, tmp_path: Path
 ) -> None:
     """From the environment, else a configuration file, else `traces`, as for a program."""
     folder = tmp_path / ("traces" if source == "default" else "elsewhere")
     file = records(folder)
-    if source == "environment":
-        monkeypatch.setenv(VARIABLE, "elsewhere")
-    elif source == "single file":
-        monkeypatch.setenv(VARIABLE, str(file.rename(folder / "all.jsonl")))
+    setting = {"environment": folder, "single file": folder / "all.jsonl"}.get(source)
+    if source == "single file":
+        file.rename(folder / "all.jsonl")
     elif source == "file":
         (tmp_path / "otel-ext.toml").write_text('output = "elsewhere"\nsink = 1\nsync = "no"\n')
-    code, output = answer(capsys, *command)
+    code, output = answer(*command, output=setting)
     if command[0] == "validate":
         assert "span.start" in output
     elif command[0] == "doctor":
@@ -211,7 +194,7 @@ def test_without_an_input_the_setting_is_used(
 
 
 def test_the_whole_machine(
-    command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """--all reads where running programs record and the setting's folder, each once."""
     records(tmp_path / "traces")
@@ -224,7 +207,7 @@ def test_the_whole_machine(
     assert inputs_of(args) == found
     monkeypatch.setenv(VARIABLE, "traces")
     assert inputs_of(args) == found
-    code, output = answer(capsys, *command, "--all")
+    code, output = answer(*command, "--all", output="traces")
     if command[0] == "doctor":
         assert all(f"Records in {folder}" in output for folder in found)
     elif command[0] == "validate":
@@ -239,12 +222,12 @@ def test_the_whole_machine(
     assert no_records_message([], args).startswith(
         "no running program of this machine records spans. "
     )
-    code, _ = answer(capsys, *command, "--all")
+    code, _ = answer(*command, "--all", output="not-yet")
     assert code == WITHOUT_RECORDS.get(command[0], 1)
 
 
 def test_a_file_and_its_folder_are_one(
-    command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file in a folder that is an input is not read twice."""
     file = records(tmp_path / "traces")
@@ -252,13 +235,13 @@ def test_a_file_and_its_folder_are_one(
     monkeypatch.setattr(inputs, "find_folders", lambda: [tmp_path / "traces"])
     args = parser_of(command[0]).parse_args(["--all"])
     assert inputs_of(args) == [tmp_path / "traces"]
-    code, output = answer(capsys, *command, "--all")
+    code, output = answer(*command, "--all", output=file)
     assert output.count("pay") == 1 or command[0] in {"doctor", "validate", "dump"}
     assert code == (1 if command[0] == "doctor" else 0)
 
 
 def test_the_working_directory_is_gone(
-    command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A setting that cannot be resolved is reported in one line."""
     if command[0] == "doctor":
@@ -269,31 +252,31 @@ def test_the_working_directory_is_gone(
     os.chdir(gone)
     gone.rmdir()
     try:
-        code, output = answer(capsys, *command)
+        code, output = answer(*command)
     finally:
         os.chdir(tmp_path)
     assert "the working directory has been removed" in output
     assert code in {0, 1, 2}
 
 
-def test_the_whole_machine_and_an_input(command: list[str], capsys: Capture) -> None:
+def test_the_whole_machine_and_an_input(command: list[str]) -> None:
     """Both together are an error, since --all meant other machines once; exit code 2."""
-    code, output = answer(capsys, *command, "--all", "traces")
+    code, output = answer(*command, "--all", "traces")
     assert output.startswith("otel-ext: --all cannot be combined with traces. ")
     assert ("--other-hosts" in output) == (command[0] in {"ps", "top", "dump"})
     assert code == 2
 
 
-def test_an_input_after_an_option_is_named(command: list[str], capsys: Capture) -> None:
+def test_an_input_after_an_option_is_named(command: list[str]) -> None:
     """Inputs must be adjacent; a separate one is not reported as an option."""
-    code, output = answer(capsys, *command, "one", "--json", "two")
+    code, output = answer(*command, "one", "--json", "two")
     assert "'two'" in output
     assert "no option" not in output
     assert code == 2
 
 
 def test_a_folder_that_cannot_be_created_is_replaced_as_for_a_program(
-    command: list[str], tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command reads the folder that `configure()` uses instead, and prints it."""
     if command[0] == "doctor":
@@ -301,9 +284,8 @@ def test_a_folder_that_cannot_be_created_is_replaced_as_for_a_program(
     spare = tmp_path / f"otel-ext-{os.geteuid()}"
     records(spare)
     (tmp_path / "file").touch()
-    monkeypatch.setenv(VARIABLE, "file/traces")
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    code, output = answer(capsys, *command)
+    code, output = answer(*command, output="file/traces")
     assert f"Records go to {spare}; " in output
     assert "pay" in output or command[0] == "validate"
     assert code == 0
@@ -319,14 +301,11 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_the_tree_of_a_single_file_counts_its_ring_buffer(
-    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tree_of_a_single_file_counts_its_ring_buffer(tmp_path: Path) -> None:
     """`tree` and `ps` both show spans that a killed program left only in its ring buffer."""
-    monkeypatch.chdir(tmp_path)
-    assert execute(python(write_program(tmp_path, KILLED)), cwd=tmp_path).code == -9
+    assert execute(python("-c", KILLED), cwd=tmp_path).code == -9
     (tmp_path / "all.jsonl").write_bytes(b"")
     for command in ("ps", "tree"):
-        code, output = answer(capsys, command, "all.jsonl")
-        assert "kept" in output
-        assert code == 0
+        done = call(command, "all.jsonl", cwd=tmp_path)
+        assert "kept" in done.out
+        assert done.code == 0

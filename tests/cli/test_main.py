@@ -10,47 +10,39 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import otel_ext
 from otel_ext.cli import registry as commands
-from otel_ext.cli.main import main
 from otel_ext.errors import UsageError
-from tests.programs import OTEL_EXT, environment, execute
+from tests.commands import call
+from tests.programs import OTEL_EXT, environment, execute, python
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_help_lists_what_this_installation_has(capsys: pytest.CaptureFixture[str]) -> None:
-    """`--help` names every subcommand, and each has its module."""
-    assert main(["--help"]) == 0
-    page = capsys.readouterr().out
+def test_help_lists_what_this_installation_has() -> None:
+    """`--help` names every subcommand, each with its module, and examples of such commands."""
+    done = call("--help")
+    assert done == call("help")
+    assert done.code == 0
     for command in commands.COMMANDS:
-        assert f"  {command.name:<10} {command.summary}" in page
+        assert f"  {command.name:<10} {command.summary}" in done.out
         assert find_spec(command.module) is not None
-
-
-def test_help_shows_examples_of_commands_that_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    """Each example of the help page starts with a subcommand that can be called."""
-    main(["help"])
-    page = capsys.readouterr().out
-    examples = [line.split() for line in page.splitlines() if line.startswith("  otel-ext ")]
+    examples = [line.split() for line in done.out.splitlines() if line.startswith("  otel-ext ")]
     assert examples
     assert {words[1] for words in examples} <= {c.name for c in commands.COMMANDS}
 
 
-def test_without_arguments_the_help_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_arguments_the_help_goes_to_stderr() -> None:
     """Without a command the exit code is 2, and the standard output stays empty."""
-    assert main([]) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "otel-ext COMMAND" in captured.err
+    done = call()
+    assert (done.code, done.out) == (2, "")
+    assert "otel-ext COMMAND" in done.err
 
 
-def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_is_that_of_the_distribution() -> None:
     """`--version` prints name and version."""
-    import otel_ext  # noqa: PLC0415 - only this test needs it
-
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"otel-ext {otel_ext.__version__}\n"
+    assert call("--version") == (0, f"otel-ext {otel_ext.__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -61,15 +53,11 @@ def test_version_is_that_of_the_distribution(capsys: pytest.CaptureFixture[str])
         (["run", "--outptu", "x", "true"], "See otel-ext run --help"),
     ],
 )
-def test_a_mistake_is_one_line_with_a_hint(
-    argv: list[str], expected: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_mistake_is_one_line_with_a_hint(argv: list[str], expected: str) -> None:
     """A wrong command or option gives one line on stderr, no traceback, and exit code 2."""
-    assert main(argv) == 2
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert expected in captured.err
-    assert len(captured.err.splitlines()) == 1
+    done = call(*argv)
+    assert expected in done.err
+    assert (done.code, done.out, len(done.err.splitlines())) == (2, "", 1)
 
 
 @pytest.mark.parametrize(
@@ -81,11 +69,7 @@ def test_a_mistake_is_one_line_with_a_hint(
     ],
 )
 def test_errors_of_a_subcommand_become_exit_codes(
-    error: BaseException,
-    code: int,
-    expected: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    error: BaseException, code: int, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Our own errors and errors of files are one line each; Ctrl-C prints nothing."""
 
@@ -102,8 +86,9 @@ def test_errors_of_a_subcommand_become_exit_codes(
         return Failing()
 
     monkeypatch.setattr("otel_ext.cli.main.load", load)
-    assert main(["run"]) == code
-    assert capsys.readouterr().err.startswith(expected)
+    done = call("run")
+    assert done.code == code
+    assert done.err.startswith(expected)
 
 
 def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
@@ -125,8 +110,7 @@ def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
 def test_the_package_is_a_command_too(tmp_path: Path) -> None:
     """`python -m otel_ext` does what `otel-ext` does."""
     one = execute([OTEL_EXT, "--help"], cwd=tmp_path)
-    other = execute([sys.executable, "-m", "otel_ext", "--help"], cwd=tmp_path)
-    assert one == other
+    assert one == execute(python("-m", "otel_ext", "--help"), cwd=tmp_path) == call("--help")
 
 
 class _Terminal:
@@ -149,16 +133,11 @@ def test_color_only_on_a_terminal_that_wants_it(monkeypatch: pytest.MonkeyPatch)
     assert "\x1b[" not in commands.help_page(stream)  # type: ignore[arg-type]
 
 
-def test_every_command_shows_its_help(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_command_shows_its_help() -> None:
     """Each subcommand can be imported and prints its help in 80 columns."""
-    monkeypatch.setenv("COLUMNS", "80")
     assert max(map(len, commands.help_page(sys.stdout).splitlines())) <= 80
     for command in commands.COMMANDS:
-        with pytest.raises(SystemExit) as ended:
-            main([command.name, "--help"])
-        assert ended.value.code == 0
-        page = capsys.readouterr().out
-        assert f"otel-ext {command.name}" in page
-        assert max(map(len, page.splitlines())) <= 80
+        done = call(command.name, "--help", COLUMNS="80")
+        assert done.code == 0
+        assert f"otel-ext {command.name}" in done.out
+        assert max(map(len, done.out.splitlines())) <= 80

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.ended_spans import EndedSpan, as_dicts, lines_of, open_in
-from otel_ext.cli.main import main
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.terminal.canvas import Canvas
-from tests.cli.test_ps_mistakes import DEAD, span, write
+from tests.cli.written import DEAD, span, write
+from tests.commands import call
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,12 +30,9 @@ def folder(tmp_path: Path) -> Path:
     [["ps"], ["top", "--once"], ["dump"], ["tree"], ["tail", "--no-follow"]],
     ids=lambda words: words[0],
 )
-def test_tables_show_no_location(
-    words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_show_no_location(words: list[str], folder: Path) -> None:
     """The mark for an unknown location is not shown as a location."""
-    main([*words, str(folder)])
-    out = capsys.readouterr().out
+    out = call(*words, folder).out
     assert "GET /items" in out
     assert "<unknown>" not in out
     if words == ["ps"]:
@@ -51,17 +47,15 @@ def test_a_recovered_span_is_shown_without_a_location(folder: Path) -> None:
     assert as_dicts(ended)[DEAD.id][0]["where"] == {**NOTHING, "now": False}
 
 
-def test_programs_get_null(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_programs_get_null(folder: Path) -> None:
     """In JSON, file, line and function are null."""
-    main(["ps", "--json", str(folder)])
-    found = cast("dict[str, dict[str, object]]", json.loads(capsys.readouterr().out))
+    found = call("ps", "--json", folder).document
     assert found["opened"] == NOTHING
     assert {key: found["where"][key] for key in NOTHING} == NOTHING
-    main(["tree", "--json", str(folder)])
-    (trace,) = json.loads(capsys.readouterr().out)["traces"]
+    (trace,) = call("tree", "--json", folder).document["traces"]
     assert {key: trace["spans"][0][key] for key in NOTHING} == NOTHING
 
 
 def test_such_a_file_is_valid(folder: Path) -> None:
     """The record format writes `<unknown>` and line 0."""
-    assert main(["validate", str(folder)]) == 0
+    assert call("validate", folder).code == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -10,28 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.main import main
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.timestamps import parse_timestamp
 from otel_ext.runtime.process.records import process_start_record
-from tests.cli.test_inputs import ENDING, Capture, answer
-from tests.cli.test_ps_mistakes import DEAD, span, write
+from tests.cli.test_inputs import ENDING
+from tests.cli.written import DEAD, span, write
+from tests.commands import call
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.mark.parametrize("name", ["ps", "top", "dump", "tree", "recover"])
-def test_json_holds_attributes_status_and_process(
-    name: str, tmp_path: Path, capsys: Capture
-) -> None:
+def test_json_holds_attributes_status_and_process(name: str, tmp_path: Path) -> None:
     """The JSON of every command that shows spans contains the same facts."""
     open_span = span("pay", 2)._replace(attributes={"käse": 1})
-    (tmp_path / "traces").mkdir(mode=0o700)
     write(tmp_path / "traces", DEAD, open_span)
-    main([name, *ENDING.get(name, []), "--json", str(tmp_path / "traces")])
-    document = json.loads(capsys.readouterr().out)
+    document = call(name, *ENDING.get(name, []), "--json", tmp_path / "traces").document
     if name == "recover":
         (one,) = document["recovered"]
         (found,) = one["ended"]
@@ -62,33 +57,29 @@ def left_open(folder: Path, number: int, name: str, opened: float, seen: float) 
 
 
 @pytest.mark.parametrize("name", ["ps", "top", "dump", "tree", "tail", "recover"])
-def test_the_oldest_comes_first(name: str, tmp_path: Path, capsys: Capture) -> None:
+def test_the_oldest_comes_first(name: str, tmp_path: Path) -> None:
     """Spans are sorted by their start in every view, not by when they were last seen."""
     left_open(tmp_path, 9, "older", 200.0, 190.0)
     left_open(tmp_path, 8, "younger", 100.0, 10.0)
     tmp_path.chmod(0o700)
-    code, output = answer(capsys, name, *ENDING.get(name, []), str(tmp_path))
+    code, output, _ = call(name, *ENDING.get(name, []), tmp_path)
     assert 0 <= output.index("older") < output.index("younger")
     # Durations have one format too.
     assert name == "tail" or ("10.0 s" in output and "1 min 30 s" in output)
     assert code == 0
 
 
-def test_a_span_of_which_only_an_update_is_left_has_its_age(
-    tmp_path: Path, capsys: Capture
-) -> None:
+def test_a_span_of_which_only_an_update_is_left_has_its_age(tmp_path: Path) -> None:
     """`ps` and `tree` show the same start for a span whose first file is gone."""
     update = span("long", 2, phase="update")._replace(extra={"age_ns": 90 * 10**9})
     write(tmp_path, DEAD, update)
-    main(["ps", "--json", str(tmp_path)])
-    open_span = json.loads(capsys.readouterr().out)
-    main(["tree", "--json", str(tmp_path)])
-    (trace,) = json.loads(capsys.readouterr().out)["traces"]
+    open_span = call("ps", "--json", tmp_path).document
+    (trace,) = call("tree", "--json", tmp_path).document["traces"]
     assert open_span["started"] == trace["spans"][0]["start"]
     assert open_span["age_seconds"] >= 90
 
 
-def test_one_clock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times are local in every view, and UTC in JSON."""
     monkeypatch.setenv("TZ", "XYZ-05:30")
     time.tzset()
@@ -96,14 +87,14 @@ def test_one_clock(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPa
         opened = "2026-11-20T16:32:47.429000Z"
         record = span("pay", 2)._replace(time_ns=parse_timestamp(opened))
         write(tmp_path, DEAD, record)
-        assert "2026-11-20 22:02:47.429 +0530" in answer(capsys, "tree", str(tmp_path))[1]
-        assert "22:02:47.429 " in answer(capsys, "tail", "--no-follow", str(tmp_path))[1]
+        assert "2026-11-20 22:02:47.429 +0530" in call("tree", tmp_path).out
+        assert "22:02:47.429 " in call("tail", "--no-follow", tmp_path).out
         assert re.search(
             rf"top {time.strftime('%H')}:\d\d:\d\d\.\d{{3}}  ",
-            answer(capsys, "top", "--once", str(tmp_path))[1],
+            call("top", "--once", tmp_path).out,
         )
-        assert '"start": "2026-11-20T16:32:47' in answer(capsys, "tree", "--json", str(tmp_path))[1]
-        assert '"started":"2026-11-20T16:32:47' in answer(capsys, "ps", "--json", str(tmp_path))[1]
+        assert '"start": "2026-11-20T16:32:47' in call("tree", "--json", tmp_path).out
+        assert '"started":"2026-11-20T16:32:47' in call("ps", "--json", tmp_path).out
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -9,20 +9,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.commands.doctor.programs import check_ids, check_processes
-from otel_ext.exporters import JsonlExporter
 from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
-from tests.cli.watched import run_on_traces, shop, spans_by
+from tests.cli.watched import become, both, run_on_traces, shop, spans_by, states
+from tests.cli.written import exported
 from tests.exporters.samples import end, start
 from tests.programs import records_in, suspend, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cli.watched import Shop
 
 
 def truncate(path: Path) -> None:
@@ -41,31 +43,23 @@ def test_spans_of_a_hung_program_are_seen_without_its_file(
 ) -> None:
     """They are in the ring buffer: `ps` shows what `recover` will end, as hung, then as lost."""
     with shop(tmp_path) as process:
-        assert set(spans_by(tmp_path)) == {"checkout", "pay"}
+        become(tmp_path, "running")
         suspend(process)
         (file,) = (tmp_path / "traces").glob("*.jsonl")
         take(file)
-        hung = spans_by(tmp_path)
-        assert {name: span["state"] for name, span in hung.items()} == {
-            "checkout": "hung",
-            "pay": "hung",
-        }
+        assert states(tmp_path) == both("hung")
         process.kill()
         process.wait()
-        assert {str(span["state"]) for span in spans_by(tmp_path).values()} == {"lost"}
-    done = run_on_traces(tmp_path, "recover", "--json")
-    (found,) = json.loads(done.out)["recovered"]
+        assert states(tmp_path) == both("lost")
+    (found,) = run_on_traces(tmp_path, "recover", "--json").document["recovered"]
     assert {span["name"] for span in found["ended"]} == {"checkout", "pay"}
 
 
-def test_a_lost_span_has_one_age(tmp_path: Path) -> None:
-    """`ps`, `recover` and the end that recovery writes have the same age."""
-    with shop(tmp_path) as process:
-        process.kill()
-        process.wait()
-    ages = {name: span["age_seconds"] for name, span in spans_by(tmp_path).items()}
-    done = run_on_traces(tmp_path, "recover", "--json")
-    (found,) = json.loads(done.out)["recovered"]
+def test_a_lost_span_has_one_age(dead_shop: Shop, tmp_path: Path) -> None:
+    """`ps`, `recover` and the end that recovery writes have the same age and attributes."""
+    ages = {name: span["age_seconds"] for name, span in spans_by(dead_shop.folder).items()}
+    (found,) = run_on_traces(tmp_path, "recover", "--json").document["recovered"]
+    assert {"user": "ann"} in [span["attributes"] for span in found["ended"]]
     assert {span["name"]: span["age_seconds"] for span in found["ended"]} == ages
     ends = [one for one in records_in(tmp_path / "traces") if one.abandoned == "process-died"]
     assert {one.name: (one.time_ns - one.start_ns) / 1e9 for one in ends} == ages
@@ -94,10 +88,8 @@ def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> Non
         pid_namespace=here.pid_namespace + 1,
         heartbeat_ms=60_000,
     )
-    exporter = JsonlExporter(tmp_path / "one.jsonl", durability="write")
-    exporter.export(start("job", process=process))
-    exporter.shutdown()
-    lines = (tmp_path / "one.jsonl").read_text().splitlines(keepends=True)
+    path = exported(tmp_path / "one.jsonl", start("job", process=process))
+    lines = path.read_text().splitlines(keepends=True)
     record = json.loads(lines[0])
     record["__tracer_meta__"].update(
         pid=7,
@@ -127,11 +119,8 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
     """With a seeded `random` in several workers, `ps` shows the span of each."""
     for number in range(3):
         process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
-        exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")
-        exporter.export(start("epoch", process=process))
-        if number == 0:
-            exporter.export(end("epoch", process=process))
-        exporter.shutdown()
+        both_records = (start("epoch", process=process), end("epoch", process=process))
+        exported(tmp_path / f"{number}.jsonl", *both_records[: 2 if number == 0 else 1])
     files = sorted(tmp_path.glob("*.jsonl"))
     spans = Collector(files, other_hosts=True).collect().spans
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
@@ -144,10 +133,8 @@ def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
     """`doctor` reports repeated ids even if none of the spans is open any more."""
     for number in range(5):
         process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
-        exporter = JsonlExporter(tmp_path / f"{number}.jsonl", durability="write")
-        for record in (start("epoch", process=process), end("epoch", process=process)):
-            exporter.export(record)
-        exporter.shutdown()
+        records = (start("epoch", process=process), end("epoch", process=process))
+        exported(tmp_path / f"{number}.jsonl", *records)
     snapshot = Collector([tmp_path], other_hosts=True).collect()
     assert snapshot.spans == ()
     (check,) = check_ids(snapshot)

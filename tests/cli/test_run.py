@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
@@ -10,15 +9,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.programs import (
+    ONE_SPAN,
     OTEL_EXT,
     SCRIPTS,
-    environment,
     execute,
     ids,
     python,
+    record,
     recorded,
     records_in,
     spans_in,
+    started,
+    succeed,
     write_program,
 )
 
@@ -41,28 +43,13 @@ print(json.dumps({
     "threads": len(__import__("threading").enumerate()),
 }))
 """
-ONE_SPAN = """\
-from opentelemetry import trace
-with trace.get_tracer("test").start_as_current_span("work", attributes={"n": 1}):
-    pass
-"""
 
 
 def portrait(command: list[str], cwd: Path) -> str:
     """Return what the program prints about itself."""
     # Both runs get their own process group and its number in a variable.
-    shell = ["sh", "-c", 'GROUP=$$ exec "$@"', "sh", *command]
-    done = subprocess.run(
-        shell,
-        cwd=cwd,
-        env=environment(),
-        input="text on the standard input",
-        capture_output=True,
-        text=True,
-        check=True,
-        start_new_session=True,
-    )
-    return done.stdout
+    shell = ["setsid", "--wait", "sh", "-c", 'GROUP=$$ exec "$@"', "sh", *command]
+    return execute(shell, cwd=cwd, stdin="text on the standard input").out
 
 
 @pytest.mark.parametrize(
@@ -83,9 +70,7 @@ def test_a_program_sees_what_it_would_see_without_us(tmp_path: Path, words: tupl
 
 def test_a_span_becomes_a_start_and_an_end(tmp_path: Path) -> None:
     """A program that uses only the API leaves both records of its span, with its call site."""
-    program = write_program(tmp_path, ONE_SPAN)
-    done = execute(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path)
-    assert done.code == 0, done.err
+    record(tmp_path, write_program(tmp_path, ONE_SPAN))
     spans = spans_in(tmp_path / "traces")
     assert [record.phase for record in spans] == ["start", "end"]
     assert ids(spans, "start") == ids(spans, "end")
@@ -133,11 +118,9 @@ def test_quiet_takes_the_place_of_the_process(tmp_path: Path) -> None:
     """With --quiet the program has our process id, and nothing is added to its output."""
     code = "import os; print(os.getpid())\n" + ONE_SPAN
     words = [OTEL_EXT, "run", "--quiet", "--output", "out", "--", *python("-c", code)]
-    with subprocess.Popen(
-        words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        out, err = process.communicate(timeout=50)
-    assert (out.decode(), err) == (f"{process.pid}\n", b"")
+    with started(words, cwd=tmp_path) as process:
+        process.wait(50)
+    assert (tmp_path / "output.txt").read_text() == f"{process.pid}\n"
     assert len(spans_in(tmp_path / "out", "work")) == 2
 
 
@@ -162,12 +145,11 @@ def test_settings_of_the_command_line_reach_children_in_any_folder(tmp_path: Pat
 
 def test_records_appear_on_the_terminal_when_asked_for(tmp_path: Path) -> None:
     """With the console on, start and end are printed to stderr; stdout is the program's."""
-    program = write_program(tmp_path, ONE_SPAN + "print('result')\n")
-    command = recorded(tmp_path / "traces", *python(program))
-    done = execute(command, cwd=tmp_path, env=environment(OTEL_EXT_CONSOLE="json"))
+    code = ONE_SPAN + "print('result')\n"
+    done = record(tmp_path, "-c", code, OTEL_EXT_CONSOLE="json")
     assert done.out == "result\n"
     assert done.err.count('"event":"work.') == 2
-    done = execute(command, cwd=tmp_path, env=environment(OTEL_EXT_CONSOLE="on"))
+    done = record(tmp_path, "-c", code, OTEL_EXT_CONSOLE="on")
     assert done.out == "result\n"
     assert "work" in done.err
     assert '"event":' not in done.err
@@ -176,9 +158,7 @@ def test_records_appear_on_the_terminal_when_asked_for(tmp_path: Path) -> None:
 @pytest.mark.measured
 def test_console_scripts_are_found_beside_the_interpreter(tmp_path: Path) -> None:
     """A console script of our environment runs even if it is not on PATH."""
-    env = environment(PATH="/usr/bin:/bin")
-    done = execute([OTEL_EXT, "run", "--", "uvicorn", "--version"], cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    done = succeed([OTEL_EXT, "run", "--", "uvicorn", "--version"], tmp_path, PATH="/usr/bin:/bin")
     assert "uvicorn" in done.out.lower()
     assert (SCRIPTS / "uvicorn").exists()
 
@@ -186,15 +166,12 @@ def test_console_scripts_are_found_beside_the_interpreter(tmp_path: Path) -> Non
 def test_a_nested_run_records_once(tmp_path: Path) -> None:
     """`otel-ext run` under `otel-ext run` writes each record once."""
     inner = [OTEL_EXT, "run", "--", *python("-c", ONE_SPAN)]
-    done = execute(recorded(tmp_path / "traces", *inner), cwd=tmp_path)
-    assert done.code == 0, done.err
+    succeed(recorded(tmp_path / "traces", *inner), tmp_path)
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
 def test_recording_can_be_switched_off(tmp_path: Path) -> None:
     """With OTEL_SDK_DISABLED or OTEL_EXT_ENABLED=false nothing is written."""
     for name, value in (("OTEL_SDK_DISABLED", "true"), ("OTEL_EXT_ENABLED", "false")):
-        command = recorded(tmp_path / "traces", *python("-c", ONE_SPAN))
-        done = execute(command, cwd=tmp_path, env=environment(**{name: value}))
-        assert done.code == 0
+        record(tmp_path, "-c", ONE_SPAN, **{name: value})
         assert not (tmp_path / "traces").exists()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +10,12 @@ from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.text import cells
-from tests.cli.watched import run_on_traces, shop
-from tests.programs import OTEL_EXT, execute, python, spans_in, write_program
+from tests.programs import OTEL_EXT, execute, python, record, spans_in, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.measured
+    from tests.cli.watched import Shop
 
 PROGRAM = """
 import os, signal, sys
@@ -30,6 +28,7 @@ with tracer.start_as_current_span("checkout", attributes={"order.id": 17}):
 """
 
 
+@pytest.mark.measured
 def test_the_summary_shows_what_was_running(tmp_path: Path) -> None:
     """With the signal, and the spans as a tree with attributes and lines."""
     program = write_program(tmp_path, PROGRAM)
@@ -55,8 +54,7 @@ with trace.get_tracer("shop").start_as_current_span("pay"):
 
 def test_a_span_lasts_until_the_death_was_noticed(tmp_path: Path) -> None:
     """Not only until the last record or heartbeat, which may be much earlier."""
-    program = write_program(tmp_path, LATE_DEATH)
-    execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
+    execute([OTEL_EXT, "run", "--", *python("-c", LATE_DEATH)], cwd=tmp_path)
     start, end = spans_in(tmp_path / "traces")
     assert end.abandoned == "process-died"
     assert end.time_ns - start.time_ns >= 200_000_000
@@ -64,19 +62,13 @@ def test_a_span_lasts_until_the_death_was_noticed(tmp_path: Path) -> None:
 
 def test_an_orderly_end_shows_no_spans(tmp_path: Path) -> None:
     """Only spans that a death left open are shown."""
-    program = write_program(tmp_path, PROGRAM)
-    done = execute([OTEL_EXT, "run", "--", *python(program)], cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert "when it died" not in done.err
+    assert "when it died" not in record(tmp_path, "-c", PROGRAM).err
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
+def test_the_lines_fit_the_terminal(dead_shop: Shop, width: int) -> None:
     """Names and locations are cut so that no line is too wide; attributes are included."""
-    with shop(tmp_path) as process:
-        process.kill()
-        process.wait()
-    folder = tmp_path / "traces"
+    folder = dead_shop.folder / "traces"
     found = open_in(folder)
     report = recover(folder)
     lines = list(lines_of(ended_by(report, found), report.spans, Canvas(width)))
@@ -84,12 +76,3 @@ def test_the_lines_fit_the_terminal(tmp_path: Path, width: int) -> None:
     assert max(map(cells, lines)) <= width
     assert all("shop_one.py" in line for line in lines) or width == 40
     assert "user=ann" in lines[0] or width < 120
-
-
-def test_json_of_a_recovery_has_the_attributes(tmp_path: Path) -> None:
-    """The JSON has all attributes."""
-    with shop(tmp_path) as process:
-        process.kill()
-        process.wait()
-    (found,) = json.loads(run_on_traces(tmp_path, "recover", "--json").out)["recovered"]
-    assert {"user": "ann"} in [span["attributes"] for span in found["ended"]]

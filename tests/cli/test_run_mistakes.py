@@ -10,17 +10,19 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from otel_ext.cli.main import main
-from tests.cli.watched import as_unprivileged_user
+from tests.commands import call
 from tests.programs import (
+    ONE_SPAN,
     OTEL_EXT,
-    environment,
     execute,
     python,
+    record,
     recorded,
     spans_in,
+    succeed,
     write_program,
 )
+from tests.users import as_unprivileged_user
 
 
 @pytest.mark.parametrize(
@@ -48,11 +50,18 @@ def test_a_command_that_cannot_start(
     (tmp_path / "empty-folder").mkdir()
     write_program(tmp_path, "#!/no/such/interpreter\n", "bad-interpreter").chmod(0o755)
     write_program(tmp_path, "\0\0\0", "not-a-program").chmod(0o755)
-    done = execute([OTEL_EXT, "run", *quiet, *words], cwd=tmp_path)
+    done = call("run", *quiet, *words, cwd=tmp_path)
     assert done.code == code, done.err
     assert expected in done.err
     assert done.err.startswith("otel-ext: ")
     assert len(done.err.splitlines()) == 1
+
+
+def test_a_command_that_is_not_found_ends_as_in_a_shell(tmp_path: Path) -> None:
+    """The real command has the exit code and the message."""
+    done = execute([OTEL_EXT, "run", "no-such-program"], cwd=tmp_path)
+    assert done == call("run", "no-such-program", cwd=tmp_path)
+    assert done.code == 127
 
 
 @pytest.mark.parametrize(
@@ -62,22 +71,14 @@ def test_a_command_that_cannot_start(
         (["--output", "/dev/null"], {}, "/dev/null is not a folder"),
         (["--output", "lost"], {}, "lost is not a folder"),
         (["--output", "lost/below"], {}, "lost is not a folder"),
-        (
-            ["--output", "/proc/x"],
-            {},
-            "output: /proc/x (option --output): /proc cannot be written to",
-        ),
+        (["--output", "/proc/x"], {}, "/proc/x (option --output): /proc cannot be written to"),
         (["--output", "x" * 300], {}, "the name cannot be used: File name too long"),
         (["--output", "link.jsonl"], {}, "link.jsonl cannot be written to: it is a link"),
         (["--output", "broken.toml"], {}, "broken.toml holds something other than records"),
-        (
-            ["--config", "missing.toml"],
-            {},
-            "missing.toml does not exist (named by option --config)",
-        ),
+        (["--config", "missing.toml"], {}, "missing.toml does not exist (named by option"),
         (["--config", "broken.toml"], {}, "broken.toml"),
         ([], {"OTEL_EXT_SYNC": "often"}, "environment variable OTEL_EXT_SYNC"),
-        (["--compat"], {}, "otel-ext"),
+        (["--no-such-option"], {}, "otel-ext"),
     ],
 )
 def test_with_strict_a_wrong_setting_keeps_the_program_from_starting(
@@ -89,20 +90,11 @@ def test_with_strict_a_wrong_setting_keeps_the_program_from_starting(
     write_program(tmp_path, "", "real.jsonl")
     (tmp_path / "link.jsonl").symlink_to("real.jsonl")
     (tmp_path / "lost").symlink_to("nowhere")
-    code = "open('started', 'w')"
-    if options == ["--compat"]:
-        options = ["--no-such-option"]
-    command = [OTEL_EXT, "run", "--strict", *options, "--", *python("-c", code)]
-    done = execute(command, cwd=tmp_path, env=environment(**variables))
+    program = python("-c", "open('started', 'w')")
+    done = call("run", "--strict", *options, "--", *program, cwd=tmp_path, **variables)
     assert done.code == 2
     assert expected in done.err
-    assert "Traceback" not in done.err
     assert not (tmp_path / "started").exists()
-
-
-ONE_SPAN = (
-    "from opentelemetry import trace\nwith trace.get_tracer('t').start_as_current_span('s'): pass"
-)
 
 
 @pytest.mark.parametrize(
@@ -112,12 +104,7 @@ ONE_SPAN = (
         (["--output", "/proc/x"], {}, {}, "/proc cannot be written to: No such file or directory."),
         ([], {}, {"OTEL_EXT_SYNC": "often"}, "OTEL_EXT_SYNC) is not allowed. Use one of"),
         ([], {}, {"OTEL_EXT_CONFIG": "none.toml"}, "none.toml does not exist"),
-        (
-            [],
-            {"otel-ext.toml": "ouput = 'x'"},
-            {},
-            "'ouput' (",
-        ),
+        ([], {"otel-ext.toml": "ouput = 'x'"}, {}, "'ouput' ("),
         ([], {"otel-ext.toml": "sync = ["}, {}, "otel-ext.toml:1"),
         ([], {"pyproject.toml": "[tool.otel-ext]\nouput = 'x'"}, {}, "Did you mean 'output'?"),
     ],
@@ -136,29 +123,25 @@ def test_a_wrong_setting_never_prevents_the_start(
     spare = tmp_path / "tmp"
     spare.mkdir()
     command = [OTEL_EXT, "run", *options, "--", *python("-c", ONE_SPAN)]
-    env = environment(TMPDIR=str(spare), **variables)
-    done = execute(command, cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    done = succeed(command, tmp_path, TMPDIR=str(spare), **variables)
     assert done.err.count(expected) == 1, done.err
     folder = spare / f"otel-ext-{os.geteuid()}" if options else tmp_path / "traces"
-    assert len(spans_in(folder, "s")) == 2
+    assert len(spans_in(folder, "work")) == 2
     assert str(folder) in done.err or "in traces" in done.err
 
 
 @pytest.mark.parametrize("below", ["", "traces", "deep/traces", "one.jsonl"])
-def test_a_folder_without_permission_is_refused_by_strict(
-    capsys: pytest.CaptureFixture[str], below: str
-) -> None:
+def test_a_folder_without_permission_is_refused_by_strict(below: str) -> None:
     """A folder this user cannot write to is named before the program starts."""
     # Not `tmp_path`, which only the user of the tests can read.
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
         with as_unprivileged_user():
-            words = ["run", "--strict", "--output", str(Path(folder, below)), "--", "true"]
-            assert main(words) == 2
+            done = call("run", "--strict", "--output", Path(folder, below), "--", "true")
         Path(folder).chmod(0o700)
-    error = capsys.readouterr().err
-    assert f"{folder} cannot be written to: Permission denied. Name another by --output" in error
+    message = f"{folder} cannot be written to: Permission denied. Name another by --output"
+    assert message in done.err
+    assert done.code == 2
 
 
 def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
@@ -168,11 +151,9 @@ def test_a_working_directory_that_is_gone(tmp_path: Path) -> None:
     for folder in (spare, gone):
         folder.mkdir()
     script = f'rmdir "$PWD"; exec {OTEL_EXT} run -- {sys.executable} -c "$CODE"'
-    env = environment(TMPDIR=str(spare), CODE=ONE_SPAN)
-    done = execute(["sh", "-c", script], cwd=gone, env=env)
-    assert done.code == 0, done.err
+    done = succeed(["sh", "-c", script], gone, TMPDIR=str(spare), CODE=ONE_SPAN)
     assert "traces (default): the working directory has been removed. Records go to" in done.err
-    assert len(spans_in(spare / f"otel-ext-{os.geteuid()}", "s")) == 2
+    assert len(spans_in(spare / f"otel-ext-{os.geteuid()}", "work")) == 2
 
 
 # Only root can give a folder to another user.
@@ -193,7 +174,7 @@ def test_the_spare_folder_belongs_to_this_user(tmp_path: Path, trap: str) -> Non
         own.mkdir(0o777)
         os.chown(own, 65_534, 65_534)
     code = "from otel_ext.journal.fallback import fallback_folder; print(fallback_folder())"
-    done = execute(python("-c", code), cwd=tmp_path, env=environment(TMPDIR=str(tmp_path)))
+    done = succeed(python("-c", code), tmp_path, TMPDIR=str(tmp_path))
     found = Path(done.out.strip())
     assert found.parent == tmp_path, done.err
     assert found not in {own, elsewhere}
@@ -205,8 +186,7 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
     """A program without spans creates no folder and changes no existing one."""
     (tmp_path / "there").mkdir()
     for name in ("there", "new", "deep/new", "one.jsonl"):
-        done = execute(recorded(tmp_path / name, "true"), cwd=tmp_path)
-        assert done.code == 0
+        done = succeed(recorded(tmp_path / name, "true"), tmp_path)
         assert "no records. No Python process started otel-ext: true is not" in done.err
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
@@ -215,12 +195,7 @@ def test_trying_a_folder_leaves_nothing(tmp_path: Path) -> None:
 def test_misspelled_variables_are_reported_once(tmp_path: Path) -> None:
     """A variable that looks like ours is reported once, not by every process."""
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', ''])"
-    done = execute(
-        recorded(tmp_path / "traces", *python("-c", code)),
-        cwd=tmp_path,
-        env=environment(OTEL_EXT_OUTPTU="x"),
-    )
-    assert done.code == 0
+    done = record(tmp_path, "-c", code, OTEL_EXT_OUTPTU="x")
     assert done.err.count("OTEL_EXT_OUTPTU") == 1
 
 

@@ -7,15 +7,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import EVERYTHING, environment, execute, python, recorded, write_program
+from tests.programs import (
+    EVERYTHING,
+    ONE_SPAN,
+    execute,
+    python,
+    record,
+    recorded,
+    succeed,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ONE_SPAN = (
-    "from opentelemetry import trace\n"
-    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
-)
 # A tracer provider without span processors.
 OWN_PROVIDER = """\
 from opentelemetry import trace
@@ -26,8 +31,7 @@ trace._TRACER_PROVIDER = Own()
 
 def summary_line(folder: Path, *words: str, **variables: str) -> str:
     """Run a command and return the line of the summary with the reason."""
-    done = execute(recorded(folder / "traces", *words), cwd=folder, env=environment(**variables))
-    assert done.code == 0, done.err
+    done = succeed(recorded(folder / "traces", *words), folder, **variables)
     (last,) = [line for line in done.err.splitlines() if "no records" in line or "no spans" in line]
     return last
 
@@ -135,8 +139,7 @@ def test_no_reason_with_spans(tmp_path: Path) -> None:
     """With spans, libraries that could be instrumented are not named."""
     write_program(tmp_path, "", "falcon.py")
     code = "import falcon\n" + ONE_SPAN
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
-    assert "instrument" not in done.err
+    assert "instrument" not in record(tmp_path, "-c", code).err
 
 
 IN_CODE = "import otel_ext\nhandle = otel_ext.configure(console='off')\n"
@@ -163,6 +166,6 @@ IN_CODE = "import otel_ext\nhandle = otel_ext.configure(console='off')\n"
 )
 def test_in_code(tmp_path: Path, code: str, variables: dict[str, str], expected: str) -> None:
     """After `configure()` a program without spans prints why at exit; others print nothing."""
-    done = execute(python("-c", IN_CODE + code), cwd=tmp_path, env=environment(**variables))
+    done = succeed(python("-c", IN_CODE + code), tmp_path, **variables)
     assert expected in done.err
     assert len(done.err.splitlines()) == bool(expected)

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
 import signal
-import subprocess
-import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import (
-    environment,
-    execute,
-    python,
-    recorded,
-    spans_in,
-    started,
-    wait_until,
-    write_program,
-)
+from tests.programs import execute, python, recorded, spans_in, started, wait_until
+from tests.terminals import terminal_with
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from tests.terminals import Terminal
 
 # Prints every signal it gets, so that one that arrives twice is noticed.
 COUNTING = """\
@@ -65,8 +54,8 @@ def printed(folder: Path) -> str:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
 def test_a_signal_to_us_reaches_the_program_once(tmp_path: Path, number: signal.Signals) -> None:
     """A signal from a service manager is forwarded once, and the exit code is returned."""
-    program = write_program(tmp_path, COUNTING)
-    with started(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path) as process:
+    command = recorded(tmp_path / "traces", *python("-c", COUNTING))
+    with started(command, cwd=tmp_path) as process:
         wait_until(lambda: "ready" in printed(tmp_path), "the program starts")
         process.send_signal(number)
         assert process.wait(30) == 5
@@ -90,10 +79,8 @@ def test_we_end_by_the_signal_that_ended_the_program(
 @pytest.mark.parametrize("output", ["traces", "one.jsonl"])
 def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> None:
     """After `kill -9` the open span has a start and an end with the signal, and is counted."""
-    program = write_program(
-        tmp_path, SLEEPING.replace("time.sleep(0.1)", "import os; os.kill(os.getpid(), 9)")
-    )
-    done = execute(recorded(tmp_path / output, *python(program)), cwd=tmp_path)
+    text = SLEEPING.replace("time.sleep(0.1)", "import os; os.kill(os.getpid(), 9)")
+    done = execute(recorded(tmp_path / output, *python("-c", text)), cwd=tmp_path)
     assert done.code == -signal.SIGKILL
     assert "1 span did not end" in done.err
     start, end = spans_in(tmp_path / "traces" if output == "traces" else tmp_path)
@@ -101,68 +88,28 @@ def test_a_killed_program_leaves_its_open_span(tmp_path: Path, output: str) -> N
     assert end.extra["signal"] == "SIGKILL"
 
 
-class Terminal:
-    """A new terminal with a command in the foreground."""
-
-    def __init__(self, command: list[str], cwd: Path) -> None:
-        self.pid, self._descriptor = pty.fork()
-        if self.pid == 0:  # pragma: no cover - another process
-            try:
-                os.chdir(cwd)
-                os.execve(command[0], command, environment(TERM="xterm"))  # noqa: S606 - as a shell would
-            finally:
-                os._exit(99)
-        self._seen = b""
-
-    def expect(self, text: bytes, timeout: float = 30.0) -> None:
-        """Read up to and including `text`; the rest stays for the next call."""
-        end = time.monotonic() + timeout
-        while text not in self._seen and time.monotonic() < end:
-            if select.select([self._descriptor], [], [], 0.1)[0]:
-                try:
-                    self._seen += os.read(self._descriptor, 65536)
-                except OSError:  # the other side is closed
-                    break
-        assert text in self._seen, self._seen.decode(errors="replace")
-        self._seen = self._seen.partition(text)[2]
-
-    def type(self, keys: bytes) -> None:
-        """Press keys."""
-        os.write(self._descriptor, keys)
-
-    def ending(self) -> int:
-        """Wait for the program and return its exit code, or minus the signal."""
-        end = time.monotonic() + 30
-        while time.monotonic() < end:
-            found, status = os.waitpid(self.pid, os.WNOHANG)
-            if found:
-                os.close(self._descriptor)
-                return os.waitstatus_to_exitcode(status)
-            time.sleep(0.02)
-        os.kill(self.pid, signal.SIGKILL)
-        message = "the program did not end"
-        raise AssertionError(message)
+def terminal_running(text: str, folder: Path) -> AbstractContextManager[Terminal]:
+    """Run a program under `otel-ext run` on a terminal."""
+    return terminal_with(recorded(folder / "traces", *python("-c", text)), folder)
 
 
 def test_ctrl_c_in_a_terminal_arrives_once(tmp_path: Path) -> None:
     """Ctrl-C goes to the program directly; it is not sent a second time."""
-    program = write_program(tmp_path, COUNTING)
-    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    terminal.expect(b"ready")
-    terminal.type(b"\x03")
-    terminal.expect(b"got 2\r\n")
-    terminal.expect(b"otel-ext: next:")
-    assert terminal.ending() == 5
+    with terminal_running(COUNTING, tmp_path) as terminal:
+        terminal.read_until("ready")
+        terminal.press("\x03")
+        terminal.read_until("got 2\r\n")
+        terminal.read_until("otel-ext: next:")
+        assert terminal.process.wait(30) == 5
 
 
 def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> None:
     """If Ctrl-C ends the program, `run` ends by SIGINT too, so that a shell's loop stops."""
-    program = write_program(tmp_path, SLEEPING)
-    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    terminal.expect(b"ready")
-    terminal.type(b"\x03")
-    terminal.expect(b"ended by SIGINT")
-    assert terminal.ending() == -signal.SIGINT
+    with terminal_running(SLEEPING, tmp_path) as terminal:
+        terminal.read_until("ready")
+        terminal.press("\x03")
+        terminal.read_until("ended by SIGINT")
+        assert terminal.process.wait(30) == -signal.SIGINT
     # The context manager ended the span on the way out.
     assert [record.phase for record in spans_in(tmp_path / "traces")] == ["start", "end"]
 
@@ -170,36 +117,31 @@ def test_ctrl_c_of_a_plain_program_is_ctrl_c_for_the_shell(tmp_path: Path) -> No
 @pytest.mark.measured
 def test_ctrl_z_stops_both_and_they_continue(tmp_path: Path) -> None:
     """In a shell with job control Ctrl-Z stops the program and `run`, and `fg` continues both."""
-    program = write_program(tmp_path, COUNTING)
+    program = recorded(tmp_path / "traces", *python("-c", COUNTING))
     script = 'set -m; "$@"; echo stopped-$?; fg; echo ended-$?'
-    shell = ["/bin/sh", "-c", script, "sh", *recorded(tmp_path / "traces", *python(program))]
-    terminal = Terminal(shell, tmp_path)
-    terminal.expect(b"ready")
-    terminal.type(b"\x1a")
-    terminal.expect(f"stopped-{128 + signal.SIGTSTP}".encode())
-    terminal.expect(b"continued")
-    terminal.type(b"\x03")
-    terminal.expect(b"ended-5")
-    assert terminal.ending() == 0
+    with terminal_with(["/bin/sh", "-c", script, "sh", *program], tmp_path) as terminal:
+        terminal.read_until("ready")
+        terminal.press("\x1a")
+        terminal.read_until(f"stopped-{128 + signal.SIGTSTP}")
+        terminal.read_until("continued")
+        terminal.press("\x03")
+        terminal.read_until("ended-5")
+        assert terminal.process.wait(30) == 0
 
 
 def test_live_records_appear_in_a_terminal(tmp_path: Path) -> None:
     """On a terminal a span is printed when it starts, without any setting."""
-    program = write_program(tmp_path, SLEEPING)
-    terminal = Terminal(recorded(tmp_path / "traces", *python(program)), tmp_path)
-    terminal.expect(b"sleeping")
-    os.kill(terminal.pid, signal.SIGTERM)
-    assert terminal.ending() == -signal.SIGTERM
+    with terminal_running(SLEEPING, tmp_path) as terminal:
+        terminal.read_until("sleeping")
+        terminal.process.terminate()
+        assert terminal.process.wait(30) == -signal.SIGTERM
 
 
 def test_an_ignored_sigchld_does_no_harm(tmp_path: Path) -> None:
     """If the parent ignores SIGCHLD, `run` inherits that, and still notices the end."""
     command = recorded(tmp_path / "traces", *python("-c", "raise SystemExit(4)"))
     shell = (
-        "import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
+        "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
         f"os.execv({command[0]!r}, {command!r})"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", shell], cwd=tmp_path, env=environment(), timeout=30, check=False
-    )
-    assert done.returncode == 4
+    assert execute(python("-c", shell), cwd=tmp_path).code == 4

@@ -10,41 +10,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.main import main
 from otel_ext.cli.runner import count as run_count
 from otel_ext.cli.runner.count import count_records
 from otel_ext.cli.runner.summary import RunSummary
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX, RingFacts
-from otel_ext.journal.write.ring_buffer import RingBuffer
+from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.record.codec import encode_line
-from otel_ext.record.model import Process, Record, Status
+from otel_ext.record.model import Process
 from otel_ext.runtime.process.records import process_end_record
 from otel_ext.terminal.output import write_error
-from tests.journal.builders import own_process
+from tests.commands import call
+from tests.journal.builders import end, make_ring, own_process, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Abandoned
 
-TRACE = "0" * 31 + "1"
 
-
-def line(span: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
-    """Return a line with a record of a span."""
-    record = Record(
-        "span",
-        "start" if phase == "start" else "end",
-        "work",
-        1,
-        1,
-        Process("p"),
-        trace_id=TRACE,
-        span_id=f"{span:016x}",
-        status=Status("unset"),
-        abandoned=abandoned,
-    )
-    return encode_line(record)
+def line(number: int, phase: str, abandoned: Abandoned | None = None) -> bytes:
+    """Return a line with a record of the span `number`."""
+    if phase == "start":
+        return encode_line(start(number))
+    return encode_line(end(number)._replace(abandoned=abandoned))
 
 
 def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:
@@ -129,18 +116,13 @@ def left_ring(
     process = own_process(id=name, pid=2**22 + 1, start_time=1)  # a pid beyond the highest
     created = time.time_ns() if created_ns is None else created_ns
     facts = RingFacts(process, created, "", 262_144, 131_072)
-    (folder / RING_FOLDER).mkdir(mode=0o700, exist_ok=True)
-    descriptor = os.open(folder / RING_FOLDER, os.O_RDONLY)
-    ring = RingBuffer.create(descriptor, folder / RING_FOLDER / f"{name}{RING_SUFFIX}", facts)
-    os.close(descriptor)
+    ring = make_ring(folder, facts=facts)
     for one in lines:
         assert ring.append(one)
     ring.stamp(time.time_ns(), len(lines), dropped)
 
 
-def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(tmp_path: Path) -> None:
     """Records only in a ring buffer are counted, with the command that writes them to the file."""
     summary = RunSummary(tmp_path)
     process = Process("b0-7-1-00000000")
@@ -151,8 +133,7 @@ def test_what_a_dead_process_left_in_its_ring_buffer_is_reported(
     assert f"1 record in 1 file in {tmp_path}; 7 records could not be written" in text
     assert f"2 records wait in {tmp_path / RING_FOLDER}; once there is room for more: " in text
     assert f"otel-ext recover {tmp_path}\n" in text
-    assert main(["recover", str(tmp_path)]) == 0
-    assert "done" in capsys.readouterr().out
+    assert call("recover", tmp_path).code == 0
     assert summary.text(0).startswith(f"otel-ext: 3 records in 1 file in {tmp_path}\n")
 
 

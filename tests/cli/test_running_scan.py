@@ -16,7 +16,7 @@ from otel_ext.observe.snapshot import Collector
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process, Record
 from tests.cli.watched import shop
-from tests.programs import spans_in
+from tests.programs import spans_in, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -112,14 +112,17 @@ open("ready-" + sys.argv[3], "w").close()
     reads = 0
     with shop(tmp_path, body=body, segment_size="64KiB", ring_size="128KiB"):
         collector = Collector([tmp_path / "traces"])
-        end = time.monotonic() + 1.5
-        while time.monotonic() < end:
+
+        def has_seen_enough() -> bool:
+            nonlocal reads
             at_ns = time.time_ns() // 1_000 * 1_000  # the resolution of records
             spans = [span.record for span in collector.collect().spans]
             assert {"checkout", "pay"} <= {record.name for record in spans}
-            seen += [(at_ns, record) for record in spans if record.name == "short"]
+            seen.extend((at_ns, record) for record in spans if record.name == "short")
             reads += 1
-            time.sleep(0.002)
+            return reads > 50 and len(list((tmp_path / "traces").glob("*.jsonl"))) > 5
+
+        wait_until(has_seen_enough, "many reads while the program changes files")
     records = spans_in(tmp_path / "traces", "short")
     starts = sorted({record.time_ns for record in records if record.phase == "start"})
     ended = {record.span_id for record in records if record.phase == "end"}  # without dropped ends
@@ -129,9 +132,7 @@ open("ready-" + sys.argv[3], "w").close()
     read_at = [at_ns for at_ns, _ in seen]
     wrong = [at for at, after in zip(read_at, following, strict=True) if after and after[0] < at]
     assert not wrong, f"{len(wrong)} of {len(seen)} in {reads} reads"
-    assert reads > 10
     assert len(ended) > 200
-    assert len(list((tmp_path / "traces").glob("*.jsonl"))) > 1
 
 
 def test_zeros_at_the_end_of_a_file_may_become_a_line(tmp_path: Path) -> None:

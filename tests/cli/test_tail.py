@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,12 +17,10 @@ from otel_ext.record.decode import decode_line
 from tests.cli.watched import run_on_traces
 from tests.exporters.samples import end, log, start
 from tests.journal.builders import ALONE, line
-from tests.programs import OTEL_EXT, environment, execute, wait_until
+from tests.programs import OTEL_EXT, environment, execute, started, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.measured
 
 
 def written(path: Path, *names: str) -> None:
@@ -131,18 +128,14 @@ def test_what_waits_in_a_ring_buffer_is_shown_once(
     assert followed.new_lines() == []
 
 
+@pytest.mark.measured
 def test_a_program_is_followed_until_ctrl_c(tmp_path: Path) -> None:
     """Records appear while the command runs; Ctrl-C ends it with a shell's exit code."""
     exporter = JsonlExporter(tmp_path / "traces")
     exporter.export(start("before"))
     exporter.force_flush()
     output = tmp_path / "output.txt"
-    with (
-        output.open("wb") as file,
-        subprocess.Popen(
-            [OTEL_EXT, "tail", "traces"], cwd=tmp_path, env=environment(), stdout=file
-        ) as process,
-    ):
+    with started([OTEL_EXT, "tail", "traces"], cwd=tmp_path) as process:
         wait_until(lambda: "▶ before" in output.read_text("utf-8"), "the last records")
         exporter.export(end("before"))
         exporter.export(start("after", 2, time_ns=1_792_000_001_000_000_000))
@@ -159,7 +152,7 @@ def test_a_program_is_followed_until_ctrl_c(tmp_path: Path) -> None:
 def test_lines_for_programs_are_those_of_the_file(tmp_path: Path) -> None:
     """With --json each line is printed byte for byte."""
     written(tmp_path / "traces" / "a.jsonl", "one", "two")
-    done = run_on_traces(tmp_path, "tail", "--no-follow", "--json")
+    done = execute([OTEL_EXT, "tail", "--no-follow", "--json", "traces"], cwd=tmp_path)
     assert done.out == (tmp_path / "traces" / "a.jsonl").read_text("utf-8")
 
 
@@ -171,23 +164,6 @@ def test_what_a_new_file_repeats_is_shown_once(tmp_path: Path) -> None:
     done = run_on_traces(tmp_path, "tail", "--no-follow")
     assert (done.out.count("▶ load"), done.out.count("✓ load")) == (1, 1)
     assert done.err.count("some lines are not valid records") == 1
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (["missing"], "missing: there is no such"),
-        (["/dev/null"], "/dev/null: a device or pipe"),
-        (["--lines", "-3", "traces"], "'-3' is not a whole number; use 0 or more"),
-    ],
-)
-def test_mistakes_are_named(tmp_path: Path, words: list[str], expected: str) -> None:
-    """A wrong path or number is one line and exit code 2."""
-    (tmp_path / "traces").mkdir()
-    done = execute([OTEL_EXT, "tail", "--no-follow", *words], cwd=tmp_path, env=environment())
-    assert (done.code, done.out) == (2, "")
-    assert expected in done.err
-    assert "Traceback" not in done.err
 
 
 def test_a_closed_pipe_ends_it(tmp_path: Path) -> None:

@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
-
-import pytest
 
 from otel_ext.cli.commands.tree.forest import make_trace
 from otel_ext.cli.commands.tree.spans import read_spans
-from otel_ext.exporters import JsonlExporter
 from otel_ext.terminal.canvas import Canvas
-from tests.cli.watched import run_on_traces, shop
+from tests.cli.watched import run_on_traces
+from tests.cli.written import exported
 from tests.exporters.samples import end, start
+from tests.programs import OTEL_EXT, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.record.model import Record
+    from tests.cli.watched import Shop
 
 
-def written(folder: Path, *records: Record) -> None:
-    """Write records into a folder, as a program does."""
-    exporter = JsonlExporter(folder / "traces")
-    for record in records:
-        exporter.export(record)
-    exporter.shutdown()
-
-
-def test_running_and_ended_spans_are_in_one_tree(tmp_path: Path) -> None:
+def test_running_and_ended_spans_are_in_one_tree(open_shop: Shop) -> None:
     """Each span is under its parent, with its duration; running spans are marked."""
-    with shop(tmp_path):
-        done = run_on_traces(tmp_path, "tree")
+    done = execute([OTEL_EXT, "tree", "traces"], cwd=open_shop.folder)
     head, *lines = done.out.splitlines()
     assert head.startswith("trace ")
     assert head.endswith("3 spans")
@@ -42,13 +31,9 @@ def test_running_and_ended_spans_are_in_one_tree(tmp_path: Path) -> None:
     assert (done.code, done.err) == (0, "")
 
 
-def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
+def test_what_a_kill_left_open_is_lost(dead_shop: Shop) -> None:
     """Spans of a dead process are marked as lost, even before a recovery."""
-    with shop(tmp_path) as process:
-        process.kill()
-        process.wait()
-    done = run_on_traces(tmp_path, "tree", "--json")
-    (trace,) = json.loads(done.out)["traces"]
+    (trace,) = run_on_traces(dead_shop.folder, "tree", "--json").document["traces"]
     assert [(span["name"], span["depth"], span["state"]) for span in trace["spans"]] == [
         ("checkout", 0, "lost"),
         ("quick", 1, "ended"),
@@ -59,8 +44,8 @@ def test_what_a_kill_left_open_is_lost(tmp_path: Path) -> None:
 def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
     """`--depth` hides lower levels, `--last` earlier traces, `--trace` other traces."""
     above, other = f"{1:016x}", "f" * 32
-    written(
-        tmp_path,
+    exported(
+        tmp_path / "traces",
         start(),
         start("below", 2, parent_span_id=above),
         end("below", 2, parent_span_id=above),
@@ -79,7 +64,7 @@ def test_depth_and_number_of_traces_are_limits(tmp_path: Path) -> None:
 
 def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
     """The reason follows the duration; escape sequences in names are not obeyed."""
-    written(tmp_path, start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
+    exported(tmp_path / "traces", start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
     out = run_on_traces(tmp_path, "tree").out
     assert "✗ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
     assert "\x1b" not in out
@@ -88,11 +73,11 @@ def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
 def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
     """A span ended by the cancellation of its task is neither fine nor an error."""
     first = start()
-    written(tmp_path, first, end()._replace(extra={"cancelled": True}))
+    exported(tmp_path / "traces", first, end()._replace(extra={"cancelled": True}))
     line = run_on_traces(tmp_path, "tree").out.splitlines()[1]
     assert line.startswith("⊘ ")
     assert " cancelled" in line
-    (trace,) = json.loads(run_on_traces(tmp_path, "tree", "--json").out)["traces"]
+    (trace,) = run_on_traces(tmp_path, "tree", "--json").document["traces"]
     assert [span["state"] for span in trace["spans"]] == ["cancelled"]
 
 
@@ -110,7 +95,7 @@ def test_circles_and_missing_parents_lose_no_span() -> None:
 
 def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
     """Damaged lines do not hide valid records."""
-    written(tmp_path, start(), end())
+    exported(tmp_path / "traces", start(), end())
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     file.write_bytes(b"garbage\n\0\0\0\n" + file.read_bytes() + b'{"torn')
     spans = read_spans([tmp_path / "traces"])
@@ -121,18 +106,9 @@ def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
     assert "damaged" in done.err
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "expected"),
-    [
-        (["--trace", "abc"], 1, "no trace matches"),
-        (["--depth", "x"], 2, "'x' is not a whole number"),
-        (["--no-such"], 2, "there is no option"),
-    ],
-)
-def test_nothing_to_show(tmp_path: Path, words: list[str], code: int, expected: str) -> None:
-    """If there is nothing to show, or an option is wrong, one line reports it."""
-    written(tmp_path, start(), end())
-    done = run_on_traces(tmp_path, "tree", *words)
-    assert (done.code, done.out) == (code, "")
-    assert expected in done.err
-    assert "Traceback" not in done.err
+def test_nothing_to_show(tmp_path: Path) -> None:
+    """If there is nothing to show, one line reports it."""
+    exported(tmp_path / "traces", start(), end())
+    done = run_on_traces(tmp_path, "tree", "--trace", "abc")
+    assert (done.code, done.out) == (1, "")
+    assert "no trace matches" in done.err

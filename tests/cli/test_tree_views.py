@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_ext.cli.main import main
-from otel_ext.exporters import JsonlExporter
 from otel_ext.record.model import Process, SpanEvent, Status
 from otel_ext.terminal.text import cells
+from tests.cli.written import exported
+from tests.commands import call
 from tests.exporters.samples import end, start
-from tests.programs import OTEL_EXT, environment, execute
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,15 +23,6 @@ ROOT = f"{1:016x}"
 MILLISECOND = 1_000_000
 
 
-def written(folder: Path, *records: Record) -> str:
-    """Write records into a folder, as a program does; return the folder's path."""
-    exporter = JsonlExporter(folder / "traces")
-    for record in records:
-        exporter.export(record)
-    exporter.shutdown()
-    return str(folder / "traces")
-
-
 def failed(name: str, number: int, text: str, **fields: Any) -> Record:  # noqa: ANN401 - any field of a record
     """Return the end of a span that failed with a ValueError."""
     exception = SpanEvent(
@@ -41,22 +31,21 @@ def failed(name: str, number: int, text: str, **fields: Any) -> Record:  # noqa:
     return end(name, number, status=Status("error", text), events=(exception,), **fields)
 
 
-def shown(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+def shown(folder: Path, *words: str) -> list[str]:
     """Return the lines that `otel-ext tree` prints for some arguments."""
-    main(["tree", *words])
-    return capsys.readouterr().out.splitlines()
+    return call("tree", folder, *words).out.splitlines()
 
 
-def test_the_error_follows_the_duration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_follows_the_duration(tmp_path: Path) -> None:
     """The exception, else the status's text; then the HTTP status code before other attributes."""
     attributes = {"http.request.method": "GET", "http.response.status_code": 402, "order.id": 3}
-    folder = written(
+    folder = exported(
         tmp_path,
         failed("charge card", 1, "card\ndeclined", attributes=attributes),
         end("no exception", 2, status=Status("error", "text of the status")),
         end("no text", 3, status=Status("error")),
     )
-    lines = shown(capsys, folder)
+    lines = shown(folder)
     assert lines[1].startswith(
         "✗ charge card 12.3 ms  ValueError: card declined  http.response.status_code=402 order.id=3"
     )
@@ -72,7 +61,7 @@ def test_the_name_is_cut_before_the_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Lines keep their state at any width, and none is wider than the terminal."""
-    folder = written(
+    folder = exported(
         tmp_path,
         start("日本語 spän " * 20),
         end("日本語 spän " * 20, abandoned="owner-died"),
@@ -81,31 +70,28 @@ def test_the_name_is_cut_before_the_state(
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("NO_COLOR", "1")
-    lines = shown(capsys, folder)
+    main(["tree", str(folder)])  # on what looks like a terminal
+    lines = capsys.readouterr().out.splitlines()
     assert "abandoned: owner-died" in lines[1]
     assert "12.3 ms" in lines[2]
     assert max(map(cells, lines)) <= columns
 
 
-def test_how_a_process_ended_is_reported(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_how_a_process_ended_is_reported(tmp_path: Path) -> None:
     """A span that was lost with its process shows the signal."""
-    folder = written(tmp_path, end(abandoned="process-died", extra={"signal": "SIGKILL"}))
-    (line,) = shown(capsys, folder)[1:]
+    folder = exported(tmp_path, end(abandoned="process-died", extra={"signal": "SIGKILL"}))
+    (line,) = shown(folder)[1:]
     assert "abandoned: process-died, ended by SIGKILL" in line
 
 
-def test_a_span_of_another_process_names_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_span_of_another_process_names_it(tmp_path: Path) -> None:
     """Only the topmost span of a process shows the process."""
     worker = Process("b0-9-1-worker", pid=9, resource={"service.name": "worker"})
     lines = [
         record._replace(process=worker, name="process.start", kind="process", phase=None)
         for record in [start(extra={"pid": 9, "resource": {"service.name": "worker"}})]
     ]
-    folder = written(
+    folder = exported(
         tmp_path,
         *lines,
         start("send"),
@@ -113,7 +99,7 @@ def test_a_span_of_another_process_names_it(
         end("task", 2, parent_span_id=ROOT, process=worker),
         end("step", 3, parent_span_id=f"{2:016x}", process=worker),
     )
-    _, client, task, step = shown(capsys, folder)
+    _, client, task, step = shown(folder)
     assert "[9 worker]" in task
     assert "[" not in step
     assert "[9 worker]" not in client
@@ -143,16 +129,15 @@ def spans_of_every_outcome() -> list[Record]:
     ],
 )
 def test_selected_spans_come_with_those_above(
-    words: list[str], names: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str], names: list[str], tmp_path: Path
 ) -> None:
     """A span must match every option."""
-    folder = written(tmp_path, *spans_of_every_outcome())
-    main(["tree", folder, "--json", *words])
-    traces = json.loads(capsys.readouterr().out)["traces"]
+    folder = exported(tmp_path, *spans_of_every_outcome())
+    traces = call("tree", folder, "--json", *words).document["traces"]
     assert [span["name"] for trace in traces for span in trace["spans"]] == names
 
 
-def test_equal_siblings_become_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_equal_siblings_become_one_line(tmp_path: Path) -> None:
     """Only siblings that ended well; a failed span, and those above it, keep their lines."""
     children = [
         end("index file", number, took=number * MILLISECOND, parent_span_id=ROOT)
@@ -162,54 +147,45 @@ def test_equal_siblings_become_one_line(tmp_path: Path, capsys: pytest.CaptureFi
     above = end("index file", 201, parent_span_id=ROOT)
     below = failed("read", 202, "cannot", parent_span_id=f"{201:016x}")
     few = [end("few", number, parent_span_id=ROOT) for number in range(300, 304)]
-    folder = written(tmp_path, end("all", 1), *children, bad, above, below, *few)
-    head, *lines = shown(capsys, folder)
+    folder = exported(tmp_path, end("all", 1), *children, bad, above, below, *few)
+    head, *lines = shown(folder)
     assert "108 spans" in head
     assert next(line for line in lines if " x100 " in line).startswith(
         "├─ ✓ index file x100 51.5 ms each, 101 ms at most"
     )
     assert len(lines) == 1 + 1 + 1 + 2 + 4
     assert sum("ValueError" in line for line in lines) == 2
-    assert len(shown(capsys, folder, "--no-fold")) == 1 + 108
+    assert len(shown(folder, "--no-fold")) == 1 + 108
 
 
-def test_ids_that_processes_have_in_common_are_kept_apart(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_ids_that_processes_have_in_common_are_kept_apart(tmp_path: Path) -> None:
     """With a seeded `random` in several workers: a trace per process, and the reason."""
     one, two = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
-    folder = written(
+    folder = exported(
         tmp_path,
         start("epoch", process=one),
         end("epoch", process=one),
         start("epoch", process=two),
     )
-    lines = shown(capsys, folder)
+    lines = shown(folder)
     assert len(lines) == 4
     assert sum("other processes use the same ids" in line for line in lines) == 2
     assert sum(line.startswith("✓ epoch") for line in lines) == 1
 
 
-def test_a_span_ended_by_a_forked_child_stays_one_span(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_span_ended_by_a_forked_child_stays_one_span(tmp_path: Path) -> None:
     """Ids are repeated only if starts repeat; an end of another process ends the span."""
     parent, child = Process("b0-1-1-aa", pid=1), Process("b0-2-1-bb", pid=2)
-    folder = written(tmp_path, start("job", process=parent), end("job", process=child))
-    head, line = shown(capsys, folder)
+    folder = exported(tmp_path, start("job", process=parent), end("job", process=child))
+    head, line = shown(folder)
     assert head.endswith("1 span")
     assert line.startswith("✓ job")
 
 
 def test_json_is_complete_and_utf8_in_any_locale(tmp_path: Path) -> None:
     """Attributes, status, error and process, in UTF-8 whatever the output's encoding is."""
-    written(tmp_path, failed("wörk", 1, "kaputt: ä", attributes={"größe": [1, {"a": None}]}))
-    done = execute(
-        [OTEL_EXT, "tree", "traces", "--json"],
-        cwd=tmp_path,
-        env=environment(PYTHONIOENCODING="ascii"),
-    )
-    (trace,) = json.loads(done.out)["traces"]
+    exported(tmp_path, failed("wörk", 1, "kaputt: ä", attributes={"größe": [1, {"a": None}]}))
+    (trace,) = call("tree", tmp_path, "--json", encoding="ascii").document["traces"]
     (span,) = trace["spans"]
     assert (span["name"], span["error"]) == ("wörk", "ValueError: kaputt: ä")
     assert (span["status"], span["attributes"]) == ("error", {"größe": [1, {"a": None}]})

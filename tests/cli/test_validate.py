@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import gzip
 import io
-import json
 import os
 import sys
 from pathlib import Path
-from subprocess import PIPE, run
-from typing import Any
 
 import pytest
 
 from otel_ext.cli.commands.validate.report import progress_bar
-from otel_ext.cli.main import main
 from otel_ext.record.model import META_KEY
-from tests.cli.watched import as_unprivileged_user
+from tests.commands import call
 from tests.figures import report_figures
+from tests.programs import Done, python, succeed
 from tests.record.format_examples import documents, line_of, meta_of
+from tests.users import as_unprivileged_user
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
@@ -26,7 +24,10 @@ START = next(one for one in documents() if meta_of(one).get("phase") == "start")
 BAD = line_of(documents()[0]).replace(b'"seq":12', b'"seq":-1')
 REASON = "/__tracer_meta__/seq: must be an integer from 0 to 2^63-1, is -1"
 
-Capture = pytest.CaptureFixture[str]
+
+def check(*words: str | Path) -> Done:
+    """Call `otel-ext validate`."""
+    return call("validate", *words)
 
 
 @pytest.fixture
@@ -45,10 +46,10 @@ def bad(tmp_path: Path) -> Path:
     return path
 
 
-def test_good_files_are_counted(good: Path, capsys: Capture) -> None:
+def test_good_files_are_counted(good: Path) -> None:
     """Exit code 0, and a table of the records."""
-    assert main(["validate", str(good)]) == 0
-    out = capsys.readouterr().out
+    code, out, _ = check(good)
+    assert code == 0
     assert f"1 file, {COUNT} lines: all good" in out
     rows = dict(line.rsplit(maxsplit=1) for line in out.splitlines() if line[-1:].isdigit())
     assert rows["span.start"] == "1"
@@ -62,7 +63,7 @@ def _start_line(number: int, process: str) -> bytes:
     return line_of({**START, META_KEY: meta})
 
 
-def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Capture) -> None:
+def test_ids_that_several_processes_use_are_reported(tmp_path: Path) -> None:
     """Workers with the same seed: how many ids repeat, in which processes, and what to do."""
     for process in ("5f3c9a1e-1-1-00000001", "5f3c9a1e-2-1-00000002"):
         # A later file of the same process repeats the starts of open spans.
@@ -71,52 +72,53 @@ def test_ids_that_several_processes_use_are_reported(tmp_path: Path, capsys: Cap
             (tmp_path / f"{process}{part}").write_bytes(lines)
     alone = _start_line(9, "5f3c9a1e-3-1-00000003")
     (tmp_path / "alone.jsonl").write_bytes(alone)
-    assert main(["validate", str(tmp_path)]) == 0
-    out = capsys.readouterr().out
+    code, out, _ = check(tmp_path)
+    assert code == 0
     assert "3 span ids repeat: 2 processes use the same ids for their own spans" in out
     assert "(5f3c9a1e-1-1-00000001, 5f3c9a1e-2-1-00000002). Do not seed random alike" in out
-    assert main(["validate", "--json", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out)["repeated_ids"] == {
+    assert check("--json", tmp_path).document["repeated_ids"] == {
         "count": 3,
         "processes": ["5f3c9a1e-1-1-00000001", "5f3c9a1e-2-1-00000002"],
         "sample": False,
     }
-    assert main(["validate", str(tmp_path / "alone.jsonl")]) == 0
-    assert "repeat" not in capsys.readouterr().out
+    done = check(tmp_path / "alone.jsonl")
+    assert done.code == 0
+    assert "repeat" not in done.out
 
 
-def test_a_bad_line_has_its_number_and_reason(bad: Path, capsys: Capture) -> None:
+def test_a_bad_line_has_its_number_and_reason(bad: Path) -> None:
     """Exit code 1; each reason follows file and line, as compilers print it."""
-    assert main(["validate", str(bad)]) == 1
-    out = capsys.readouterr().out.splitlines()
+    done = check(bad)
+    assert done.code == 1
+    out = done.out.splitlines()
     assert out[:2] == [f"{bad}:2: {REASON}", f"{bad}:4: {REASON}"]
     assert out[-1] == "1 file, 4 lines: 2 bad"
 
 
-def test_a_folder_means_its_files(good: Path, bad: Path, capsys: Capture) -> None:
+def test_a_folder_means_its_files(good: Path, bad: Path) -> None:
     """All *.jsonl in a folder are checked; other files and folders in it are not."""
     (good.parent / "notes.txt").write_text("not a record")
     (good.parent / "old.jsonl").mkdir()
-    assert main(["validate", str(good.parent)]) == 1
-    out = capsys.readouterr().out
+    code, out, _ = check(good.parent)
+    assert code == 1
     assert f"2 files, {COUNT + 4} lines: 2 bad" in out
     assert f"{bad}: 2 of 4 lines bad" in out
 
 
-def test_the_errors_shown_are_limited(bad: Path, capsys: Capture) -> None:
+def test_the_errors_shown_are_limited(bad: Path) -> None:
     """All bad lines are counted, even if few are shown."""
-    assert main(["validate", "--max-errors", "1", str(bad)]) == 1
-    out = capsys.readouterr().out
+    code, out, _ = check("--max-errors", "1", bad)
+    assert code == 1
     assert out.count(REASON) == 1
     assert "... and 1 more bad lines (see --max-errors)" in out
-    assert main(["validate", "--max-errors", "0", str(bad)]) == 1
-    assert REASON not in capsys.readouterr().out
+    assert REASON not in check("--max-errors", "0", bad).out
 
 
-def test_json_is_for_programs(good: Path, bad: Path, capsys: Capture) -> None:
+def test_json_is_for_programs(good: Path, bad: Path) -> None:
     """One object with everything; errors have line, offset and pointer."""
-    assert main(["validate", "--json", "--max-errors", "1", str(good), str(bad)]) == 1
-    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    done = check("--json", "--max-errors", "1", good, bad)
+    assert done.code == 1
+    found = done.document
     assert found["ok"] is False
     assert (found["lines"], found["bad"], found["errors_left_out"]) == (COUNT + 4, 2, 1)
     assert found["records"]["span.end (abandoned)"] == 1
@@ -132,24 +134,24 @@ def test_json_is_for_programs(good: Path, bad: Path, capsys: Capture) -> None:
     ]
 
 
-def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_the_standard_input_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """`-` means the standard input."""
     piped = io.TextIOWrapper(io.BufferedReader(io.BytesIO(GOOD + BAD)))
     monkeypatch.setattr(sys, "stdin", piped)
-    assert main(["validate", "-"]) == 1
-    assert f"<stdin>:{COUNT + 1}: {REASON}" in capsys.readouterr().out
+    done = check("-")
+    assert done.code == 1
+    assert f"<stdin>:{COUNT + 1}: {REASON}" in done.out
 
 
-def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
+def test_a_pipe_can_be_named(tmp_path: Path) -> None:
     """A named pipe is read like a file, so `<(zcat old.gz)` works in a shell."""
     reader, writer = os.pipe()
     os.write(writer, GOOD)
     os.close(writer)
-    try:
-        assert main(["validate", f"/dev/fd/{reader}"]) == 0
-    finally:
-        os.close(reader)
-    assert "all good" in capsys.readouterr().out
+    done = check(f"/dev/fd/{reader}")
+    os.close(reader)
+    assert done.code == 0
+    assert "all good" in done.out
     assert not list(tmp_path.iterdir())
 
 
@@ -162,15 +164,11 @@ def test_a_pipe_can_be_named(tmp_path: Path, capsys: Capture) -> None:
         ("nul\0", "there is no such folder or file"),
     ],
 )
-def test_what_cannot_be_read_is_a_usage_error(
-    good: Path, capsys: Capture, name: str, message: str
-) -> None:
+def test_what_cannot_be_read_is_a_usage_error(good: Path, name: str, message: str) -> None:
     """Exit code 2, one line that names the file, and nothing was read."""
-    assert main(["validate", str(good), str(good.parent / name)]) == 2
-    captured = capsys.readouterr()
-    assert message in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out == ""
+    done = check(good, good.parent / name)
+    assert message in done.err
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
 
 
 @pytest.mark.parametrize(
@@ -187,17 +185,16 @@ def test_what_cannot_be_read_is_a_usage_error(
     ],
 )
 def test_another_kind_of_file_gets_one_message(
-    tmp_path: Path, good: Path, capsys: Capture, content: bytes, hint: str
+    tmp_path: Path, good: Path, content: bytes, hint: str
 ) -> None:
     """Exit code 2 and one message, not one per line; the other files are still checked."""
     other = tmp_path / "other.dat"
     other.write_bytes(content)
-    assert main(["validate", str(other), str(good)]) == 2
-    captured = capsys.readouterr()
-    assert captured.err.startswith(f"otel-ext: {other}: not a file of records. ")
-    assert hint in captured.err
-    assert captured.err.count("\n") == 1
-    assert captured.out.endswith(f"1 file, {COUNT} lines: all good; 1 could not be checked\n")
+    done = check(other, good)
+    assert done.err.startswith(f"otel-ext: {other}: not a file of records. ")
+    assert hint in done.err
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert done.out.endswith(f"1 file, {COUNT} lines: all good; 1 could not be checked\n")
 
 
 @pytest.mark.parametrize(
@@ -210,35 +207,33 @@ def test_another_kind_of_file_gets_one_message(
         b"\xef\xbb\xbf" + GOOD,
     ],
 )
-def test_a_damaged_file_is_still_a_file_of_records(
-    tmp_path: Path, capsys: Capture, content: bytes
-) -> None:
+def test_a_damaged_file_is_still_a_file_of_records(tmp_path: Path, content: bytes) -> None:
     """Damage at the beginning gives bad lines and exit code 1; the rest is checked."""
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(content)
-    assert main(["validate", str(path)]) == 1
-    captured = capsys.readouterr()
-    assert captured.out.startswith(f"{path}:1: ")
-    assert captured.err == ""
+    done = check(path)
+    assert done.out.startswith(f"{path}:1: ")
+    assert (done.code, done.err) == (1, "")
 
 
-def test_a_folder_without_files_is_not_good(tmp_path: Path, capsys: Capture) -> None:
+def test_a_folder_without_files_is_not_good(tmp_path: Path) -> None:
     """Exit code 1, and `ok` is false in the JSON."""
-    assert main(["validate", "--json", str(tmp_path)]) == 1
-    captured = capsys.readouterr()
-    assert json.loads(captured.out)["ok"] is False
-    assert f"no records in {tmp_path}. " in captured.err
+    done = check("--json", tmp_path)
+    assert done.code == 1
+    assert done.document["ok"] is False
+    assert f"no records in {tmp_path}. " in done.err
 
 
-def test_an_empty_file_is_good(tmp_path: Path, capsys: Capture) -> None:
+def test_an_empty_file_is_good(tmp_path: Path) -> None:
     """A file without lines has no bad ones."""
     path = tmp_path / "empty.jsonl"
     path.touch()
-    assert main(["validate", str(path)]) == 0
-    assert "1 file, 0 lines: nothing to check" in capsys.readouterr().out
+    done = check(path)
+    assert done.code == 0
+    assert "1 file, 0 lines: nothing to check" in done.out
 
 
-def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> None:
+def test_a_file_that_may_not_be_read(good: Path, bad: Path) -> None:
     """Exit code 2 and the system's reason; the other files are checked."""
     folder = good.parent
     while folder != folder.parent and not folder.stat().st_mode & 0o001:
@@ -247,40 +242,33 @@ def test_a_file_that_may_not_be_read(good: Path, bad: Path, capsys: Capture) -> 
     bad.chmod(0)
     good.chmod(0o644)
     with as_unprivileged_user():
-        assert main(["validate", str(bad), str(good)]) == 2
-    captured = capsys.readouterr()
+        done = check(bad, good)
+    assert done.code == 2
     reason = "cannot be read: Permission denied. Run this as the user that wrote the records"
-    assert captured.err == f"otel-ext: {bad}: {reason}\n"
-    assert "all good; 1 could not be checked" in captured.out
+    assert done.err == f"otel-ext: {bad}: {reason}\n"
+    assert "all good; 1 could not be checked" in done.out
 
 
-@pytest.mark.parametrize("value", ["-1", "many", "1.5", "٣"])
-def test_a_wrong_limit_is_a_usage_error(good: Path, capsys: Capture, value: str) -> None:
-    """Exit code 2, and the message names option and value."""
-    assert main(["validate", f"--max-errors={value}", str(good)]) == 2
-    error = capsys.readouterr().err
-    assert "--max-errors" in error
-    assert value in error
-
-
-def test_escape_sequences_are_not_obeyed(tmp_path: Path, capsys: Capture) -> None:
+def test_escape_sequences_are_not_obeyed(tmp_path: Path) -> None:
     """Escape sequences in the name of a file or in a record are printed as text."""
     path = tmp_path / "a\x1b[31m.jsonl"
     path.write_bytes(BAD.replace(b'"kind":"span"', b'"kind":"\\u001b]0;x\\u0007"'))
-    assert main(["validate", str(path)]) == 1
-    captured = capsys.readouterr()
-    assert "\x1b" not in captured.out + captured.err
-    assert "\\x1b[31m.jsonl:1: " in captured.out
+    done = check(path)
+    assert done.code == 1
+    assert "\x1b" not in done.output
+    assert "\\x1b[31m.jsonl:1: " in done.out
 
 
-def test_there_is_no_bar_for_pipes(capsys: Capture) -> None:
+def test_there_is_no_bar_for_pipes(capsys: pytest.CaptureFixture[str]) -> None:
     """If the standard error is not a terminal, no progress is printed."""
     with progress_bar(1 << 40) as advance:
         advance(1 << 39)
     assert capsys.readouterr().err == ""
 
 
-def test_there_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+def test_there_is_a_bar_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """For a large file on a terminal, the bar shows how much was read."""
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
@@ -302,12 +290,10 @@ def _peak_of_validating(path: Path) -> tuple[str, int]:
 
     Not by `ru_maxrss`, which also counts the memory of the parent process.
     """
-    command = [sys.executable, "-c", MEASURE, str(path)]
-    done = run(command, stdout=PIPE, check=True, text=True)
-    *_, last = done.stdout.splitlines()
-    code, peak = last.split()
+    out = succeed(python("-c", MEASURE, path), path.parent).out
+    code, peak = out.splitlines()[-1].split()
     assert code == "1"
-    return done.stdout, int(peak) * 1024
+    return out, int(peak) * 1024
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:

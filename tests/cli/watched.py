@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.programs import OTEL_EXT, execute, python, started, write_program
+from tests.commands import call
+from tests.programs import becomes_true, python, started, wait_until, write_program
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from tests.programs import Done
 
 PROGRAM = """\
-import sys, time
+import os, sys, time; parent = os.getppid()
 from opentelemetry import trace
 from otel_ext.pipeline import configure
 
@@ -27,7 +25,7 @@ tracer = trace.get_tracer("shop")
 
 def wait_for_the_bank():
     open("ready-" + sys.argv[3], "w").close()
-    for _ in range(36000): time.sleep(0.1)  # a signal just before a sleep is handled after it
+    while os.getppid() == parent: time.sleep(0.1)  # a signal just before it is handled after it
 
 with tracer.start_as_current_span("checkout", attributes={"user": "ann"}):
     with tracer.start_as_current_span("quick"):
@@ -45,6 +43,23 @@ import re
 """
 
 
+class Shop(NamedTuple):
+    """A program that has two open spans, or had them when it was killed.
+
+    Attributes:
+        folder: Its working directory, with its records in `traces`.
+        pid: Its process.
+    """
+
+    folder: Path
+    pid: int
+
+    @property
+    def label(self) -> str:
+        """What tables and messages call it."""
+        return f"{self.pid} shop_one.py"
+
+
 @contextmanager
 def shop(
     folder: Path,
@@ -58,23 +73,20 @@ def shop(
     program = write_program(folder, PROGRAM % body, f"shop_{name}.py")
     command = python(program, "traces", repr(settings), name)
     with started(command, cwd=folder, env=env) as process:
-        end = time.monotonic() + 30
-        while not (folder / f"ready-{name}").exists():
-            assert process.poll() is None, (folder / "output.txt").read_text()
-            assert time.monotonic() < end, "the program does not begin"
-            time.sleep(0.02)
+        ready = folder / f"ready-{name}"
+        wait_until(lambda: ready.exists() or process.poll() is not None, "the program begins")
+        assert ready.exists(), (folder / "output.txt").read_text()
         yield process
 
 
 def run_on_traces(folder: Path, command: str, *words: str | Path) -> Done:
-    """Run a command of otel-ext on the folder `traces`."""
-    return execute([OTEL_EXT, command, "traces", *words], cwd=folder)
+    """Call a command of otel-ext on the folder `traces`."""
+    return call(command, "traces", *words, cwd=folder)
 
 
-def spans_by(folder: Path, command: str = "ps", *words: str) -> dict[str, dict[str, object]]:
+def spans_by(folder: Path, command: str = "ps", *words: str) -> dict[str, dict[str, Any]]:
     """Return the spans of `ps --json` by name."""
-    done = run_on_traces(folder, command, "--json", *words)
-    found = [cast("dict[str, object]", json.loads(line)) for line in done.out.splitlines()]
+    found = run_on_traces(folder, command, "--json", *words).documents
     return {str(span["name"]): span for span in found}
 
 
@@ -83,29 +95,17 @@ def states(folder: Path, *words: str) -> dict[str, object]:
     return {name: span["state"] for name, span in spans_by(folder, "ps", *words).items()}
 
 
+def both(state: str) -> dict[str, object]:
+    """Return the states of the two spans, if both have this one."""
+    return {"checkout": state, "pay": state}
+
+
+def become(folder: Path, state: str, *words: str) -> None:
+    """Wait until `ps` shows this state for the two spans and nothing else."""
+    becomes_true(lambda: states(folder, *words) == both(state), 20)
+    assert states(folder, *words) == both(state)
+
+
 def columns(out: str) -> list[list[str]]:
     """Return the fields of a table whose columns are separated by two or more blanks."""
     return [[field.strip() for field in line.split("  ") if field] for line in out.splitlines()]
-
-
-def waiting_for(
-    folder: Path, wanted: dict[str, object], words: Sequence[str] = (), seconds: float = 20.0
-) -> dict[str, object]:
-    """Wait until the states are as `wanted`, or the time is over; return the states."""
-    end = time.monotonic() + seconds
-    while (found := states(folder, *words)) != wanted and time.monotonic() < end:
-        time.sleep(0.1)
-    return found
-
-
-@contextmanager
-def as_unprivileged_user() -> Generator[None]:
-    """Give up the rights of root for a while, if the tests have them."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)

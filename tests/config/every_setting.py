@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import structlog
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 import otel_ext
 from otel_ext.config import load_leniently
 from otel_ext.errors import ConfigError
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.setup.handle import exit_seconds
+from tests.processors.spans import RecordOnly
 from tests.programs import records_in
 
 if TYPE_CHECKING:
@@ -33,18 +33,6 @@ if TYPE_CHECKING:
 
 _OLD = "00000000-7-1-0000000a"  # an incarnation of an earlier boot
 _TWO_HOURS = 7_200.0
-
-
-class RecordOnly(Sampler):
-    """Decides that spans are recorded but not sampled."""
-
-    def should_sample(self, *_: object, **__: object) -> SamplingResult:
-        """Return the decision."""
-        return SamplingResult(Decision.RECORD_ONLY)
-
-    def get_description(self) -> str:
-        """Return the name."""
-        return "record only"
 
 
 class Collector(ThreadingHTTPServer):

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.config import load_config
 from otel_ext.config.sources.files import FILE_NAMES, MAX_FILE_BYTES, find_file
 from otel_ext.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from tests.users import as_unprivileged_user
 
 TEXT = {
     "otel-ext.toml": "sync = 'never'",
@@ -23,19 +19,6 @@ TEXT = {
     "otel-ext.yml": "sync: never",
     "pyproject.toml": "[tool.otel-ext]\nsync = 'never'",
 }
-
-
-@contextmanager
-def without_privileges() -> Generator[None, None, None]:
-    """Run the block as an ordinary user if the tests run as root."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(65_534)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 def test_the_first_name_in_a_folder_is_used(repository: Path) -> None:
@@ -211,7 +194,7 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
     file = tmp_path / "otel-ext.toml"
     file.write_text("sync = 'never'", "utf-8")
     file.chmod(0)
-    with without_privileges(), pytest.raises(ConfigError, match="cannot be read: Permission"):
+    with as_unprivileged_user(), pytest.raises(ConfigError, match="cannot be read: Permission"):
         load_config(environ={}, file=file)
 
 
@@ -221,7 +204,7 @@ def test_an_unreadable_folder_is_not_an_error(repository: Path) -> None:
     (hidden / "inner").mkdir(parents=True)
     hidden.chmod(0)
     try:
-        with without_privileges():
+        with as_unprivileged_user():
             assert load_config(environ={}, folder=hidden / "inner").file is None
     finally:
         hidden.chmod(0o700)

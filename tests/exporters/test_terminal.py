@@ -5,10 +5,8 @@ from __future__ import annotations
 import os
 import pty
 import select
-import subprocess
 import sys
 import termios
-import time
 import tty
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +19,7 @@ from otel_ext.exporters.console.foreground import Terminal
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters.samples import end, start
 from tests.programs import OTEL_EXT, environment, execute, python, write_program
+from tests.terminals import terminal_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,20 +60,11 @@ def screen() -> Iterator[Screen]:
 
 def on_a_terminal(command: Sequence[str], cwd: Path, **variables: str) -> str:
     """Run a command in a terminal of its own and return what a person sees."""
-    person, program = pty.openpty()
     env = environment(OTEL_EXT_CONFIG="/dev/null", TERM="xterm", COLUMNS="100", **variables)
-    with subprocess.Popen(
-        command, cwd=cwd, env=env, stdin=program, stdout=program, stderr=program
-    ) as process:
-        os.close(program)
-        text = b""
-        until = time.monotonic() + 60
-        with suppress(OSError):  # EIO: the program has ended
-            while time.monotonic() < until and (data := os.read(person, 65_536)):
-                text += data
-        assert process.wait(10) == 0, text.decode()
-    os.close(person)
-    return text.decode()
+    with terminal_with(command, cwd, env=env) as terminal:
+        text = terminal.read_to_end()
+    assert terminal.process.returncode == 0, text
+    return text
 
 
 def descriptors() -> set[int]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.inflight.tracking import Tracking
+from tests.inflight.tracking import Clock, Tracking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,3 +18,9 @@ def tracking() -> Iterator[Tracking]:
     made = Tracking()
     yield made
     made.provider.shutdown()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Return the monotonic clock that decides about ages."""
+    return Clock(monkeypatch)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.inflight.table import open_spans
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
-from tests.inflight.tracking import Tracking
+from tests.inflight.tracking import Tracking, run_program
 from tests.programs import becomes_true, in_child
 
-PROGRAMS = Path(__file__).parent / "programs"
-ROOT = Path(__file__).parents[2]
+if TYPE_CHECKING:
+    from pathlib import Path
 
 pytestmark = pytest.mark.forks
 
@@ -149,16 +146,7 @@ def test_a_child_may_be_forked_on_another_thread_and_while_the_worker_runs() -> 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing_in_every_start_method(method: str) -> None:
     """Children of `multiprocessing` keep their own tables, however they are started."""
-    done = subprocess.run(
-        [sys.executable, str(PROGRAMS / "multiprocess.py"), method],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        timeout=50,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    result = run_program("multiprocess.py", method).document
     assert result["parent"] == {"open": 1, "ends": []}
     for child in result["children"]:
         assert child["ends"] == ["child's"]

@@ -19,18 +19,19 @@ from otel_ext.runtime.counters import COUNTERS
 from tests.figures import report_figures
 from tests.inflight.tracking import Tracking
 from tests.programs import becomes_true
+from tests.threads import on_thread
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+
+    from tests.inflight.tracking import Clock
 
 
 def test_the_end_of_a_thread_is_reported_at_once() -> None:
     """The owner of a thread that ended is in `gone` without any polling."""
     owners = Owners()
     kept: list[ThreadOwner] = []
-    thread = threading.Thread(target=lambda: kept.append(owners.of_thread()))
-    thread.start()
-    thread.join()
+    on_thread(lambda: kept.append(owners.of_thread()))
     assert becomes_true(lambda: owners.gone)
     assert owners.gone.popleft() is kept[0]
     assert becomes_true(lambda: not kept[0].is_alive())
@@ -39,10 +40,8 @@ def test_the_end_of_a_thread_is_reported_at_once() -> None:
 def test_threads_without_open_spans_are_not_reported() -> None:
     """The owner of a thread whose spans have all ended is freed, and not in `gone`."""
     owners = Owners()
-    threads = [threading.Thread(target=owners.of_thread) for _ in range(50)]
-    for thread in threads:
-        thread.start()
-        thread.join()
+    for _ in range(50):
+        on_thread(owners.of_thread)
     assert not owners.gone
 
 
@@ -67,9 +66,7 @@ def test_a_thread_that_only_left_python_is_not_dead() -> None:
         kept.append(owner)
 
     main = threading.main_thread().native_id or 0
-    thread = threading.Thread(target=adopt)
-    thread.start()
-    thread.join()
+    on_thread(adopt)
     assert becomes_true(lambda: owners.gone)
     assert kept[0].is_alive() is (sys.platform == "linux")
 
@@ -102,9 +99,7 @@ def test_the_end_of_a_thread_is_detected_and_reported() -> None:
     def work() -> None:
         spans.append(tracking.tracer.start_span("left open", attributes={"a": 1}))
 
-    thread = threading.Thread(target=work, name="short-lived")
-    thread.start()
-    thread.join()
+    on_thread(work, "short-lived")
     died = time.monotonic()
     (record,) = tracking.reap_until(1)
     took = time.monotonic() - died
@@ -119,28 +114,23 @@ def test_the_end_of_a_thread_is_detected_and_reported() -> None:
     assert spans[0].is_recording(), "the user's span is not touched"
 
 
-def test_a_real_end_within_the_grace_leaves_no_abandoned_record() -> None:
+def test_a_real_end_within_the_grace_leaves_no_abandoned_record(clock: Clock) -> None:
     """A span that another thread ends in time is not reported."""
-    tracking = Tracking(grace=0.3)
-    spans: list[Span] = []
-    thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("handed")))
-    thread.start()
-    thread.join()
+    tracking = Tracking(grace=100)
+    span = tracking.ended_by_thread("handed")
     tracking.reap_for(0.05)
-    spans[0].end()
-    assert not tracking.reap_for(0.4)
+    span.end()
+    clock.advance(150)
+    assert not tracking.reap_for(0.05)
     assert [end.name for end in tracking.ends] == ["handed"]
 
 
 def test_a_real_end_after_the_report_is_recorded_with_its_start() -> None:
     """A late real end finds its start record, so that it wins where records are merged."""
     tracking = Tracking()
-    spans: list[Span] = []
-    thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("late")))
-    thread.start()
-    thread.join()
+    span = tracking.ended_by_thread("late")
     (abandoned,) = tracking.reap_until(1)
-    spans[0].end()
+    span.end()
     (end,) = tracking.ends
     assert end.key == abandoned.key
     assert end.abandoned is None
@@ -250,9 +240,7 @@ def test_many_short_tasks_and_threads_are_not_reported() -> None:
 
     asyncio.run(main())
     for _ in range(100):
-        thread = threading.Thread(target=lambda: tracking.tracer.start_span("fine").end())
-        thread.start()
-        thread.join()
+        on_thread(lambda: tracking.tracer.start_span("fine").end())
     assert not tracking.reap_for(0.05)
     assert COUNTERS.value("abandoned.owner-died") == before
     assert len(tracking.ends) == 1_100

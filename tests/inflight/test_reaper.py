@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,10 +16,13 @@ from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import Worker
 from tests.figures import report_figures
-from tests.inflight.tracking import Tracking
-from tests.programs import becomes_true
+from tests.inflight.tracking import PROGRAMS, Tracking
+from tests.programs import ROOT, becomes_true, environment, python, started, wait_until
 
-PROGRAMS = Path(__file__).parent / "programs"
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.inflight.tracking import Clock
 
 
 class Node:
@@ -44,7 +44,7 @@ class EndsItsSpan:
         self.span.end()
 
 
-def test_a_collected_span_is_reported_within_100_ms() -> None:
+def test_a_collected_span_is_reported_soon() -> None:
     """A span whose last reference is dropped soon gets its abandoned end from the worker."""
     tracking = Tracking()
     worker = Worker("test-reaper")
@@ -56,8 +56,7 @@ def test_a_collected_span_is_reported_within_100_ms() -> None:
         context = span.get_span_context()
         del span
         dropped = time.monotonic()
-        while len(tracking.abandoned) <= number and time.monotonic() < dropped + 10:
-            time.sleep(0.001)
+        assert becomes_true(lambda n=number: len(tracking.abandoned) > n)  # type: ignore[misc]
         took.append(time.monotonic() - dropped)
         record = tracking.abandoned[number]
         assert record.key == (f"{context.trace_id:032x}", f"{context.span_id:016x}")
@@ -66,7 +65,6 @@ def test_a_collected_span_is_reported_within_100_ms() -> None:
     job.cancel()
     assert worker.stop()
     report_figures("a collected span", reported_after=f"{min(took) * 1e3:.0f} ms")
-    assert min(took) < 5
     assert len(tracking.table) == 0
 
 
@@ -110,16 +108,16 @@ def test_an_abandoned_span_never_ends_before_it_started(tracking: Tracking, hour
     assert hours > 0 or abs(record.time_ns - time.time_ns()) < 60_000_000_000
 
 
-def test_a_span_beyond_the_age_expires_and_its_late_end_is_recorded() -> None:
+def test_a_span_beyond_the_age_expires_and_its_late_end_is_recorded(clock: Clock) -> None:
     """Tracking ends with an `expired` record; the span itself may still end."""
     tracking = Tracking()
-    reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    reaper = Reaper(tracking.table, tracking.abandoned.append, max_age=100)
     span = tracking.tracer.start_span("old")
     reaper.run()
     assert not tracking.abandoned
-    time.sleep(0.03)
+    clock.advance(150)
     young = tracking.tracer.start_span("young")
-    late = Reaper(tracking.table, tracking.abandoned.append, max_age=0.02)
+    late = Reaper(tracking.table, tracking.abandoned.append, max_age=100)
     late.run()
     assert [(one.name, one.abandoned) for one in tracking.abandoned] == [("old", "expired")]
     assert len(tracking.table) == 1
@@ -211,23 +209,19 @@ def test_reported_causes_are_counted(tracking: Tracking) -> None:
 
 
 @pytest.mark.slow
-def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued() -> None:
+def test_nothing_is_abandoned_while_the_process_is_stopped_and_continued(tmp_path: Path) -> None:
     """A process that is stopped again and again reports none of its living spans."""
-    program = subprocess.Popen(
-        [sys.executable, str(PROGRAMS / "keeps_spans_open.py"), "4"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
-    )
-    assert program.stdout is not None
-    assert program.stdout.readline() == "ready\n"
-    while program.poll() is None:
-        os.kill(program.pid, signal.SIGSTOP)
-        time.sleep(0.2)
-        os.kill(program.pid, signal.SIGCONT)
-        time.sleep(0.1)
-    with program:
-        assert program.stdout.read() == "abandoned 0, open 12, 0 days\n"
+    env = environment(PYTHONPATH=str(ROOT))
+    command = python(PROGRAMS / "keeps_spans_open.py", "4")
+    with started(command, cwd=tmp_path, env=env) as program:
+        output = tmp_path / "output.txt"
+        wait_until(output.read_text, "the program begins")
+        while program.poll() is None:
+            program.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            program.send_signal(signal.SIGCONT)
+            time.sleep(0.1)
+    assert output.read_text().splitlines() == ["ready", "abandoned 0, open 12, 0 days"]
     assert program.returncode == 0
 
 

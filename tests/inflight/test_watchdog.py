@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
-import time
+import traceback
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from otel_ext.inflight.stacks import MAX_FRAMES
+from otel_ext.inflight.stacks import MAX_FRAMES, stack_of_thread
 from otel_ext.inflight.table import open_spans
 from otel_ext.inflight.watchdog import Watchdog
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from tests.programs import becomes_true
+from tests.record.test_own_code import LIBRARY, through
+from tests.threads import on_thread
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from types import FrameType
 
     from otel_ext.record.model import Record
-    from tests.inflight.tracking import Tracking
+    from tests.inflight.tracking import Clock, Tracking
 
 
 def functions(record: Record) -> list[str]:
@@ -34,14 +39,10 @@ def watch(tracking: Tracking, **settings: object) -> tuple[Watchdog, list[Record
     return Watchdog(tracking.table, updates.append, **settings), updates  # type: ignore[arg-type]
 
 
-def run_until_update(watchdog: Watchdog, updates: list[Record]) -> bool:
-    """Run the watchdog as the worker would, until it emits an update or time is up."""
-
-    def has_update() -> bool:
-        watchdog.run()
-        return bool(updates)
-
-    return becomes_true(has_update)
+def hangs(thread: threading.Thread) -> bool:
+    """Return whether a thread is in `wait_here`."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - its documented way
+    return "wait_here" in "".join(traceback.format_stack(frame)) if frame else False
 
 
 def wait_here(event: threading.Event) -> None:
@@ -49,9 +50,11 @@ def wait_here(event: threading.Event) -> None:
     event.wait()
 
 
-def test_a_span_beyond_its_threshold_is_reported_with_its_stack(tracking: Tracking) -> None:
+def test_a_span_beyond_its_threshold_is_reported_with_its_stack(
+    tracking: Tracking, clock: Clock
+) -> None:
     """The update contains the age and the stack of the hanging thread, innermost first."""
-    watchdog, updates = watch(tracking, threshold=0.05)
+    watchdog, updates = watch(tracking, threshold=50)
     event = threading.Event()
 
     def work() -> None:
@@ -60,15 +63,17 @@ def test_a_span_beyond_its_threshold_is_reported_with_its_stack(tracking: Tracki
 
     thread = threading.Thread(target=work)
     thread.start()
+    assert becomes_true(lambda: hangs(thread))
     watchdog.run()
     assert not updates
-    assert run_until_update(watchdog, updates)
+    clock.advance(60)
+    watchdog.run()
     assert [one.stalled for one in open_spans() if one.name == "stuck"] == [True]
     event.set()
     thread.join()
     update = updates[0]
     assert (update.phase, update.extra["stalled"]) == ("update", True)
-    assert cast("int", update.extra["age_ns"]) >= 50_000_000
+    assert cast("int", update.extra["age_ns"]) >= 50_000_000_000
     names = functions(update)
     assert names.index("wait_here") < names.index("work")
     frames = cast("list[dict[str, object]]", update.extra["stack"])
@@ -82,9 +87,9 @@ def test_a_span_beyond_its_threshold_is_reported_with_its_stack(tracking: Tracki
     assert not tracking.table.stalled
 
 
-def test_a_stalled_task_is_reported_with_what_it_awaits(tracking: Tracking) -> None:
+def test_a_stalled_task_is_reported_with_what_it_awaits(tracking: Tracking, clock: Clock) -> None:
     """A waiting task's stack goes down to the innermost coroutine, not only to the outermost."""
-    watchdog, updates = watch(tracking, threshold=0.01)
+    watchdog, updates = watch(tracking, threshold=50)
 
     async def innermost() -> None:
         await asyncio.sleep(60)
@@ -98,7 +103,8 @@ def test_a_stalled_task_is_reported_with_what_it_awaits(tracking: Tracking) -> N
 
     async def main() -> None:
         task = asyncio.create_task(outermost())
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0)
+        clock.advance(60)
         watchdog.run()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
@@ -108,9 +114,11 @@ def test_a_stalled_task_is_reported_with_what_it_awaits(tracking: Tracking) -> N
     assert names[-3:] == ["innermost", "middle", "outermost"]
 
 
-def test_a_task_that_blocks_its_loop_is_reported_with_its_stack(tracking: Tracking) -> None:
+def test_a_task_that_blocks_its_loop_is_reported_with_its_stack(
+    tracking: Tracking, clock: Clock
+) -> None:
     """The stack of a task that computes or blocks is that of the thread it runs on."""
-    watchdog, updates = watch(tracking, threshold=0.01)
+    watchdog, updates = watch(tracking, threshold=50)
     event = threading.Event()
 
     async def block() -> None:
@@ -119,61 +127,59 @@ def test_a_task_that_blocks_its_loop_is_reported_with_its_stack(tracking: Tracki
 
     thread = threading.Thread(target=lambda: asyncio.run(block()))
     thread.start()
-    assert run_until_update(watchdog, updates)
+    assert becomes_true(lambda: hangs(thread))
+    clock.advance(60)
+    watchdog.run()
     event.set()
     thread.join()
     names = functions(updates[0])
     assert names.index("wait_here") < names.index("block")
 
 
-def test_thresholds_go_by_the_pattern_of_the_name(tracking: Tracking) -> None:
+def test_thresholds_go_by_the_pattern_of_the_name(tracking: Tracking, clock: Clock) -> None:
     """The first pattern that matches counts; 0 means never; else the default."""
     watchdog, updates = watch(
-        tracking, threshold=0.01, thresholds={"job.nightly": 0, "job.*": 60.0, "db ?": 0.02}
+        tracking, threshold=10, thresholds={"job.nightly": 0, "job.*": 6_000.0, "db ?": 20}
     )
     assert watchdog.threshold_of("job.nightly") == float("inf")
-    assert watchdog.threshold_of("job.hourly") == 60e9
-    assert watchdog.threshold_of("db 1") == 0.02e9
-    assert watchdog.threshold_of("db 10") == 0.01e9
+    assert watchdog.threshold_of("job.hourly") == 6_000e9
+    assert watchdog.threshold_of("db 1") == 20e9
+    assert watchdog.threshold_of("db 10") == 10e9
     spans = [tracking.tracer.start_span(name) for name in ("job.nightly", "job.x", "db 1", "any")]
-    time.sleep(0.03)
+    clock.advance(30)
     watchdog.run()
     assert [update.name for update in updates] == ["db 1", "any"]
     del spans
 
 
-def test_nothing_is_reported_when_the_threshold_is_0(tracking: Tracking) -> None:
+def test_nothing_is_reported_when_the_threshold_is_0(tracking: Tracking, clock: Clock) -> None:
     """The watchdog can be switched off."""
     watchdog, updates = watch(tracking, threshold=0)
     span = tracking.tracer.start_span("slow")
-    time.sleep(0.01)
+    clock.advance(10_000)
     watchdog.run()
     assert not updates
     span.end()
 
 
-def test_a_stall_is_reported_again_ever_less_often(tracking: Tracking) -> None:
+def test_a_stall_is_reported_again_ever_less_often(tracking: Tracking, clock: Clock) -> None:
     """Updates come at the threshold, at twice that age, at four times, and so on."""
-    watchdog, updates = watch(tracking, threshold=0.02)
+    watchdog, updates = watch(tracking, threshold=20)
     span = tracking.tracer.start_span("slow")
-    started = time.monotonic()
-    runs = 0
-    while time.monotonic() - started < 0.5:
+    for _ in range(100):
+        clock.advance(5)
         watchdog.run()
-        runs += 1
-        time.sleep(0.001)
     ages = [cast("int", update.extra["age_ns"]) for update in updates]
-    assert runs > len(ages) >= 2
-    assert len(ages) <= 6
+    assert len(ages) == 5
     assert all(later >= 2 * earlier for earlier, later in pairwise(ages))
     span.end()
 
 
-def test_dump_reports_every_open_span(tracking: Tracking) -> None:
+def test_dump_reports_every_open_span(tracking: Tracking, clock: Clock) -> None:
     """A dump emits all open spans with their stacks; only stalled ones are marked stalled."""
-    watchdog, updates = watch(tracking, threshold=0.02)
+    watchdog, updates = watch(tracking, threshold=20)
     old = tracking.tracer.start_span("old")
-    time.sleep(0.03)
+    clock.advance(30)
     watchdog.run()
     updates.clear()
     young = tracking.tracer.start_span("young")
@@ -233,9 +239,7 @@ def test_a_dead_threads_stack_is_not_another_ones(tracking: Tracking) -> None:
     watchdog, updates = watch(tracking)
     spans: list[object] = []
     for _ in range(2):
-        thread = threading.Thread(target=lambda: spans.append(tracking.tracer.start_span("gone")))
-        thread.start()
-        thread.join()
+        on_thread(lambda: spans.append(tracking.tracer.start_span("gone")))
     event = threading.Event()
     other = threading.Thread(target=wait_here, args=(event,))
     other.start()
@@ -270,3 +274,12 @@ def test_reading_stacks_keeps_no_locals_alive(tracking: Tracking) -> None:
     event.set()
     thread.join()
     assert not Local.alive
+
+
+def test_the_users_line_is_there_however_deep_the_libraries_are() -> None:
+    """A stack has the innermost twenty frames; if all are libraries', the last is the user's."""
+    frame = through(*[LIBRARY] * 50)(lambda: sys._getframe(1))  # noqa: SLF001 - a frame of a library
+    stack = stack_of_thread(cast("FrameType", frame))
+    assert len(stack) == MAX_FRAMES
+    assert {one["file"] for one in stack[:-1]} == {LIBRARY}
+    assert Path(str(stack[-1]["file"])).samefile(__file__)

@@ -2,28 +2,59 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
 
+from otel_ext.inflight import reaper, table, watchdog
 from otel_ext.inflight.reaper import Reaper
 from otel_ext.inflight.table import InflightTable, span_key
 from otel_ext.record.capture import capture_end, capture_start
 from otel_ext.runtime.process import incarnation
-from tests.programs import becomes_true
+from tests.programs import ROOT, becomes_true, python, succeed
+from tests.threads import on_thread
 
 if TYPE_CHECKING:
+    import pytest
     from opentelemetry.context import Context
     from opentelemetry.trace import Tracer
 
     from otel_ext.record.model import Record
+    from tests.programs import Done
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def run_program(name: str, *words: str) -> Done:
+    """Run one of the programs of this folder, which import from `tests`."""
+    command = python("-X", "faulthandler", PROGRAMS / name, *words)
+    return succeed(command, PROGRAMS, PYTHONPATH=str(ROOT))
+
+
+class Clock:
+    """The monotonic clock of the table, the reaper and the watchdog, which a test sets ahead."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._ahead_ns = 0
+        for module in (reaper, table, watchdog):
+            patch.setattr(module, "monotonic_ns", self._monotonic_ns)
+        patch.setattr(reaper, "monotonic", lambda: self._monotonic_ns() / 1e9)
+
+    def _monotonic_ns(self) -> int:
+        return time.monotonic_ns() + self._ahead_ns
+
+    def advance(self, seconds: float) -> None:
+        """Set the clock ahead."""
+        self._ahead_ns += round(seconds * 1e9)
 
 
 class Tracking(SpanProcessor):
     """Keeps a table and collects the final records, as the real processor does."""
 
-    def __init__(self, table: InflightTable | None = None, *, grace: float = 0.05) -> None:
-        self.table = InflightTable() if table is None else table
+    def __init__(self, kept_in: InflightTable | None = None, *, grace: float = 0.05) -> None:
+        self.table = InflightTable() if kept_in is None else kept_in
         self.ends: list[Record] = []
         self.abandoned: list[Record] = []
         self.ignored = 0
@@ -66,3 +97,9 @@ class Tracking(SpanProcessor):
         """Run the reaper for some time and return the records that it emitted."""
         becomes_true(self.reaper.run, seconds)
         return self.abandoned
+
+    def ended_by_thread(self, name: str) -> Span:
+        """Open a span on a thread that ends without ending it; return the span."""
+        spans: list[Span] = []
+        on_thread(lambda: spans.append(self.tracer.start_span(name)), "short-lived")  # type: ignore[arg-type]
+        return spans[0]

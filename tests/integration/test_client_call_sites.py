@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import environment, execute, records_in, write_program
+from tests.programs import python, records_in, succeed, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,8 +126,7 @@ def line_with(program: Path, mark: str) -> int:
 def run(folder: Path, body: str, how: str) -> tuple[Path, list[Record]]:
     """Run a program; return its file, and its records."""
     program = write_program(folder, SET_UP + body)
-    done = execute([sys.executable, program, how], cwd=folder, env=environment())
-    assert done.code == 0, done.err
+    succeed(python(program, how), folder)
     return program, records_in(folder / "traces")
 
 
@@ -194,9 +192,7 @@ def test_an_installed_package_that_is_run_has_its_own_lines(tmp_path: Path, how:
     installed = tmp_path / "lib" / "site-packages"
     program = write_program(installed, SET_UP + INSTALLED, name="shop/__main__.py")
     (program.parent / "__init__.py").touch()
-    env = environment(PYTHONPATH=str(installed))
-    done = execute([sys.executable, "-m", "shop", how], cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    succeed(python("-m", "shop", how), tmp_path, PYTHONPATH=str(installed))
     call_sites = {
         (one.call_site.file, one.call_site.line)
         for one in records_in(tmp_path / "traces")

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-import requests
 
 from tests.programs import (
     EVERYTHING,
     SCRIPTS,
-    environment,
-    execute,
     free_port,
-    is_listening,
     python,
+    record,
     recorded,
     spans_in,
-    started,
-    wait_until,
+    succeed,
 )
+from tests.serving import answers, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,8 +39,7 @@ execute_from_command_line(sys.argv)
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Make a bare project, whose settings no environment variable names."""
-    command = [str(SCRIPTS / "django-admin"), "startproject", "mysite", "."]
-    subprocess.run(command, cwd=tmp_path, check=True, env=environment())
+    succeed([str(SCRIPTS / "django-admin"), "startproject", "mysite", "."], tmp_path)
     return tmp_path
 
 
@@ -62,14 +56,9 @@ def test_a_bare_project(project: Path, server: str) -> None:
         "settings.configure": [*python("alone.py"), "runserver", "--noreload", str(port)],
     }
     command = recorded(project / "traces", *commands[server])
-    env = environment(**EVERYTHING)
-    with started(command, cwd=project, env=env) as process:
-        wait_until(lambda: is_listening(port), f"{server} listens", 60)
-        status = requests.get(f"http://127.0.0.1:{port}/", timeout=30).status_code
-        process.send_signal(signal.SIGTERM)
-        process.wait(40)
+    with serving(command, port, project, EVERYTHING) as url:
+        answers(f"{url}/")
     output = (project / "output.txt").read_text()
-    assert status == 200, output
     assert "Error" not in output
     assert len({r.span_id for r in spans_in(project / "traces") if r.name.startswith("GET")}) == 1
 
@@ -80,7 +69,5 @@ def test_a_command_without_requests(project: Path) -> None:
         "import sys; sys.argv = ['manage.py', 'check']; import manage; manage.main();"
         "print('opentelemetry.instrumentation.django' in sys.modules)"
     )
-    env = environment(**EVERYTHING, PYTHONPATH=str(project))
-    done = execute(recorded(project / "traces", *python("-c", code)), cwd=project, env=env)
+    done = record(project, "-c", code, **EVERYTHING, PYTHONPATH=str(project))
     assert done.out.splitlines()[-1] == "False", done.err
-    assert done.code == 0

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import EXAMPLES, environment, execute, ids, python, recorded, spans_in
+from tests.programs import EXAMPLES, execute, ids, python, record, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,14 +23,13 @@ def useful(text: str) -> list[str]:
 def test_the_library_is_indexed_and_every_step_recorded(tmp_path: Path) -> None:
     """The example prints the same with recording; files, parsing and statements are one trace."""
     options = ["--files", "60", "--search", "abstract base classes"]
-    plain = execute(python(INDEX, *options), cwd=tmp_path)
-    assert plain.code == 0, plain.err
+    plain = succeed(python(INDEX, *options), tmp_path)
     assert plain.out.startswith("60 files, ")
     assert "Names defined most often:" in plain.out
     assert "[abstract base classes]" in plain.out.lower()
     assert plain.err == ""
 
-    done = execute(recorded(tmp_path / "traces", *python(INDEX, *options)), cwd=tmp_path)
+    done = record(tmp_path, INDEX, *options)
     assert useful(done.out) == useful(plain.out), done.err
     assert "otel-ext: next:" in done.err
     spans = spans_in(tmp_path / "traces")
@@ -57,7 +56,7 @@ def test_odd_arguments_of_the_example(
     tmp_path: Path, options: list[str], code: int, message: str
 ) -> None:
     """A wrong number gives one clear message; a search for special characters works."""
-    done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
+    done = execute(python(INDEX, *options), cwd=tmp_path)
     assert done.code == code
     assert message in done.err
     assert "Traceback" not in done.err
@@ -66,7 +65,7 @@ def test_odd_arguments_of_the_example(
 def test_each_round_of_the_example_finds_the_same(tmp_path: Path) -> None:
     """With `--rounds` the example indexes and searches again in each round."""
     options = ["--files", "2", "--rounds", "3"]
-    done = execute(python(INDEX, *options), cwd=tmp_path, env=environment())
+    done = execute(python(INDEX, *options), cwd=tmp_path)
     rounds = done.out.split("2 files, ")[1:]
     assert len(rounds) == 3
     assert len({round_.partition("\n")[2] for round_ in rounds}) == 1

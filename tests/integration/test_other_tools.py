@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import environment, execute, ids, python, recorded, spans_in
+from tests.programs import ids, python, recorded, spans_in, succeed
 from tests.sdk import since
 
 if TYPE_CHECKING:
@@ -107,10 +106,8 @@ def test_both_get_every_span(tool: str, order: str, tmp_path: Path) -> None:
     command = python("-c", BEGINNING + TOOLS[tool] + WORK, order, traces)
     if order == "otel-ext run":
         command = recorded(traces, *command)
-    env = environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*")
-    done = execute(command, cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
-    assert json.loads(done.out) == NAMES, done.err
+    done = succeed(command, tmp_path, OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*")
+    assert done.document == NAMES, done.err
     spans = spans_in(traces)
     assert sorted(span.name for span in spans if span.phase == "start") == NAMES
     assert ids(spans, "start") == ids(spans, "end")

@@ -46,15 +46,12 @@ Output: TypeAlias = "pytest.CaptureFixture[bytes]"
 
 
 @pytest.fixture(autouse=True)
-def as_in_a_new_process() -> Iterator[None]:
-    """Begin and end each test with an unconfigured structlog."""
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+def as_in_a_new_process(unconfigured_structlog: None) -> Iterator[None]:
+    """Begin and end each test with an unconfigured structlog that is not instrumented."""
+    del unconfigured_structlog
     yield
     if StructlogInstrumentor().is_instrumented_by_opentelemetry:
         StructlogInstrumentor().uninstrument()
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
 
 
 @contextmanager

@@ -1,48 +1,38 @@
-"""Whole programs that log by structlog: the snippets of the guide, and a real terminal."""
+"""Whole programs that log by structlog: the guide's snippets, a terminal, and the setting."""
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.record.decode import decode_line
-from tests.programs import records_in
-from tests.tree import checkout
+from tests.pages import texts_of
+from tests.programs import (
+    ROOT,
+    execute,
+    logs_in,
+    python,
+    recorded,
+    records_in,
+    succeed,
+    write_program,
+)
+from tests.terminals import terminal_with
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.record.model import Record
-
-GUIDE = checkout() / "docs" / "how-to" / "structlog.md"
-SNIPPETS: list[str] = re.findall(r"(?ms)^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
+GUIDE = ROOT / "docs" / "how-to" / "structlog.md"
+SNIPPETS = texts_of(GUIDE, "python")
 
 
-def run(program: str, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def run(program: str, folder: Path, environ: dict[str, str]) -> str:
     """Run `program` as a script in `folder`; it must exit with 0 and print no error."""
-    script = folder / "shop.py"
-    script.write_text(program, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env=environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=50,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done
-
-
-def logs_in(folder: Path) -> list[Record]:
-    """Return the log records in the files of `folder`."""
-    return [record for record in records_in(folder) if record.kind == "log"]
+    script = write_program(folder, program, "shop.py")
+    done = execute(python(script), cwd=folder, env=environ)
+    assert (done.code, done.err) == (0, "")
+    return done.out
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
@@ -50,15 +40,15 @@ def test_snippets_of_the_guide_run(
     snippet: str, tmp_path: Path, plain_environ: dict[str, str]
 ) -> None:
     """Each snippet runs unchanged, and prints the one log that its file contains."""
-    done = run(snippet, tmp_path, plain_environ)
+    printed = run(snippet, tmp_path, plain_environ)
     (record,) = logs_in(tmp_path / "traces")
-    assert decode_line(done.stdout.strip()) == record
+    assert decode_line(printed.strip()) == record
     assert record.call_site.file == "shop.py"
 
 
 def test_the_guides_example_line_is_a_record() -> None:
     """The line that the guide shows decodes to a record of a log inside a span."""
-    (shown,) = re.findall(r"(?ms)^```json\n(.*?)^```", GUIDE.read_text(encoding="utf-8"))
+    (shown,) = texts_of(GUIDE, "json")
     record = decode_line(shown.strip())
     assert (record.kind, record.name, record.logger) == ("log", "stored", "shop")
     assert record.attributes == {"order": {"id": 7, "items": ["a", "b"]}}
@@ -79,26 +69,47 @@ def test_logs_come_between_the_records_of_their_span(
 
 def test_a_terminal_shows_each_log_once(tmp_path: Path, plain_environ: dict[str, str]) -> None:
     """On a real terminal the log appears once, as a readable line, and the file has it too."""
-    script = tmp_path / "shop.py"
-    script.write_text(SNIPPETS[0], encoding="utf-8")
-    reading, writing = os.openpty()
-    child = subprocess.Popen(
-        [sys.executable, str(script)],
-        cwd=tmp_path,
-        env=plain_environ,
-        stdin=writing,
-        stdout=writing,
-        stderr=writing,
-    )
-    os.close(writing)
-    shown = b""
-    try:
-        while part := os.read(reading, 65_536):
-            shown += part
-    except OSError:  # the last writer has closed the terminal
-        pass
-    os.close(reading)
-    assert child.wait(30) == 0
-    assert shown.count(b"stored") == 1, shown
-    assert b"__tracer_meta__" not in shown
+    script = write_program(tmp_path, SNIPPETS[0], "shop.py")
+    with terminal_with(python(script), tmp_path, env=plain_environ) as terminal:
+        shown = terminal.read_to_end()
+    assert terminal.process.returncode == 0
+    assert shown.count("stored") == 1, shown
+    assert "__tracer_meta__" not in shown
     assert len(logs_in(tmp_path / "traces")) == 1
+
+
+LOG = """
+import structlog
+from opentelemetry import trace
+with trace.get_tracer("t").start_as_current_span("s"):
+    structlog.get_logger("shop").warning("hello")
+"""
+CONFIGURE = "import otel_ext\notel_ext.configure(output='traces'{})\n" + LOG
+VARIABLE = {"OTEL_EXT_STRUCTLOG": "true"}
+
+
+@pytest.mark.parametrize("way", ["an argument", "a variable", "under otel-ext run"])
+def test_structlog_is_configured_by_the_setting(way: str, tmp_path: Path) -> None:
+    """A log of a program that does not call `configure_structlog()` is recorded, with its span."""
+    command, variables = {
+        "an argument": (python("-c", CONFIGURE.format(", structlog=True")), {}),
+        "a variable": (python("-c", CONFIGURE.format("")), VARIABLE),
+        "under otel-ext run": (recorded(tmp_path / "traces", *python("-c", LOG)), VARIABLE),
+    }[way]
+    succeed(command, tmp_path, OTEL_EXT_CONFIG="/dev/null", **variables)
+    records = records_in(tmp_path / "traces")
+    (log,) = (one for one in records if one.kind == "log")
+    (start,) = (one for one in records if one.phase == "start")
+    assert (log.name, log.logger, log.span_id) == ("hello", "shop", start.span_id)
+
+
+def test_the_setting_does_not_change_the_programs_own_call(tmp_path: Path) -> None:
+    """Where the program has called `configure_structlog()`, the setting changes nothing."""
+    program = (
+        "import logging, otel_ext\n"
+        "otel_ext.configure_structlog(stdlib=True, renderer='json')\n"
+        + CONFIGURE.format(", structlog=True")
+        + "logging.getLogger('lib').warning('by logging')\n"
+    )
+    succeed(python("-c", program), tmp_path, OTEL_EXT_CONFIG="/dev/null")
+    assert [one.name for one in logs_in(tmp_path / "traces")] == ["hello", "by logging"]

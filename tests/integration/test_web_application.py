@@ -11,31 +11,24 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.commands import call
+from tests.distributions import install
 from tests.programs import (
     EVERYTHING,
-    OTEL_EXT,
+    INSTRUMENT,
+    NOWHERE,
     SCRIPTS,
-    environment,
-    execute,
     free_port,
     ids,
-    is_listening,
     recorded,
     spans_in,
-    started,
-    wait_until,
-    write_program,
 )
+from tests.serving import serving
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 APP = Path(__file__).parent / "app"
-NOWHERE = {
-    "OTEL_TRACES_EXPORTER": "none",
-    "OTEL_METRICS_EXPORTER": "none",
-    "OTEL_LOGS_EXPORTER": "none",
-}
 ROUTES = {
     "otel-ext run": {},
     "otel-ext run, SDK by the environment": {**NOWHERE, "OTEL_TRACES_EXPORTER": "console"},
@@ -43,46 +36,39 @@ ROUTES = {
 }
 
 
-def install_witness(folder: Path) -> Path:
-    """Install the stock in-memory exporter as an instrumentation; return its import path."""
-    lib = folder / "lib"
-    write_program(lib, (APP / "witness.py").read_text(), "witness.py")
-    info = "witness-1.0.dist-info"
-    write_program(lib, "Metadata-Version: 2.1\nName: witness\nVersion: 1.0\n", f"{info}/METADATA")
-    hook = "[opentelemetry_instrumentor]\nwitness = witness:WitnessInstrumentor\n"
-    write_program(lib, hook, f"{info}/entry_points.txt")
-    return lib
-
-
 def serve_and_use(folder: Path, route: str) -> None:
-    """Run the shop in the way `route`, use it over HTTP, and stop it."""
+    """Run the shop in the way `route`, use it over HTTP, and stop it.
+
+    The stock in-memory exporter is installed as an instrumentation.
+    """
+    hook = "[opentelemetry_instrumentor]\nwitness = witness:WitnessInstrumentor\n"
+    witness = (APP / "witness.py").read_text("utf-8")
+    install(folder / "lib", "witness", witness, entry_points=hook)
+    (folder / "witness").mkdir()
     port = free_port()
-    env = environment(
+    variables = {
         **EVERYTHING,
         **ROUTES[route],
-        PYTHONPATH=os.pathsep.join([str(install_witness(folder)), str(APP)]),
-        SHOP_DATABASE=str(folder / "shop.db"),
-        SHOP_URL=f"http://127.0.0.1:{port}",
-        WITNESS_FOLDER=str(folder / "witness"),
-        OTEL_EXT_OUTPUT=str(folder / "traces"),
-    )
-    (folder / "witness").mkdir()
+        "PYTHONPATH": os.pathsep.join([str(folder / "lib"), str(APP)]),
+        "SHOP_DATABASE": str(folder / "shop.db"),
+        "SHOP_URL": f"http://127.0.0.1:{port}",
+        "WITNESS_FOLDER": str(folder / "witness"),
+        "OTEL_EXT_OUTPUT": str(folder / "traces"),
+    }
     server = [str(SCRIPTS / "uvicorn"), "shop:app", "--port", str(port)]
     if route == "opentelemetry-instrument":
-        command = [str(SCRIPTS / "opentelemetry-instrument"), *server]
+        command = [INSTRUMENT, *server]
     else:
         command = recorded(folder / "traces", *server)
-    with started(command, cwd=folder, env=env) as process:
-        wait_until(lambda: is_listening(port), "the shop opens")
+    # After SIGTERM uvicorn kills itself by that signal, and the witness, which
+    # writes its file at exit, would not write it.
+    ending = signal.SIGINT
+    with serving(command, port, folder, variables, codes=[0], end_by=ending) as url:
         for item in range(10):
-            answer = requests.get(f"http://127.0.0.1:{port}/order/{item}", timeout=30)
+            answer = requests.get(f"{url}/order/{item}", timeout=30)
             assert answer.json() == {"item": item, "orders": item + 1}
-        assert requests.get(f"http://127.0.0.1:{port}/order/13", timeout=30).status_code == 404
-        assert requests.get(f"http://127.0.0.1:{port}/crash", timeout=30).status_code == 500
-        # After SIGTERM uvicorn kills itself by that signal, and the witness, which
-        # writes its file at exit, would not write it.
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 0, (folder / "output.txt").read_text()
+        assert requests.get(f"{url}/order/13", timeout=30).status_code == 404
+        assert requests.get(f"{url}/crash", timeout=30).status_code == 500
 
 
 def lineage(records: list[Record], span: Record) -> list[str]:
@@ -110,8 +96,8 @@ def test_every_span_has_one_start_and_one_end(tmp_path: Path, route: str) -> Non
     assert ids(spans, "start") == witnessed
     assert ids(spans, "end") == witnessed
 
-    checked = execute([OTEL_EXT, "validate", str(tmp_path / "traces")], cwd=tmp_path)
-    assert checked.code == 0, checked.out + checked.err
+    checked = call("validate", tmp_path / "traces")
+    assert checked.code == 0, checked.output
 
     # One order, through all three libraries, is one trace.
     insert = next(r for r in spans if r.name == "INSERT" and r.phase == "start")

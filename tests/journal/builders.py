@@ -20,6 +20,7 @@ from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record, Status
 from otel_ext.runtime.process.incarnation import Incarnation
+from tests.programs import execute
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -141,16 +142,9 @@ def program(text: str, *arguments: str | Path) -> list[str]:
 
 def run(text: str, *arguments: str | Path, timeout: float = 50.0) -> str:
     """Run `text` as a program and return what it prints; it must succeed."""
-    done = subprocess.run(
-        program(text, *arguments),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    done = execute(program(text, *arguments), cwd=ROOT, env=os.environ, timeout=timeout)
+    assert done.code == 0, done.err
+    return done.out
 
 
 @contextmanager

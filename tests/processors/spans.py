@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.testing import RecordCapture
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SynchronousMultiSpanProcessor
-    from opentelemetry.sdk.trace.sampling import Sampler
+    from opentelemetry.sdk.trace import SpanProcessor
     from opentelemetry.trace import Tracer
 
     from otel_ext.protocols import RecordExporter
@@ -29,17 +29,34 @@ class Recorder(RecordCapture):
         self.shutdowns += 1
 
 
+class RecordOnly(Sampler):
+    """Records every span and samples none."""
+
+    def should_sample(self, *_: object, **__: object) -> SamplingResult:
+        """Decide to record without sampling."""
+        return SamplingResult(Decision.RECORD_ONLY)
+
+    def get_description(self) -> str:
+        """Return a name."""
+        return "RecordOnly"
+
+
+def provider_of(*processors: SpanProcessor, **options: Any) -> TracerProvider:  # noqa: ANN401
+    """Return a provider with these processors; `options` are those of `TracerProvider`."""
+    provider = TracerProvider(shutdown_on_exit=False, **options)
+    for processor in processors:
+        provider.add_span_processor(processor)
+    return provider
+
+
 def provider_with(
     exporter: RecordExporter,
     *,
     record_only: bool = False,
-    sampler: Sampler | None = None,
-    multi: SynchronousMultiSpanProcessor | ConcurrentMultiSpanProcessor | None = None,
+    **options: Any,  # noqa: ANN401 - of any type
 ) -> TracerProvider:
     """Return a provider with one lifecycle processor."""
-    provider = TracerProvider(sampler=sampler, active_span_processor=multi, shutdown_on_exit=False)
-    provider.add_span_processor(LifecycleSpanProcessor(exporter, record_only=record_only))
-    return provider
+    return provider_of(LifecycleSpanProcessor(exporter, record_only=record_only), **options)
 
 
 def recording() -> tuple[Tracer, Recorder]:

@@ -38,9 +38,9 @@ PLAIN: dict[str, Any] = {
 
 
 @pytest.fixture(autouse=True)
-def as_in_a_new_process() -> Iterator[None]:
+def as_in_a_new_process(unconfigured_structlog: None) -> Iterator[None]:
     """Start and end with `logging` and structlog unconfigured."""
-    structlog.reset_defaults()
+    del unconfigured_structlog
     handlers, level, factory = ROOT.handlers, ROOT.level, logging.getLogRecordFactory()
     ROOT.handlers = []
     yield
@@ -48,7 +48,6 @@ def as_in_a_new_process() -> Iterator[None]:
     ROOT.handlers = handlers
     ROOT.setLevel(level)
     logging.setLogRecordFactory(factory)
-    structlog.reset_defaults()
 
 
 def bridges() -> int:

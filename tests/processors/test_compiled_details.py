@@ -21,6 +21,7 @@ from otel_ext.record.model import Process, Record, Scope, ThreadInfo
 from otel_ext.record.sanitise.sanitiser import PLAIN
 from tests.processors.spans import Recorder, provider_with
 from tests.programs import spans_in
+from tests.threads import in_threads, on_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -79,17 +80,10 @@ def test_threads_are_distinguished() -> None:
                 pass
 
     for generation in range(20):
-        threads = [
-            threading.Thread(target=work, args=(3,), name=f"worker {generation}.{number}")
-            for number in range(3)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    spans = [record for record in recorder.records if record.kind == "span"]
-    assert len(spans) == 20 * 3 * 3 * 2
-    assert all(one.thread is not None and one.thread.name == one.name for one in spans)
+        names = [f"worker {generation}.{number}" for number in range(3)]
+        in_threads(*[lambda: work(3)] * 3, names=names)
+    assert len(recorder.spans) == 20 * 3 * 3 * 2
+    assert all(one.thread is not None and one.thread.name == one.name for one in recorder.spans)
 
 
 class Late:
@@ -115,9 +109,7 @@ def test_a_thread_whose_local_storage_is_freed_may_open_spans() -> None:
         local.late = Late(tracer)
 
     for _ in range(20):
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join()
+        on_thread(work)
     assert [one.phase for one in recorder.records if one.name == "late"] == ["start", "end"] * 20
 
 
@@ -212,13 +204,10 @@ def test_identifiers_of_every_length(number: int) -> None:
         def generate_span_id(self) -> int:
             return number & (2**64 - 1)
 
-    provider = TracerProvider(shutdown_on_exit=False, id_generator=Ids())
-    provider.add_span_processor(LifecycleSpanProcessor(recorder))
-    provider.get_tracer("t").start_span("work").end()
-    for one in recorder.records:
-        if one.kind == "span":
-            assert one.trace_id == f"{number:032x}"
-            assert one.span_id == f"{number & (2**64 - 1):016x}"
+    provider_with(recorder, id_generator=Ids()).get_tracer("t").start_span("work").end()
+    for one in recorder.spans:
+        assert one.trace_id == f"{number:032x}"
+        assert one.span_id == f"{number & (2**64 - 1):016x}"
 
 
 def test_the_hooks_are_methods_that_anybody_can_wrap(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from otel_ext.record.model import PlainAttributes, Process, Record
 from otel_ext.record.sanitise.sanitiser import Sanitiser
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.counters import COUNTERS
-from tests.processors.spans import Recorder, provider_with
+from tests.processors.spans import Recorder, provider_of, provider_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,7 @@ def test_both_ways_through_the_hooks_agree() -> None:
         end(processor, outer)  # type: ignore[arg-type]
         assert not len(processor.tracker.table)
     processor.shutdown()
-    spans = [record for record in exporter.records if record.kind == "span"]
-    for slow, quick in zip(spans[:2], spans[2:], strict=True):
+    for slow, quick in zip(exporter.spans[:2], exporter.spans[2:], strict=True):
         assert without_identity(slow) == without_identity(quick)
         assert slow.seq < quick.seq
 
@@ -85,8 +84,7 @@ def test_a_full_table_refuses() -> None:
     """A full table counts each refused span, whose records are exported as usual."""
     exporter = Recorder()
     processor = LifecycleSpanProcessor(exporter, inflight=InflightSettings(max_open_spans=1))
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     before = COUNTERS.value("inflight.refused")
     spans = [provider.get_tracer("t").start_span("work") for _ in range(3)]
     assert len(processor.tracker.table) == 1
@@ -94,8 +92,7 @@ def test_a_full_table_refuses() -> None:
     for span in spans:
         span.end()
     provider.shutdown()
-    phases = [record.phase for record in exporter.records if record.kind == "span"]
-    assert phases == ["start"] * 3 + ["end"] * 3
+    assert [record.phase for record in exporter.spans] == ["start"] * 3 + ["end"] * 3
 
 
 @pytest.mark.parametrize("special", ['"', "\\", "\x00", "\x1f", "\x7f", "é", " ", "!", "~"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel_ext.processors import LifecycleSpanProcessor
-from tests.processors.spans import Recorder, provider_with, recording
+from tests.processors.spans import Recorder, provider_of, provider_with, recording
+from tests.threads import numbered_threads, on_thread
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -162,9 +162,7 @@ def test_beside_stock_processors_in_any_order(order: str) -> None:
     """Stock processors before or after it get the same spans."""
     memory, recorder = InMemorySpanExporter(), Recorder()
     processors = [SimpleSpanProcessor(memory), LifecycleSpanProcessor(recorder)]
-    provider = TracerProvider(shutdown_on_exit=False)
-    for processor in processors if order == "before" else reversed(processors):
-        provider.add_span_processor(processor)
+    provider = provider_of(*(processors if order == "before" else reversed(processors)))
     for name in ("a", "b"):
         provider.get_tracer("t").start_span(name).end()
     seen = [f"{s.context.span_id:016x}" for s in memory.get_finished_spans() if s.context]
@@ -174,9 +172,7 @@ def test_beside_stock_processors_in_any_order(order: str) -> None:
 def test_several_processors_on_one_provider() -> None:
     """Each processor exports each span once, with numbers of its own."""
     both = [Recorder(), Recorder()]
-    provider = TracerProvider(shutdown_on_exit=False)
-    for recorder in both:
-        provider.add_span_processor(LifecycleSpanProcessor(recorder))
+    provider = provider_of(*map(LifecycleSpanProcessor, both))
     provider.get_tracer("t").start_span("job").end()
     assert [recorder.events for recorder in both] == [["job.start", "job.end"]] * 2
     numbers = [record.seq for recorder in both for record in recorder.spans]
@@ -190,20 +186,14 @@ def test_one_processor_on_several_providers() -> None:
     providers: list[TracerProvider] = []
     for number in range(3):
         resource = Resource({"service.name": f"service-{number}"})
-        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        provider.add_span_processor(processor)
-        providers.append(provider)
+        providers.append(provider_of(processor, resource=resource))
 
     def work(number: int) -> None:
         tracer = providers[number].get_tracer("t")
         for _ in range(300):
             tracer.start_span(f"job-{number}").end()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    numbered_threads(3, work)
     assert len(recorder.spans) == 1_800
     for record in recorder.spans:
         assert record.process.resource["service.name"] == record.name.replace("job", "service")
@@ -214,9 +204,7 @@ def test_one_processor_added_twice() -> None:
     """A span has one end for each of its starts if a processor is registered twice."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor, processor)
     provider.get_tracer("t").start_span("job").end()
     assert recorder.events.count("job.start") == recorder.events.count("job.end") == 2
 
@@ -228,7 +216,7 @@ def test_in_a_multi_processor(kind: str) -> None:
     concurrent = ConcurrentMultiSpanProcessor(num_threads=2)
     synchronous: SynchronousMultiSpanProcessor = cast("Any", SynchronousMultiSpanProcessor)()
     multi = synchronous if kind == "synchronous" else concurrent
-    provider = provider_with(recorder, multi=multi)
+    provider = provider_with(recorder, active_span_processor=multi)
     provider.add_span_processor(SimpleSpanProcessor(InMemorySpanExporter()))
     with provider.get_tracer("t").start_as_current_span("job", attributes={"n": 1}):
         pass
@@ -249,9 +237,7 @@ def test_tasks_and_threads_are_named() -> None:
     def run() -> None:
         asyncio.run(work())
 
-    thread = threading.Thread(target=run, name="loop thread")
-    thread.start()
-    thread.join()
+    on_thread(run, "loop thread")
     start, end = recorder.of("in a task")
     assert start.thread is not None
     assert start.task is not None
@@ -264,9 +250,7 @@ def test_span_ended_on_another_thread_keeps_its_owner() -> None:
     """The end record contains the thread that opened the span."""
     tracer, recorder = recording()
     span = tracer.start_span("job")
-    thread = threading.Thread(target=span.end, name="closer")
-    thread.start()
-    thread.join()
+    on_thread(span.end, "closer")
     start, end = recorder.of("job")
     assert end.thread == start.thread
     assert end.call_site == start.call_site

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import signal
-import threading
-import time
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
@@ -19,8 +17,9 @@ from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.process import incarnation
 from tests.exporters.samples import Hanging, Noting, Spoilt
-from tests.processors.spans import Recorder, provider_with
-from tests.programs import in_child, records_in
+from tests.processors.spans import Recorder, provider_of, provider_with
+from tests.programs import in_child, spans_in
+from tests.threads import numbered_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +105,8 @@ def test_no_hook_raises_whatever_fails(
     processor = LifecycleSpanProcessor(exporter)
     provider = TracerProvider(shutdown_on_exit=False)
     early = provider.get_tracer("t").start_span("early")  # its end has no start
-    provider.add_span_processor(processor)
-    provider.add_span_processor(SimpleSpanProcessor(memory))
+    for one in (processor, SimpleSpanProcessor(memory)):
+        provider.add_span_processor(one)
     if isinstance(holder, str):
         target: object = {"processor": processor, "exporter": exporter}[holder.split(".")[0]]
         for part in holder.split(".")[1:]:
@@ -179,7 +178,7 @@ def test_hostile_attributes_lose_only_themselves(tmp_path: Path) -> None:
     ):
         pass
     provider.shutdown()
-    spans = [record for record in records_in(tmp_path) if record.kind == "span"]
+    spans = spans_in(tmp_path)
     assert [record.phase for record in spans] == ["start", "end"]
     for record in spans:
         assert record.attributes["good"] == 1
@@ -211,11 +210,9 @@ def test_flush_and_shutdown_of_an_exporter_that_hangs() -> None:
     """An exporter that hangs in a FanOut blocks neither flush nor shutdown of the provider."""
     hanging, good = Hanging(), Noting()
     provider = provider_with(FanOut(hanging, good, shutdown_seconds=0.2))
-    began = time.monotonic()
     try:
         assert not provider.force_flush(timeout_millis=200)
         provider.shutdown()
-        assert time.monotonic() - began < 10
         assert (len(good.flushes), good.shutdowns) == (1, 1)
     finally:
         hanging.released.set()
@@ -225,8 +222,7 @@ def test_spans_after_shutdown_are_ignored() -> None:
     """After shutdown spans still work but are not exported; shutdown is idempotent."""
     recorder = Recorder()
     processor = LifecycleSpanProcessor(recorder)
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     processor.shutdown()
     processor.shutdown()
     use(provider.get_tracer("t"))
@@ -297,7 +293,7 @@ def test_spans_from_signal_handlers_and_finalizers(tmp_path: Path) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     provider.shutdown()
-    spans = [record for record in records_in(tmp_path) if record.kind == "span"]
+    spans = spans_in(tmp_path)
     for kind, expected in {"work": 3_000, **made}.items():
         phases = [record.phase for record in spans if record.name == kind]
         assert phases.count("start") == phases.count("end") == expected
@@ -343,13 +339,9 @@ def test_eight_threads(tmp_path: Path) -> None:
             with tracer.start_as_current_span(f"w{number}"), tracer.start_as_current_span("in"):
                 pass
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    numbered_threads(8, work)
     provider.shutdown()
-    spans = [record for record in records_in(tmp_path) if record.kind == "span"]
+    spans = spans_in(tmp_path)
     for phase in ("start", "end"):
         keys = [record.key for record in spans if record.phase == phase]
         assert len(keys) == len(set(keys)) == 4_800
@@ -368,8 +360,7 @@ def test_open_spans_are_watched_as_soon_as_a_thread_can_be_started(
 
     processor = LifecycleSpanProcessor(Recorder())
     monkeypatch.setattr(processor.tracker, "begin", begin)
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     for count in (1, 2, 3, 3):
         provider.get_tracer("t").start_span("work").end()
         assert len(tries) == count

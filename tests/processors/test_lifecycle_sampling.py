@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -12,44 +10,14 @@ from hypothesis import strategies as st
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.sampling import (
-    ALWAYS_OFF,
-    Decision,
-    Sampler,
-    SamplingResult,
-    TraceIdRatioBased,
-)
-from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, TraceIdRatioBased
+from opentelemetry.trace import SpanContext, TraceFlags
 
-from tests.processors.spans import Recorder, provider_with, recording
-from tests.programs import environment, execute, write_program
+from tests.processors.spans import Recorder, RecordOnly, provider_with, recording
+from tests.programs import ROOT, python, succeed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from opentelemetry.context import Context
-    from opentelemetry.util.types import Attributes
-
-
-class RecordOnly(Sampler):
-    """Records every span and samples none."""
-
-    def should_sample(
-        self,
-        parent_context: Context | None,
-        trace_id: int,
-        name: str,
-        kind: SpanKind | None = None,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = None,
-        trace_state: trace.TraceState | None = None,
-    ) -> SamplingResult:
-        """Decide to record without sampling."""
-        return SamplingResult(Decision.RECORD_ONLY)
-
-    def get_description(self) -> str:
-        """Return a name."""
-        return "RecordOnly"
+    from pathlib import Path
 
 
 def test_unsampled_spans_are_not_recorded() -> None:
@@ -79,23 +47,22 @@ def test_flags_beside_sampled_do_not_matter() -> None:
     assert recorder.events == ["plain.start", "plain.end", "random.start", "random.end"]
 
 
-def test_sdk_disabled(tmp_path: Path) -> None:
-    """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
-    program = write_program(
-        tmp_path,
-        """
-from tests.processors.spans import Recorder, provider_with
+DISABLED = """
+from tests.processors.spans import RecordOnly, Recorder, provider_with
 recorder = Recorder()
 provider = provider_with(recorder)
 with provider.get_tracer("t").start_as_current_span("job"):
     pass
 provider.shutdown()
 print(recorder.records, recorder.shutdowns)
-""",
-    )
-    env = environment(OTEL_SDK_DISABLED="true", PYTHONPATH=str(Path(__file__).parents[2]))
-    done = execute([sys.executable, program], cwd=tmp_path, env=env)
-    assert (done.code, done.out) == (0, "[] 1\n")
+"""
+
+
+def test_sdk_disabled(tmp_path: Path) -> None:
+    """With OTEL_SDK_DISABLED nothing is recorded, and nothing fails."""
+    variables = {"OTEL_SDK_DISABLED": "true", "PYTHONPATH": str(ROOT)}
+    done = succeed(python("-c", DISABLED), tmp_path, **variables)
+    assert done.out == "[] 1\n"
 
 
 @given(

@@ -8,7 +8,7 @@ import io
 import logging
 import pickle
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import structlog
@@ -21,8 +21,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.setup.structlog import configure_structlog
 from tests.structlog_kit import Kept
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = pytest.mark.usefixtures("unconfigured_structlog")
 
 
 class LikeCelerys:
@@ -69,14 +68,6 @@ STREAMS: dict[str, Any] = {
     "no stream at all": object,
 }
 RENDERERS = ("auto", "json", "console", KeyValueRenderer())
-
-
-@pytest.fixture(autouse=True)
-def as_in_a_new_process() -> Iterator[None]:
-    """Start and end with structlog unconfigured."""
-    structlog.reset_defaults()
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.mark.parametrize("early", [True, False], ids=["before the set-up", "after it"])

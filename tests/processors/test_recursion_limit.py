@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.exporters import JsonlExporter
 from otel_ext.processors import LifecycleSpanProcessor, lifecycle
 from otel_ext.processors.lifecycle import _MAX_LATE
 from otel_ext.record.codec import encode_line
 from otel_ext.record.schema.validation import validate_line
-from tests.processors.spans import Recorder
-from tests.programs import execute, records_in, write_program
+from tests.processors.spans import Recorder, provider_of, provider_with
+from tests.programs import python, spans_in, succeed, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,16 +56,14 @@ tracer.start_span("after").end()
 def test_spans_down_to_the_recursion_limit(tmp_path: Path, attributes: str, plain: bool) -> None:
     """Each has one start and one end, all valid; the program gets its own exception."""
     program = write_program(tmp_path, PROGRAM.format(plain=plain, attributes=attributes))
-    done = execute([sys.executable, program], cwd=tmp_path)
-    assert done.code == 0, done.err
+    done = succeed(python(program), tmp_path)
     phases: dict[str, Counter[str | None]] = {"start": Counter(), "end": Counter()}
     for path in (tmp_path / "traces").glob("*.jsonl"):
         for line in path.read_bytes().splitlines(keepends=True):
             assert validate_line(line) == []
-    for record in records_in(tmp_path / "traces"):
-        if record.kind == "span":
-            assert record.abandoned is None
-            phases.setdefault(str(record.phase), Counter())[record.span_id] += 1
+    for record in spans_in(tmp_path / "traces"):
+        assert record.abandoned is None
+        phases.setdefault(str(record.phase), Counter())[record.span_id] += 1
     assert phases["start"] == phases["end"]
     assert set(phases["end"].values()) == {1}
     # One more span may be open when the limit is reached, and one comes after.
@@ -95,11 +91,10 @@ def test_records_that_met_a_recursion_error_are_exported_later(
         monkeypatch.setattr(lifecycle, "begin_span", LifecycleSpanProcessor.begin_span)
         monkeypatch.setattr(lifecycle, "end_span", LifecycleSpanProcessor.end_span)
     exporter = NoStack()
-    provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(exporter)
     # The worker may export them at any moment.
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     tracer = provider.get_tracer("t")
     tracer.start_span("whole", attributes={"n": 1}).end()
     opened = tracer.start_span("still open")
@@ -123,9 +118,8 @@ def test_waiting_records_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     exporter = NoStack()
     processor = LifecycleSpanProcessor(exporter)
     monkeypatch.setattr(processor, "_late", [(None, "")] * (_MAX_LATE + 1))
-    provider = TracerProvider(shutdown_on_exit=False)
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     provider.get_tracer("t").start_span("one too many").end()
     assert len(processor._late) == _MAX_LATE + 1  # noqa: SLF001 - its size is what is tested
     monkeypatch.undo()
@@ -148,11 +142,10 @@ def test_a_loss_that_cannot_be_reported_for_lack_of_stack_is_made_up_for(
         raise RecursionError
 
     exporter = Failing()
-    provider = TracerProvider(shutdown_on_exit=False)
     processor = LifecycleSpanProcessor(exporter)
     monkeypatch.setattr(processor, "_catch_up", lambda: None)
     monkeypatch.setattr(processor, "_note_loss", no_stack)
-    provider.add_span_processor(processor)
+    provider = provider_of(processor)
     provider.get_tracer("t").start_span("whole").end()
     monkeypatch.undo()
     exporter.fails = False
@@ -172,16 +165,14 @@ def test_a_record_that_cannot_be_encoded_is_written_in_reduced_form(
         return encode_line(record)
 
     exporter = JsonlExporter(tmp_path)
-    provider = TracerProvider(shutdown_on_exit=False)
 
     class Through(Recorder):
         def export(self, record: Record) -> None:
             exporter.export_as(record, fails_on_data)
 
-    provider.add_span_processor(LifecycleSpanProcessor(Through()))
-    provider.get_tracer("t").start_span("job", attributes={"a": 1, "b": 2}).end()
+    provider_with(Through()).get_tracer("t").start_span("job", attributes={"a": 1, "b": 2}).end()
     exporter.shutdown()
-    start, end = [one for one in records_in(tmp_path) if one.kind == "span"]
+    start, end = spans_in(tmp_path)
     assert start.key == end.key
     assert dict(end.attributes) == {"…": "<left out: 2 keys>"}
     assert capfd.readouterr().err.count("written without its data: LookupError") == 1

@@ -25,16 +25,9 @@ from otel_ext.runtime.counters import COUNTERS
 from tests.structlog_kit import META, Kept, drop, fail, logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-
-@pytest.fixture(autouse=True)
-def plain_structlog() -> Iterator[None]:
-    """Restore structlog's configuration after the test."""
-    structlog.contextvars.clear_contextvars()
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
+pytestmark = pytest.mark.usefixtures("unconfigured_structlog")
 
 
 def nested(

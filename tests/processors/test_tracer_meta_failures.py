@@ -8,6 +8,7 @@ import logging
 import os
 import pickle
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,6 +26,7 @@ from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from tests.programs import in_child
 from tests.structlog_kit import META, Kept, fail, logger
+from tests.threads import in_threads
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -265,11 +267,7 @@ def test_threads_at_once() -> None:
         for index in range(200):
             log.info("x", number=number, index=index)
 
-    threads = [threading.Thread(target=work, args=(n,), name=f"w{n}") for n in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*(partial(work, n) for n in range(8)), names=[f"w{n}" for n in range(8)])
     assert len({record.seq for record in kept.records}) == 1_600
     assert all(
         record.thread is not None and record.thread.name == f"w{record.attributes['number']}"

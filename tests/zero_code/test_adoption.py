@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +14,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from otel_ext.setup.adoption import AdoptingTracerProvider
-from tests.programs import environment, execute, ids, python, recorded, records_in, spans_in
+from tests.programs import ids, python, record, records_in, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-pytestmark = pytest.mark.measured
 
 OWN_PROVIDER = """\
 import json, logging, sqlite3
@@ -49,12 +46,12 @@ print(json.dumps([
 """
 
 
+@pytest.mark.measured
 def test_the_programs_own_provider_gets_every_span(tmp_path: Path) -> None:
     """All spans have its exporters and resource, and each is recorded exactly once."""
-    done = execute(recorded(tmp_path / "traces", *python("-c", OWN_PROVIDER)), cwd=tmp_path)
-    assert done.code == 0, done.err
+    done = record(tmp_path, "-c", OWN_PROVIDER)
     names = ["SELECT", "direct tracer", "late tracer", "early tracer"]
-    assert json.loads(done.out) == [[name, "mine"] for name in names]
+    assert done.document == [[name, "mine"] for name in names]
     spans = spans_in(tmp_path / "traces")
     assert [record.name for record in spans if record.phase == "end"] == names
     assert ids(spans, "start") == ids(spans, "end")
@@ -74,9 +71,8 @@ SILENCED = {
 def test_silencing_the_apis_logger_changes_nothing(way: str, tmp_path: Path) -> None:
     """The program's provider is adopted even if the API's refusal is not logged."""
     code = f"import logging\nfrom opentelemetry import trace\n{SILENCED[way]}\n" + OWN_PROVIDER
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert len(json.loads(done.out)) == 4
+    done = record(tmp_path, "-c", code)
+    assert len(done.document) == 4
     assert len(spans_in(tmp_path / "traces", "early tracer")) == 2
     # The second provider is refused silently, as the program has configured.
     assert "Overriding of current" not in done.err
@@ -92,9 +88,7 @@ assert isinstance(trace.get_tracer_provider(), TracerProvider)
 trace.get_tracer_provider().add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter()))
 with trace.get_tracer("test").start_as_current_span("work"): pass
 """
-    env = environment(OTEL_SERVICE_NAME="found")
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    done = record(tmp_path, "-c", code, OTEL_SERVICE_NAME="found")
     assert '"service.name": "found"' in done.out
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
@@ -284,10 +278,10 @@ assert trace.get_tracer_provider() is mine and ours.successor is None
 """
 
 
+@pytest.mark.measured
 def test_a_test_suite_that_resets_the_api_is_left_alone(tmp_path: Path) -> None:
     """If ours is no longer the global provider, it adopts none that the API refuses."""
-    done = execute(python("-c", AFTER_A_RESET, tmp_path / "traces"), cwd=tmp_path)
-    assert done.code == 0, done.err
+    done = succeed(python("-c", AFTER_A_RESET, tmp_path / "traces"), tmp_path)
     assert done.err.count("Overriding of current TracerProvider") == 1
 
 
@@ -300,10 +294,8 @@ otel_ext.configure(output=sys.argv.pop(), console="off")
 
 def test_a_provider_that_is_set_after_configure(tmp_path: Path) -> None:
     """After `configure()` a provider is adopted as under `otel-ext run`, and the exit works."""
-    code = CONFIGURED + OWN_PROVIDER
-    done = execute(python("-c", code, tmp_path / "traces"), cwd=tmp_path)
-    assert done.code == 0, done.err
-    assert len(json.loads(done.out)) == 3  # nothing is instrumented
+    done = succeed(python("-c", CONFIGURED + OWN_PROVIDER, tmp_path / "traces"), tmp_path)
+    assert len(done.document) == 3  # nothing is instrumented
     assert done.err.count("Overriding of current TracerProvider") == 1
     spans = spans_in(tmp_path / "traces")
     assert len(ids(spans, "start")) == 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.programs import environment, execute, ids, python, recorded, spans_in, write_program
+from tests.programs import ids, python, record, spans_in, succeed, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,10 @@ if __name__ == "__main__":
             pids = pool.map(work, range(6), chunksize=1)
         assert os.getpid() not in pids
 """
+CHILD = """\
+from opentelemetry import trace
+with trace.get_tracer('test').start_as_current_span('child'): pass
+"""
 IN_A_SESSION = """\
 import subprocess, sys
 subprocess.run([sys.executable, 'child.py'], check=True, start_new_session=True)
@@ -47,8 +51,7 @@ asyncio.run(main())
 def test_multiprocessing(tmp_path: Path, method: str) -> None:
     """With all three start methods, each child writes its own spans only, and once."""
     program = write_program(tmp_path, CHILDREN)
-    done = execute(recorded(tmp_path / "traces", *python(program), method), cwd=tmp_path)
-    assert done.code == 0, done.err
+    record(tmp_path, program, method)
     children = spans_in(tmp_path / "traces", "child")
     assert sorted(r.attributes["number"] for r in children if r.phase == "start") == list(range(6))  # type: ignore[type-var]
     assert ids(children, "start") == ids(children, "end")
@@ -74,15 +77,8 @@ def test_multiprocessing(tmp_path: Path, method: str) -> None:
 )
 def test_other_ways_to_start_a_child(tmp_path: Path, code: str) -> None:
     """Children are recorded however they are started, also where the child ends by `os._exit`."""
-    write_program(
-        tmp_path,
-        "from opentelemetry import trace\n"
-        "with trace.get_tracer('test').start_as_current_span('child'): pass\n",
-        "child.py",
-    )
-    program = write_program(tmp_path, code)
-    done = execute(recorded(tmp_path / "traces", *python(program)), cwd=tmp_path)
-    assert done.code == 0, done.err
+    write_program(tmp_path, CHILD, "child.py")
+    record(tmp_path, write_program(tmp_path, code))
     assert [r.phase for r in spans_in(tmp_path / "traces", "child")] == ["start", "end"]
 
 
@@ -99,8 +95,7 @@ def test_a_killed_child_does_not_lose_its_spans(tmp_path: Path) -> None:
                     os.kill(os.getpid(), 9)
             os.waitpid(pid, 0)
         """)
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
-    assert done.code == 0, done.err
+    done = record(tmp_path, "-c", code)
     assert "1 span did not end" in done.err
     start, end = spans_in(tmp_path / "traces", "child")
     assert (start.phase, end.phase, end.abandoned) == ("start", "end", "process-died")
@@ -115,8 +110,7 @@ def test_a_child_without_our_environment_is_not_recorded(tmp_path: Path) -> None
         print(subprocess.run([sys.executable, "-c", child], env={}, check=True, text=True,
                              capture_output=True).stdout, end="")
         """)
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path)
-    assert (done.code, done.out) == (0, "False\n")
+    assert record(tmp_path, "-c", code).out == "False\n"
 
 
 def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
@@ -124,22 +118,15 @@ def test_the_resource_tracker_is_left_alone(tmp_path: Path) -> None:
     code = "import sys; print('opentelemetry' in sys.modules)"
     helper = f"{code} # multiprocessing.resource_tracker"
     for program, expected in ((code, "True\n"), (helper, "False\n")):
-        done = execute(recorded(tmp_path / "t", *python("-c", program)), cwd=tmp_path)
-        assert done.out == expected
+        assert record(tmp_path, "-c", program).out == expected
 
 
 def test_children_record_where_the_parent_does(tmp_path: Path) -> None:
     """A relative output folder is the same for a child with another working directory."""
     (tmp_path / "elsewhere").mkdir()
-    child = (
-        "from opentelemetry import trace\n"
-        "with trace.get_tracer('test').start_as_current_span('child'): pass\n"
-    )
     code = (
         "import subprocess, sys\n"
-        f"subprocess.run([sys.executable, '-c', {child!r}], cwd='elsewhere', check=True)"
+        f"subprocess.run([sys.executable, '-c', {CHILD!r}], cwd='elsewhere', check=True)"
     )
-    env = environment(OTEL_EXT_OUTPUT="out")
-    done = execute(["otel-ext", "run", *python("-c", code)], cwd=tmp_path, env=env)
-    assert done.code == 0, done.err
+    succeed(["otel-ext", "run", *python("-c", code)], tmp_path, OTEL_EXT_OUTPUT="out")
     assert len(spans_in(tmp_path / "out", "child")) == 2

@@ -12,12 +12,11 @@ from otel_ext._accel import PURE_PYTHON
 from otel_ext.config import CONFIG_VARIABLE, SETTINGS
 from otel_ext.zero_code import AUTO
 from tests.programs import (
+    INSTRUMENT,
     LIGHT_WITHOUT_LOGGING,
-    SCRIPTS,
-    environment,
-    execute,
     python,
     records_in,
+    succeed,
     write_program,
 )
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.measured
 
-INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
 PROGRAM = """\
 from opentelemetry import trace
 with trace.get_tracer("test").start_as_current_span("work", attributes={"password": "secret"}):
@@ -39,10 +37,9 @@ ELSEWHERE = ["--metrics_exporter", "none", "--logs_exporter", "none"]
 
 def instrumented(folder: Path, *options: str, **variables: str) -> Done:
     """Run the program under opentelemetry-instrument with these options."""
-    program = python(write_program(folder, PROGRAM))
-    env = environment(**LIGHT_WITHOUT_LOGGING, **variables)
-    done = execute([INSTRUMENT, *ELSEWHERE, *options, *program], cwd=folder, env=env)
-    assert (done.code, done.err.count("Traceback")) == (0, 0), done.err
+    command = [INSTRUMENT, *ELSEWHERE, *options, *python(write_program(folder, PROGRAM))]
+    done = succeed(command, folder, **LIGHT_WITHOUT_LOGGING, **variables)
+    assert "Traceback" not in done.err, done.err
     return done
 
 
@@ -108,10 +105,6 @@ def test_the_exporter_never_stops_the_program(tmp_path: Path, variables: dict[st
 
 def test_switched_off_the_exporter_does_nothing(tmp_path: Path) -> None:
     """With `OTEL_EXT_ENABLED=false` no file is created."""
-    instrumented(
-        tmp_path,
-        *("--traces_exporter", "otel_ext"),
-        OTEL_EXT_ENABLED="false",
-        OTEL_EXT_OUTPUT="traces",
-    )
+    variables = {"OTEL_EXT_ENABLED": "false", "OTEL_EXT_OUTPUT": "traces"}
+    instrumented(tmp_path, "--traces_exporter", "otel_ext", **variables)
     assert not (tmp_path / "traces").exists()

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.distributions import install
 from tests.otlp.sink import collecting
 from tests.programs import (
+    INSTRUMENT,
     OTEL_EXT,
-    SCRIPTS,
     environment,
-    execute,
     python,
     spans_in,
+    started,
     wait_until,
     write_program,
 )
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
 
     from tests.otlp.sink import Sink
 
-INSTRUMENT = str(SCRIPTS / "opentelemetry-instrument")
 PROGRAM = """\
-import sqlite3, time
+import os, sqlite3, time
 from opentelemetry import trace
 with trace.get_tracer("test").start_as_current_span("work"):
     sqlite3.connect(":memory:").cursor().execute("SELECT 1")
-    time.sleep(1.0)
+    while not os.path.exists("seen"):
+        time.sleep(0.01)
 """
 OTHER = """\
 from opentelemetry import trace
@@ -52,7 +53,9 @@ tracer_provider:
     - batch: {{exporter: {{otlp_http: {{endpoint: "{endpoint}/v1/traces"}}}}}}
 """
 # For logs, `none` would also disable the starts of spans.
-NOWHERE = {
+SETTINGS = {
+    "OTEL_EXT_OUTPUT": "traces",
+    "OTEL_EXT_OTLP_GRACE": "0",  # sends each start at once
     "OTEL_TRACES_EXPORTER": "none",
     "OTEL_METRICS_EXPORTER": "none",
     "OTEL_LOGS_EXPORTER": "console",
@@ -63,16 +66,20 @@ def send(folder: Path, command: list[str], protocol: str, **variables: str) -> S
     """Run the program under `command` with a real collector; return what that forwards to."""
     program = python(write_program(folder, PROGRAM))
     with collecting(folder) as (collector, sink):
-        env = {**NOWHERE, **collector.settings(protocol), "OTEL_EXT_OUTPUT": "traces"}
+        env = {**SETTINGS, **collector.settings(protocol)}
         named = variables.get("OTEL_CONFIG_FILE")
         if named is not None:
             text = DECLARED.format(endpoint=env["OTEL_EXPORTER_OTLP_ENDPOINT"])
             write_program(folder, text, named)
-        done = execute([*command, *program], cwd=folder, env=environment(**{**env, **variables}))
-        assert done.code == 0, done.err
-        assert "otel-ext: OTLP" not in done.err
+        env = environment(**{**env, **variables})
+        with started([*command, *program], cwd=folder, env=env) as process:
+            wait_until(lambda: sink.starts("work"), "the start arrives")
+            (folder / "seen").touch()
+            code = process.wait(50)
+        printed = (folder / "output.txt").read_text("utf-8")
+        assert code == 0, printed
+        assert "otel-ext: OTLP" not in printed
         wait_until(lambda: len(sink.spans) >= 2, "the spans arrive")
-        wait_until(lambda: sink.starts("work"), "the start arrives")
     return sink
 
 
@@ -109,12 +116,7 @@ def test_with_the_official_distribution(tmp_path: Path, protocol: str, exporter:
 
 def test_with_another_configurator(tmp_path: Path) -> None:
     """A provider of a third-party configurator keeps its resource, also in what we send."""
-    write_program(tmp_path, OTHER, "lib/another.py")
-    info = "lib/another-1.0.dist-info"
-    write_program(
-        tmp_path, "Metadata-Version: 2.1\nName: another\nVersion: 1.0\n", f"{info}/METADATA"
-    )
-    write_program(tmp_path, ENTRY_POINTS, f"{info}/entry_points.txt")
+    install(tmp_path / "lib", "another", OTHER, entry_points=ENTRY_POINTS)
     variables = {"PYTHONPATH": str(tmp_path / "lib"), "OTEL_PYTHON_CONFIGURATOR": "another"}
     sink = send(tmp_path, [INSTRUMENT], "http/protobuf", **AUTO, **variables)
     assert_each_once(tmp_path, sink)

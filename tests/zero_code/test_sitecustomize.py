@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import shutil
 from pathlib import Path
 
 import pytest
 
 from otel_ext.zero_code import BOOTSTRAP_DIR
 from tests.programs import (
+    ONE_SPAN,
     environment,
     execute,
     python,
-    recorded,
+    record,
     spans_in,
+    succeed,
     write_program,
-)
-
-ONE_SPAN = (
-    "from opentelemetry import trace\n"
-    "with trace.get_tracer('test').start_as_current_span('work'): pass\n"
 )
 
 
@@ -34,10 +30,9 @@ def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
     """A user's own sitecustomize runs once, and `import sitecustomize` imports that."""
     write_program(tmp_path, "print('mine ran', flush=True)\nMINE = 1\n", "lib/sitecustomize.py")
     code = "import sitecustomize; print(sitecustomize.MINE)\n" + ONE_SPAN
-    env = environment(PYTHONPATH=str(tmp_path / "lib"))
-    done = execute(recorded(tmp_path / "traces", *python("-c", code)), cwd=tmp_path, env=env)
+    done = record(tmp_path, "-c", code, PYTHONPATH=str(tmp_path / "lib"))
     # The first one runs in otel-ext itself.
-    assert (done.code, done.out) == (0, "mine ran\nmine ran\n1\n"), done.err
+    assert done.out == "mine ran\nmine ran\n1\n", done.err
     assert len(spans_in(tmp_path / "traces", "work")) == 2
 
 
@@ -45,11 +40,10 @@ def test_the_sitecustomize_it_hides_runs_too(tmp_path: Path) -> None:
 def test_a_sitecustomize_that_fails_is_reported_as_always(tmp_path: Path, text: str) -> None:
     """The interpreter prints the same error as without otel-ext, and spans are recorded."""
     write_program(tmp_path, text, "lib/sitecustomize.py")
-    env = environment(PYTHONPATH=str(tmp_path / "lib"))
-    plain = execute(python("-c", ONE_SPAN), cwd=tmp_path, env=env)
+    path = str(tmp_path / "lib")
+    plain = succeed(python("-c", ONE_SPAN), tmp_path, PYTHONPATH=path)
     assert "Error in sitecustomize" in plain.err
-    done = execute(recorded(tmp_path / "traces", *python("-c", ONE_SPAN)), cwd=tmp_path, env=env)
-    assert done.code == 0
+    done = record(tmp_path, "-c", ONE_SPAN, PYTHONPATH=path)
     # Once for otel-ext's own process, once for the program's.
     assert done.err.startswith(plain.err * 2)
     assert len(spans_in(tmp_path / "traces", "work")) == 2
@@ -58,10 +52,8 @@ def test_a_sitecustomize_that_fails_is_reported_as_always(tmp_path: Path, text: 
 def test_the_path_of_modules_is_unchanged(tmp_path: Path) -> None:
     """The bootstrap removes its folder from `sys.path`; it stays in PYTHONPATH for children."""
     code = "import os, sys; print(sys.path); print(os.environ['PYTHONPATH'])"
-    env = environment(PYTHONPATH="lib")
-    plain = execute(python("-c", code), cwd=tmp_path, env=env).out.splitlines()
-    done = execute(recorded(tmp_path / "t", *python("-c", code)), cwd=tmp_path, env=env)
-    path, variable = done.out.splitlines()
+    plain = succeed(python("-c", code), tmp_path, PYTHONPATH="lib").out.splitlines()
+    path, variable = record(tmp_path, "-c", code, PYTHONPATH="lib").out.splitlines()
     assert path == plain[0]
     assert variable == f"{BOOTSTRAP_DIR}{os.pathsep}lib"
 
@@ -70,14 +62,14 @@ def test_a_broken_start_never_stops_the_program(tmp_path: Path) -> None:
     """If our package is broken, the program runs, and the error is printed once."""
     fake = "raise RuntimeError('half an installation')\n"
     write_program(tmp_path, fake, "lib/otel_ext/__init__.py")
-    env = environment(
-        PYTHONPATH=os.pathsep.join([BOOTSTRAP_DIR, str(tmp_path / "lib")]),
-        OTEL_EXT_AUTO="true",
-        OTEL_EXT_RUN_PID=str(os.getpid()),
-    )
+    variables = {
+        "PYTHONPATH": os.pathsep.join([BOOTSTRAP_DIR, str(tmp_path / "lib")]),
+        "OTEL_EXT_AUTO": "true",
+        "OTEL_EXT_RUN_PID": str(os.getpid()),
+    }
     code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"
-    done = execute(python("-c", code), cwd=tmp_path, env=env)
-    assert (done.code, done.out) == (0, "1\n")
+    done = succeed(python("-c", code), tmp_path, **variables)
+    assert done.out == "1\n"
     assert done.err.count("half an installation") == 1
 
 
@@ -85,9 +77,8 @@ def test_switched_off_it_imports_nothing(tmp_path: Path) -> None:
     """With OTEL_EXT_AUTO unset or false the SDK is not imported."""
     code = "import sys; print('opentelemetry' in sys.modules)"
     for value in ("", "false", "0", "no"):
-        env = environment(PYTHONPATH=BOOTSTRAP_DIR, OTEL_EXT_AUTO=value)
-        done = execute(python("-c", code), cwd=tmp_path, env=env)
-        assert (done.out, done.err) == ("False\n", "")
+        variables = {"PYTHONPATH": BOOTSTRAP_DIR, "OTEL_EXT_AUTO": value}
+        assert succeed(python("-c", code), tmp_path, **variables) == (0, "False\n", "")
 
 
 UNUSED = (
@@ -102,36 +93,22 @@ UNUSED = (
 def test_the_start_imports_what_it_uses(tmp_path: Path) -> None:
     """Parts that no setting needs are not imported, so that a process starts quickly."""
     code = f"import sys; print([name for name in {UNUSED} if name in sys.modules])"
-    env = environment(
-        PYTHONPATH=BOOTSTRAP_DIR,
-        OTEL_EXT_AUTO="true",
-        OTEL_EXT_CONSOLE="auto",
-        OTEL_EXT_OUTPUT=str(tmp_path),
-        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="*",
-    )
-    done = execute(python("-c", code), cwd=tmp_path, env=env)
-    assert (done.code, done.out) == (0, "[]\n")
-
-
-def test_isolated_interpreters_are_left_alone(tmp_path: Path) -> None:
-    """`python -I` ignores the environment, so it runs unrecorded; the summary reports that."""
-    done = execute(recorded(tmp_path / "t", *python("-I", "-c", "print(1)")), cwd=tmp_path)
-    assert (done.code, done.out) == (0, "1\n")
-    assert "otel-ext: no records." in done.err
+    variables = {
+        "PYTHONPATH": BOOTSTRAP_DIR,
+        "OTEL_EXT_AUTO": "true",
+        "OTEL_EXT_CONSOLE": "auto",
+        "OTEL_EXT_OUTPUT": str(tmp_path),
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "*",
+    }
+    assert succeed(python("-c", code), tmp_path, **variables).out == "[]\n"
 
 
 @pytest.mark.parametrize("version", ["python2.7", "python3.6", "python3.7"])
 def test_interpreters_too_old_for_us_run_unharmed(tmp_path: Path, version: str) -> None:
     """The bootstrap starts on any Python: an old one runs its program without a message."""
-    found = subprocess.run(
-        [sys.executable, "-c", f"import shutil; print(shutil.which({version!r}) or '')"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    works = found and execute([found, "-c", "print(1)"], cwd=tmp_path).code == 0
+    found = shutil.which(version)
     # Without an old interpreter, search the source for syntax that it would reject.
-    if not works:
+    if found is None or execute([found, "-c", "print(1)"], cwd=tmp_path).code:
         source = Path(BOOTSTRAP_DIR, "sitecustomize.py").read_text(encoding="ascii")
         assert not any(
             new in source for new in ("->", 'f"', ":=", "from __future__ import ann")
