@@ -19,6 +19,8 @@ __all__ = [
     "RecordExporter",
     "RecordSender",
     "Refusal",
+    "Request",
+    "RequestSender",
     "SampleDecision",
     "SendResult",
     "SignalSender",
@@ -91,6 +93,66 @@ class SendResult(NamedTuple):
     kept: int = 0
     message: str = ""
     refusal: Refusal = ""
+
+
+class Request(NamedTuple):
+    """An encoded request: as it is sent, and as it waits on disk.
+
+    Attributes:
+        signal: The name of the signal that carries it, such as `spans`; empty for a sender
+            without signals.
+        body: What is sent.
+        records: How many records it has.
+    """
+
+    signal: str
+    body: bytes
+    records: int
+
+
+@runtime_checkable
+class RequestSender(Protocol):
+    """Encodes records as requests and sends them to one destination.
+
+    A destination may accept one signal (traces, logs) and refuse another. So each signal
+    has its own circuit breaker and persistent queue, and `send` is called on one thread for
+    each signal, at the same time. The other methods are called on background threads, too.
+    A sender must work in a forked child, where it opens its own connection.
+    """
+
+    signals: tuple[str, ...]
+    """Their names, the most important first; `("",)` if there is one only."""
+
+    def signal_of(self, record: Record) -> str:
+        """Return the name of the signal that carries `record`."""
+        ...
+
+    def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
+        """Encode records of one signal; None if none of them can be encoded.
+
+        A record that cannot be encoded is counted and reported, and does not raise.
+        """
+        ...
+
+    def split(self, request: Request) -> Sequence[Request]:
+        """Return the two halves of a request; one with a single record alone.
+
+        The request may come from an earlier run of another version. One whose body cannot
+        be parsed is returned alone.
+        """
+        ...
+
+    def to_json(self, request: Request) -> bytes:
+        """Return a request as one JSON value in one line, for people to read."""
+        ...
+
+    def send(self, request: Request) -> SendResult:
+        """Send one request and wait for the response; failures of the peer do not raise."""
+        ...
+
+    def close(self) -> None:
+        """Close connections and abort requests in progress. Idempotent."""
+        ...
 
 
 @runtime_checkable
