@@ -20,7 +20,7 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
     from otel_ext.exporters.otlp.transport.http import HttpTransport
@@ -36,6 +36,7 @@ _MODULES: Final = {
     GRPC: ("otel_ext.exporters.otlp.transport.grpc", "grpc.experimental", "grpc._channel"),
     HTTP: ("otel_ext.exporters.otlp.transport.http", "netrc"),
 }
+_CODEC: Final = "encodings.utf_16_le"  # for lone surrogates
 
 
 class OtlpSender:
@@ -68,9 +69,7 @@ class OtlpSender:
             message = f"there is no OTLP encoding {encoding!r}"
             raise ConfigError(message, hint=f"Use one of: {', '.join(ENCODINGS)}")
         self._sends_as_span = found.sends_as_span
-        self.encode = RequestEncoder(found).encode
-        self.split = split_request
-        self.to_json = request_to_json
+        self._encoder = RequestEncoder(found)
         self._on_no_logs = on_no_logs
         # Why no more logs are sent; empty while they are.
         self._no_logs = ""
@@ -86,6 +85,18 @@ class OtlpSender:
     def signal_of(self, record: Record) -> str:
         """Return whether `record` is sent as a span or a log: `spans` or `logs`."""
         return SPANS if self._sends_as_span(record) else LOGS
+
+    def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
+        """Return one request with all records of a signal that can be encoded."""
+        return self._encoder.encode(signal, records)
+
+    def split(self, request: Request) -> Sequence[Request]:
+        """Return the two halves of a request; alone what has no two."""
+        return split_request(request)
+
+    def to_json(self, request: Request) -> bytes:
+        """Return a request as a line of OTLP/JSON."""
+        return request_to_json(request)
 
     def send(self, request: Request) -> SendResult:
         """Send one request and wait for the answer."""
@@ -137,7 +148,7 @@ def _import_all(protocol: str) -> None:
     when a short program sends its first batch. And if a process forks while a thread
     imports, its child waits for that import forever.
     """
-    for name in _MODULES[protocol]:
+    for name in (*_MODULES[protocol], _CODEC):
         import_module(name)
 
 

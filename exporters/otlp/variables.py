@@ -19,7 +19,7 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["GRPC", "HTTP", "SignalVariables", "sends_logs"]
+__all__ = ["GRPC", "HTTP", "SignalVariables", "retryable_codes", "sends_logs"]
 
 GRPC: Final = "grpc"
 HTTP: Final = "http/protobuf"
@@ -31,6 +31,7 @@ _GRPC_ENDPOINT: Final = "http://localhost:4317"
 _TIMEOUT: Final = 10.0
 _COMPRESSIONS: Final = ("none", "gzip", "deflate")
 _PROVIDERS: Final = {GRPC: "OTEL_PYTHON_EXPORTER_OTLP_GRPC", HTTP: "OTEL_PYTHON_EXPORTER_OTLP_HTTP"}
+_CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
 _PROVIDER_GROUP: Final = "opentelemetry_otlp_credential_provider"
 
 
@@ -41,6 +42,16 @@ def sends_logs() -> bool:
     True
     """
     return os.environ.get("OTEL_LOGS_EXPORTER", "").strip().lower() != "none"
+
+
+def retryable_codes() -> frozenset[str]:
+    """Return the names of gRPC's codes that the user wants to retry; empty if not set.
+
+    >>> retryable_codes()
+    frozenset()
+    """
+    names = os.environ.get(_CODES, "").upper().split(",")
+    return frozenset(name.strip() for name in names if name.strip())
 
 
 class SignalVariables:

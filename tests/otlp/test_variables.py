@@ -130,6 +130,21 @@ def test_headers_are_sent(peers: Peers, protocol: str) -> None:
     assert "x-tenant" not in logs
 
 
+def test_proxies_and_passwords_are_those_of_requests(
+    peers: Peers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`HTTP_PROXY` and a file of `NETRC` are used, as by any program with that library."""
+    sink = peers.http()
+    passwords = tmp_path / "netrc"
+    passwords.write_text("machine collector.invalid login ann password secret")
+    monkeypatch.setenv("NETRC", str(passwords))
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{sink.port}")
+    assert peers.send(ENDPOINT="http://collector.invalid:4318").ok
+    assert "http://collector.invalid:4318/v1/traces" in sink.requests
+    assert sink.headers["traces"]["authorization"] == "Basic YW5uOnNlY3JldA=="
+
+
 @pytest.mark.parametrize("compression", ["gzip", "deflate"])
 def test_requests_are_compressed(peers: Peers, compression: str) -> None:
     """`COMPRESSION`, or for one signal only; the records arrive."""

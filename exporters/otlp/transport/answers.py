@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
@@ -42,7 +42,11 @@ def accepted(signal: str, body: bytes) -> SendResult:
 def user_agent() -> str:
     """Return the text by which receivers recognize the sender.
 
-    >>> user_agent().startswith("otel-ext/"), " OTel-OTLP-Exporter-Python/" in user_agent()
+    >>> user_agent().startswith("otel-ext"), " OTel-OTLP-Exporter-Python/" in user_agent()
     (True, True)
     """
-    return f"otel-ext/{version('otel-ext')} OTel-OTLP-Exporter-Python/{sdk_version}"
+    try:
+        ours = f"otel-ext/{version('otel-ext')}"
+    except PackageNotFoundError:  # a program that was packed without its packages' metadata
+        ours = "otel-ext"
+    return f"{ours} OTel-OTLP-Exporter-Python/{sdk_version}"

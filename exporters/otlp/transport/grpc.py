@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlparse
@@ -13,6 +12,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted, user_agent
+from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.guard import report_problem
 
@@ -31,7 +31,6 @@ _COMPRESSIONS: Final[dict[str, grpc.Compression]] = {
     "gzip": grpc.Compression.Gzip,
     "deflate": grpc.Compression.Deflate,
 }
-_CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
 # The retryable codes of OTLP (OTLP/gRPC, "Failures"). There "resource exhausted" is
 # retryable only with a time to wait; here it is retried without one too.
 _RETRYABLE: Final = frozenset(
@@ -139,16 +138,11 @@ def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types
     too_large = any(text in details for text in _TOO_LARGE)
     return SendResult(
         ok=False,
-        retry=name in _retryable() and not too_large,
+        retry=name in (retryable_codes() or _RETRYABLE) and not too_large,
         retry_after=_retry_after(failure),
         message=f"the receiver answered {name}: {details}"[:LONGEST_MESSAGE],
         refusal="data" if too_large else _REFUSALS.get(name, ""),
     )
-
-
-def _retryable() -> frozenset[str]:
-    names = os.environ.get(_CODES, "")
-    return frozenset(name.strip().upper() for name in names.split(",")) if names else _RETRYABLE
 
 
 def _retry_after(failure: Any) -> float:  # noqa: ANN401 - likewise
