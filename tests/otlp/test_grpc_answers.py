@@ -212,4 +212,4 @@ def test_one_record_that_is_never_accepted_delays_no_other(
     assert "bad" not in receiver.spans
     (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert code in file.read_text()
-    assert not list((tmp_path / ".queue").glob("*.jsonl"))
+    assert not list((tmp_path / ".queue").glob("*.requests"))
