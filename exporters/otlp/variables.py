@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import math
 import os
-from importlib.metadata import entry_points
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from typing import TYPE_CHECKING, Final
 
+from opentelemetry.sdk.version import __version__ as sdk_version
 from opentelemetry.util.re import parse_env_headers
 
 from otel_ext.errors import ConfigError
@@ -54,14 +55,26 @@ def retryable_codes() -> frozenset[str]:
     return frozenset(name.strip() for name in names if name.strip())
 
 
+def _user_agent() -> str:
+    try:
+        ours = f"otel-ext/{version('otel-ext')}"
+    except PackageNotFoundError:  # a program that was packed without its packages' metadata
+        ours = "otel-ext"
+    return f"{ours} OTel-OTLP-Exporter-Python/{sdk_version}"
+
+
 class SignalVariables:
-    """The variables for one signal, read when they are asked for.
+    """How one signal is sent; the variables are read when they are asked for.
 
     A timeout or compression that cannot be used is reported and ignored, as
     OpenTelemetry's specification requires.
 
     Args:
         signal: `spans` or `logs`.
+
+    Attributes:
+        protocol: `grpc` or `http/protobuf`.
+        user_agent: The text by which receivers recognize the sender.
 
     Raises:
         ConfigError: The protocol is unknown or not supported.
@@ -73,6 +86,7 @@ class SignalVariables:
 
     def __init__(self, signal: str) -> None:
         self._signal = _NAMES[signal]
+        self.user_agent = _user_agent()  # here, since it reads a file
         name, value = self._find("PROTOCOL")
         self.protocol = value.lower() or HTTP
         if self.protocol not in _PROVIDERS:

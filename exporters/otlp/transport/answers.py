@@ -1,17 +1,15 @@
-"""What OTLP/HTTP and OTLP/gRPC have in common: the accepting answer, and our name."""
+"""Reads the answer of a receiver that accepts a request, alike over HTTP and gRPC."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.version import __version__ as sdk_version
 
 from otel_ext.protocols import SendResult
 
-__all__ = ["LONGEST_MESSAGE", "accepted", "user_agent"]
+__all__ = ["LONGEST_MESSAGE", "accepted"]
 
 LONGEST_MESSAGE: Final = 300
 """The maximum of characters of a receiver's message."""
@@ -37,16 +35,3 @@ def accepted(signal: str, body: bytes) -> SendResult:
     except Exception:  # noqa: BLE001 - a DecodeError; a peer may answer anything
         return SendResult(ok=True)
     return SendResult(ok=True, rejected=max(rejected, 0), message=message[:LONGEST_MESSAGE])
-
-
-def user_agent() -> str:
-    """Return the text by which receivers recognize the sender.
-
-    >>> user_agent().startswith("otel-ext"), " OTel-OTLP-Exporter-Python/" in user_agent()
-    (True, True)
-    """
-    try:
-        ours = f"otel-ext/{version('otel-ext')}"
-    except PackageNotFoundError:  # a program that was packed without its packages' metadata
-        ours = "otel-ext"
-    return f"{ours} OTel-OTLP-Exporter-Python/{sdk_version}"

@@ -11,7 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted, user_agent
+from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
 from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.guard import report_problem
@@ -70,6 +70,7 @@ class GrpcTransport:
         self._timeout = variables.timeout
         self._metadata = tuple(variables.headers.items())
         self._compression = _COMPRESSIONS[variables.compression]
+        self._options = [("grpc.primary_user_agent", variables.user_agent)]
         self._channel: grpc.Channel | None = None
 
     def send(self, request: Request) -> SendResult:
@@ -97,10 +98,11 @@ class GrpcTransport:
             channel.close()
 
     def _connect(self) -> grpc.Channel:
-        options = [("grpc.primary_user_agent", user_agent())]
         if self._credentials is None:
-            return grpc.insecure_channel(self._target, options, self._compression)
-        return grpc.secure_channel(self._target, self._credentials, options, self._compression)
+            return grpc.insecure_channel(self._target, self._options, self._compression)
+        return grpc.secure_channel(
+            self._target, self._credentials, self._options, self._compression
+        )
 
 
 def _is_insecure(variables: SignalVariables, scheme: str) -> bool:

@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted, user_agent
+from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 
@@ -59,7 +59,7 @@ class HttpTransport:
         self._timeout = variables.timeout
         self._headers = {
             "content-type": "application/x-protobuf",
-            "user-agent": user_agent(),
+            "user-agent": variables.user_agent,
             **variables.headers,
         }
         compression = variables.compression
