@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SPAN = samples.end("work")
 LOG = samples.log("told")
+# These come first in the HTTP library.
+BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class Peers:
@@ -317,10 +319,7 @@ def test_the_trusted_certificate_is_read(
     peers: Peers, certificate: Certificate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`CERTIFICATE` names it; without it the receiver is not trusted and gets nothing."""
-    for name in (
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-    ):  # these take precedence in the HTTP library
+    for name in BUNDLES:
         monkeypatch.delenv(name, raising=False)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate.file, certificate.key)
@@ -353,7 +352,7 @@ def test_the_certificate_of_the_client_is_sent(
     peers: Peers, certificate: Certificate, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`CLIENT_CERTIFICATE` and `CLIENT_KEY`, to a receiver that requires them."""
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+    for name in BUNDLES:
         monkeypatch.delenv(name, raising=False)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate.file)
     context.load_cert_chain(certificate.file, certificate.key)
@@ -366,6 +365,20 @@ def test_the_certificate_of_the_client_is_sent(
     assert not peers.send(**common, TIMEOUT=1).ok
     assert peers.send(CLIENT_CERTIFICATE=certificate.file, CLIENT_KEY=certificate.key).ok
     assert [*receiver.spans, *(span.name for span in sink.spans)] == ["work"]
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_a_file_that_is_missing_is_named(
+    peers: Peers, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a temporary failure, so the records wait until the file is there."""
+    for name in BUNDLES:
+        monkeypatch.delenv(name, raising=False)
+    result = peers.send(
+        PROTOCOL=protocol, ENDPOINT="https://localhost:9", CERTIFICATE="/absent/ca.pem"
+    )
+    assert (result.ok, result.retry) == (False, True)
+    assert "/absent/ca.pem" in result.message
 
 
 def test_an_insecure_connection_is_made_if_configured(peers: Peers) -> None:

@@ -14,7 +14,6 @@ from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
 from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
-from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from otel_ext.exporters.otlp.variables import SignalVariables
@@ -122,17 +121,8 @@ def _credentials(variables: SignalVariables) -> grpc.ChannelCredentials:
         message = f"credential provider {provider}: it returns a {type(found).__name__}"
         raise ConfigError(message, hint="Over gRPC it must return grpc.ChannelCredentials.")
     names = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
-    return grpc.ssl_channel_credentials(*[_read(variables.get(name)) for name in names])
-
-
-def _read(path: str) -> bytes | None:
-    if not path:
-        return None
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        report_problem(f"OTLP: {path} is not used", error)
-        return None
+    files = [variables.get(name) for name in names]
+    return grpc.ssl_channel_credentials(*[Path(one).read_bytes() if one else None for one in files])
 
 
 def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types
