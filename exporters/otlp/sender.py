@@ -56,7 +56,7 @@ class OtlpSender:
             credential provider that cannot be used.
     """
 
-    signals = (SPANS, LOGS)
+    signals: tuple[str, ...] = (SPANS, LOGS)
 
     def __init__(
         self,
