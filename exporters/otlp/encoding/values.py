@@ -109,9 +109,10 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
         kind = type(value)
         if kind is str:
             text = cast("str", value)
-            if not text.isascii():
+            try:
+                size += len(text) if text.isascii() else len(text.encode())
+            except UnicodeEncodeError:  # a lone surrogate
                 return -1
-            size += len(text)
         elif kind is int:
             if not _INT_MIN <= cast("int", value) <= _INT_MAX:
                 return -1
