@@ -17,13 +17,11 @@ __all__ = [
     "Encoding",
     "LineExporter",
     "RecordExporter",
-    "RecordSender",
     "Refusal",
     "Request",
     "RequestSender",
     "SampleDecision",
     "SendResult",
-    "SignalSender",
 ]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
@@ -69,19 +67,18 @@ class LineExporter(RecordExporter, Protocol):
 
 
 Refusal: TypeAlias = Literal["", "data", "signal"]
-"""Why a batch is refused for good: `data`, the records are not valid; `signal`, the
+"""Why a request is refused for good: `data`, the records are not valid; `signal`, the
 destination accepts no records of this kind; empty, the reason is not known."""
 
 
 class SendResult(NamedTuple):
-    """The outcome of sending a batch.
+    """The outcome of sending a request.
 
     Attributes:
         ok: Whether the destination accepted it, except for `rejected` records.
         retry: Whether sending it again may succeed; only if `ok` is false.
         retry_after: Seconds that the destination asks to wait, or 0.
-        rejected: How many records of an accepted batch the destination refused.
-        kept: How many records are not sent yet; the sender that returns this sends them.
+        rejected: How many records of an accepted request the destination refused.
         message: The reason, in the destination's words or ours; empty without a problem.
         refusal: Why it is refused for good; only if `ok` and `retry` are false.
     """
@@ -90,7 +87,6 @@ class SendResult(NamedTuple):
     retry: bool = False
     retry_after: float = 0.0
     rejected: int = 0
-    kept: int = 0
     message: str = ""
     refusal: Refusal = ""
 
@@ -152,39 +148,6 @@ class RequestSender(Protocol):
 
     def close(self) -> None:
         """Close connections and abort requests in progress. Idempotent."""
-        ...
-
-
-@runtime_checkable
-class RecordSender(Protocol):
-    """Sends batches of records to one destination; always called on a background thread.
-
-    A sender can wrap another. It must work in a forked child too, where it opens its
-    own connection.
-    """
-
-    def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch and wait for the response; failures of the peer do not raise."""
-        ...
-
-    def close(self) -> None:
-        """Close connections and abort requests in progress. Idempotent."""
-        ...
-
-
-@runtime_checkable
-class SignalSender(RecordSender, Protocol):
-    """A sender whose destination may accept one signal (traces, logs) and refuse another.
-
-    Each signal then has its own circuit breaker and batcher, and `send` is called on one
-    thread for each signal, at the same time.
-    """
-
-    signals: tuple[str, ...]
-    """Their names, the most important first."""
-
-    def signal_of(self, record: Record) -> str:
-        """Return the name of the signal that carries `record`."""
         ...
 
 

@@ -55,7 +55,7 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
         names.add("whole run")
         assert provider.force_flush(10_000)
         # Not from `health()`, which may list queues of earlier tests by the same name.
-        part = exporter._health.report()  # noqa: SLF001
+        part = exporter.health.report()
     wait_until(lambda: names <= {one.name for one in sink.spans}, "every span arrives")
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_ext.exporters.delivery.batcher import Batcher
+from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, EVENTS_INTERVAL, Scheduler
@@ -13,17 +14,16 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
 from tests.programs import wait_until
+from tests.resilient.destination import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from otel_ext.record.model import Record
+    from otel_ext.protocols import Request
 
 PLENTY = QueueLimits(1_000_000, 10**10)
 GRACE = 0.3
 
 
-class Flooded:
+class Flooded(JsonLinesSender):
     """A slow sender, while the program ends as many spans as it sends."""
 
     def __init__(self) -> None:
@@ -32,9 +32,10 @@ class Flooded:
         self.batches: list[float] = []
         self.stopped = False
 
-    def send(self, records: Sequence[Record]) -> SendResult:
+    def send(self, request: Request) -> SendResult:
         """Accept a batch, and queue as many final records again."""
         time.sleep(0.05)
+        records = decoded(request.body, request.records)
         self.batches.append(time.monotonic())
         for record in records:
             self.sent_at.setdefault(record.event, self.batches[-1])
@@ -42,9 +43,6 @@ class Flooded:
             for number in range(BATCH_SIZE):
                 self.queue.export(samples.end("work", number))
         return SendResult(ok=True)
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def test_a_start_is_sent_during_a_flood_of_final_records() -> None:
