@@ -8,6 +8,7 @@ are sent too, so that no tree lacks a parent.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
 from itertools import chain
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -31,21 +32,19 @@ _MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC receivers accept 4 MiB at a time
 _NO_SEQ: Final = 0
 
 
+@dataclass
 class Batch:
     """Records of one signal that are sent together: either final records, or events.
 
-    Args:
+    Attributes:
         items: The records.
         is_final: Whether they are final records of spans.
         signal: The signal that carries them.
     """
 
-    __slots__ = ("is_final", "items", "signal")
-
-    def __init__(self, items: list[Item], *, is_final: bool, signal: str = "") -> None:
-        self.items = items
-        self.is_final = is_final
-        self.signal = signal
+    items: list[Item]
+    is_final: bool
+    signal: str = ""
 
     @property
     def records(self) -> list[Record]:
@@ -53,16 +52,13 @@ class Batch:
         return [item[0] for item in self.items]
 
 
+@dataclass
 class _Ready:
-    """The records of one signal that may be sent."""
+    """The records of one signal that may be sent; provisional ones: the newest of each span."""
 
-    __slots__ = ("finals", "logs", "provisional")
-
-    def __init__(self) -> None:
-        self.finals: deque[Item] = deque()
-        self.logs: deque[Item] = deque()
-        # Only the newest record of each span that has not ended.
-        self.provisional: dict[_Key, Item] = {}
+    finals: deque[Item] = field(default_factory=deque)
+    logs: deque[Item] = field(default_factory=deque)
+    provisional: dict[_Key, Item] = field(default_factory=dict)
 
 
 class Batcher:

@@ -67,9 +67,15 @@ def encode_entry(request: Request, *, is_final: bool) -> bytes:
     return b"%b\n%b\n" % (orjson.dumps(head), request.body)
 
 
-def entries_in(data: bytes) -> Iterator[Entry]:
-    """Yield the whole entries in the content of a file, in order."""
-    offset = 0 if data.startswith(_START) else data.find(_NEXT) + 1
+def entries_in(data: bytes, offset: int = 0) -> Iterator[Entry]:
+    """Yield the whole entries in the content of a file, in order.
+
+    Args:
+        data: The content.
+        offset: Where to start, such as the end of an entry.
+    """
+    if not data.startswith(_START, offset):
+        offset = data.find(_NEXT, offset) + 1
     while data.startswith(_START, offset):
         entry = _entry_at(data, offset)
         if entry is not None:

@@ -174,8 +174,8 @@ def _write(descriptor: int, data: bytes, before: int) -> None:
         raise
 
 
-def read_data(folder: Path, file: str, offset: int = 0) -> bytes:
-    """Read a file from `offset` to its end.
+def read_data(folder: Path, file: str) -> bytes:
+    """Read a file.
 
     Raises:
         OSError: The file cannot be read, or is gone.
@@ -183,8 +183,7 @@ def read_data(folder: Path, file: str, offset: int = 0) -> bytes:
     with _opened(folder) as parent:
         descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
         try:
-            left = _checked_size(descriptor) - offset
-            return os.pread(descriptor, min(max(left, 0), _MAX_READ), offset)
+            return os.pread(descriptor, min(_checked_size(descriptor), _MAX_READ), 0)
         finally:
             os.close(descriptor)
 

@@ -77,6 +77,9 @@ class PersistentQueue(OwnFiles):
     """
 
     _next_adoption: float
+    # The file that is sent now, as it was read.
+    _content: bytes
+    _content_file: QueueFile | None
 
     def __init__(
         self,
@@ -169,35 +172,40 @@ class PersistentQueue(OwnFiles):
         """Return the next request, None if none waits; the same one until `done`."""
         while self.files:
             file = self.files[0]
-            self._begin(file)
             try:
-                data = read_data(self.folder, file.name.file, file.offset)
+                data = self._content_of(file)
             except FileNotFoundError:  # deleted to free space, or taken over
                 self.forget(file)
                 continue
             except OSError as error:
                 report_problem(f"{self._where}: records cannot be read", error)
                 return None
-            entry = next(entries_in(data), None)
-            damaged = len(data) if entry is None else entry.start
-            if damaged:
+            entry = next(entries_in(data, file.offset), None)
+            whole_from = len(data) if entry is None else entry.start
+            if whole_from > file.offset:
                 COUNTERS.add("remote.persisted_damaged")
-                file.offset += damaged
+                file.offset = whole_from
             if entry is not None:
-                end = file.offset + entry.end - entry.start
-                return WaitingRequest(entry.request, entry.is_final, file, end)
+                return WaitingRequest(entry.request, entry.is_final, file, entry.end)
             self._delete(file)
+        self._content, self._content_file = b"", None
         self._report_health()
         return None
 
-    def _begin(self, file: QueueFile) -> None:
-        """Mark a file, of which some may be sent from now on."""
+    def _content_of(self, file: QueueFile) -> bytes:
+        """Return the content of a file, of which some may be sent from now on; mark it so."""
+        if file is self._content_file:
+            return self._content
         if file is self._current:
             self.close_current()
         if not file.name.begun:
             begun = file.name._replace(begun=True)
             if rename_file(self.folder, file.name, begun):
                 file.name = begun
+        # Kept until another file is the first: it may have a thousand small requests.
+        self._content = read_data(self.folder, file.name.file)
+        self._content_file = file
+        return self._content
 
     def finish(self, waiting: WaitingRequest, delivery: Delivery, accepted: int) -> list[Refused]:
         """Process the outcome of sending a request from disk.
@@ -293,3 +301,5 @@ class PersistentQueue(OwnFiles):
     def _reset(self) -> None:
         super()._reset()
         self._next_adoption = 0.0
+        self._content = b""
+        self._content_file = None
