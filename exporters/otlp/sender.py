@@ -11,6 +11,7 @@ from otel_ext.exporters.otlp.encoding.requests import (
     LOGS,
     SPANS,
     RequestEncoder,
+    join_requests,
     request_to_json,
     split_request,
 )
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
     from otel_ext.exporters.otlp.transport.http import HttpTransport
-    from otel_ext.protocols import Request
     from otel_ext.record.model import Record
 
     _Transport: TypeAlias = HttpTransport | GrpcTransport
@@ -93,6 +93,10 @@ class OtlpSender:
     def split(self, request: Request) -> Sequence[Request]:
         """Return the two halves of a request; alone what has no two."""
         return split_request(request)
+
+    def join(self, requests: Sequence[Request]) -> Request:
+        """Return one request with the records of all."""
+        return join_requests(requests)
 
     def to_json(self, request: Request) -> bytes:
         """Return a request as a line of OTLP/JSON."""

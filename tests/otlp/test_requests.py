@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import (
     RequestEncoder,
+    join_requests,
     request_to_json,
     split_request,
 )
@@ -88,6 +89,16 @@ def test_halves_have_all_records(signal: str, numbers: list[int]) -> None:
         waiting += halves
     assert [one.records for one in single] == [1] * len(numbers)
     assert sorted(contents(request)) == sorted(one for each in single for one in contents(each))
+
+
+@pytest.mark.parametrize("signal", ["spans", "logs"])
+def test_joined_requests_have_all_records(signal: str) -> None:
+    """Joining undoes a split; the receiver sees one request."""
+    request = encoded(signal, [record_of(signal, number) for number in range(1, 12)])
+    halves = split_request(request)
+    joined = join_requests(halves)
+    assert joined.records == 11
+    assert contents(joined) == contents(request)
 
 
 @pytest.mark.parametrize("body", [b"\xff\xff", b"", b"{}\n"])

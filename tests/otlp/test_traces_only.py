@@ -13,7 +13,6 @@ from tests.exporters import samples
 from tests.otlp.grpc_receiver import grpc_receiver
 from tests.otlp.sink import Answer, Sink
 from tests.programs import wait_until
-from tests.sdk import GRPC_ANSWERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -64,7 +63,7 @@ def send_three(exporter: OTLPRecordExporter | ResilientExporter) -> None:
         exporter.force_flush(5_000)
 
 
-@pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 @pytest.mark.parametrize("resilient", [True, False])
 def test_spans_arrive_where_logs_are_not_accepted(
     protocol: str,

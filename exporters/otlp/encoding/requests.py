@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from otel_ext.exporters.otlp.encoding.encodings import Encoding
     from otel_ext.record.model import Process, Record, Scope
 
-__all__ = ["LOGS", "SPANS", "RequestEncoder", "request_to_json", "split_request"]
+__all__ = [
+    "LOGS",
+    "SPANS",
+    "RequestEncoder",
+    "join_requests",
+    "request_to_json",
+    "split_request",
+]
 
 SPANS: Final = "spans"
 LOGS: Final = "logs"
@@ -167,6 +174,17 @@ def split_request(request: Request) -> tuple[Request, ...]:
         request._replace(body=halves[0].SerializeToString(), records=middle),
         request._replace(body=halves[1].SerializeToString(), records=count - middle),
     )
+
+
+def join_requests(requests: Sequence[Request]) -> Request:
+    """Return one request with all records, in their order.
+
+    Args:
+        requests: At least one, all of one signal.
+    """
+    # Protobuf reads messages that follow each other as one.
+    body = b"".join([request.body for request in requests])
+    return Request(requests[0].signal, body, sum(request.records for request in requests))
 
 
 def _decode(request: Request) -> Message:
