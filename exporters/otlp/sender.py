@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
     from otel_ext.exporters.otlp.transport.http import HttpTransport
+    from otel_ext.protocols import Request
     from otel_ext.record.model import Record
 
     _Transport: TypeAlias = HttpTransport | GrpcTransport
