@@ -138,6 +138,13 @@ class RequestSender(Protocol):
         """
         ...
 
+    def join(self, requests: Sequence[Request]) -> Request:
+        """Return one request with the records of several small ones of one signal.
+
+        Called for those that have waited on disk; raising sends each of them alone.
+        """
+        ...
+
     def to_json(self, request: Request) -> bytes:
         """Return a request as one JSON value in one line, for people to read."""
         ...

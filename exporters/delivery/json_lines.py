@@ -9,6 +9,7 @@ import orjson
 
 from otel_ext.protocols import Request
 from otel_ext.record.codec import encode_line
+from otel_ext.record.model import META_KEY
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.records import process_start_record
@@ -83,6 +84,26 @@ class JsonLinesSender(ABC):
             request._replace(body=b"".join([*facts, *half]), records=len(half))
             for half in (lines[:middle], lines[middle:])
         ]
+
+    def join(self, requests: Sequence[Request]) -> Request:
+        """Return one request with the records of several, and one line about each process.
+
+        Args:
+            requests: Requests of one signal.
+
+        Raises:
+            ValueError: One of them lacks lines.
+        """
+        facts: dict[object, bytes] = {}
+        lines: list[bytes] = []
+        for request in requests:
+            about_processes, own = _facts_and_lines(request)
+            if not own:
+                raise ValueError("a request without the lines of its records")
+            for line in about_processes:
+                facts.setdefault(orjson.loads(line)[META_KEY]["process"], line)
+            lines += own
+        return Request(requests[0].signal, b"".join([*facts.values(), *lines]), len(lines))
 
     def to_json(self, request: Request) -> bytes:
         """Return the object of a single record, or an array of several; else the body as text.

@@ -74,6 +74,20 @@ def test_each_half_has_the_facts_of_its_processes(processes: list[Process]) -> N
     assert [one.process.resource for one in found] == [one.resource for one in processes]
 
 
+@given(st.lists(st.sampled_from([PROCESS, OTHER]), min_size=1, max_size=9))
+def test_joined_requests_have_one_line_about_each_process(processes: list[Process]) -> None:
+    """All records are there, in order, with their resources."""
+    records = [
+        one._replace(process=process)
+        for one, process in zip(finals(len(processes)), processes, strict=True)
+    ]
+    joined = SENDER.join([encoded([record]) for record in records])
+    found = decoded(joined.body, joined.records)
+    assert [one.name for one in found] == [one.name for one in records]
+    assert [one.process.resource for one in found] == [one.resource for one in processes]
+    assert len(joined.body.splitlines()) == len(records) + len({one.id for one in processes})
+
+
 def test_a_record_that_cannot_be_encoded_is_counted() -> None:
     """The others are sent; without any there is no request."""
     counted = Counted()

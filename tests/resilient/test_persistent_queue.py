@@ -175,6 +175,38 @@ def test_whole_requests_are_found_between_any_bytes(
     assert [one.request for one in entries_in(b"".join(entries) + torn)] == wanted
 
 
+def test_small_requests_are_sent_together(tmp_path: Path) -> None:
+    """After a long outage of a quiet program: up to 512 records at once, of one kind."""
+    queue = queue_in(tmp_path)
+    for number in range(1_000):
+        append(queue, [final(f"{number}", number + 1)])
+    log = SENDER.encode("", [final("log")._replace(kind="log", phase=None)])
+    assert log is not None
+    queue.append([log], is_final=False)
+    append(queue, finals(512))
+    sizes: list[tuple[int, bool]] = []
+    names: list[str] = []
+    while (waiting := queue.next()) is not None:
+        sizes.append((waiting.request.records, waiting.is_final))
+        names += [one.name for one in decoded(waiting.request.body, waiting.request.records)]
+        queue.finish(waiting, SENT, 0)
+    assert sizes == [(512, True), (488, True), (1, False), (512, True)]
+    assert names[:1_000] == [f"{number}" for number in range(1_000)]
+
+
+def test_requests_that_cannot_be_joined_are_sent_alone(tmp_path: Path) -> None:
+    """Such as those of another version."""
+    queue = queue_in(tmp_path)
+    append(queue, finals(3))
+    queue.append([Request("", b"?", 2)], is_final=True)
+    append(queue, finals(3))
+    sizes: list[int] = []
+    while (waiting := queue.next()) is not None:
+        sizes.append(waiting.request.records)
+        queue.finish(waiting, SENT, 0)
+    assert sizes == [3, 2, 3]
+
+
 def test_a_request_that_is_too_large_is_halved(tmp_path: Path) -> None:
     """A small folder takes a large batch in parts, each of which can be sent alone."""
     queue = queue_in(tmp_path, max_bytes=400 * 1024)

@@ -35,22 +35,25 @@ class Entry(NamedTuple):
     Attributes:
         request: The request.
         is_final: Whether its records are final records of spans.
+        is_suspect: Whether it has failed while others were accepted, so that it is sent alone.
         start: The offset of the entry.
         end: The offset behind it.
     """
 
     request: Request
     is_final: bool
-    start: int = 0
-    end: int = 0
+    is_suspect: bool
+    start: int
+    end: int
 
 
-def encode_entry(request: Request, *, is_final: bool) -> bytes:
+def encode_entry(request: Request, *, is_final: bool, is_suspect: bool = False) -> bytes:
     r"""Return a request as an entry.
 
     Args:
         request: The request.
         is_final: Whether its records are final records of spans.
+        is_suspect: Whether it is to be sent alone.
 
     >>> data = b"half an entry\n" + encode_entry(Request("logs", b"body", 3), is_final=False)
     >>> [(one.request.records, one.start) for one in entries_in(data)]
@@ -60,6 +63,7 @@ def encode_entry(request: Request, *, is_final: bool) -> bytes:
         "otel_ext_request": _VERSION,
         "signal": request.signal,
         "final": is_final,
+        "suspect": is_suspect,
         "records": request.records,
         "size": len(request.body),
         "checksum": crc32(request.body),
@@ -122,4 +126,5 @@ def _entry_at(data: bytes, start: int) -> Entry | None:
     is_whole = len(body) == size and data[end - 1 : end] == b"\n"
     if not is_whole or records < 1 or crc32(body) != head.get("checksum"):
         return None
-    return Entry(Request(signal, body, records), head.get("final") is True, start, end)
+    is_final, is_suspect = head.get("final") is True, head.get("suspect") is True
+    return Entry(Request(signal, body, records), is_final, is_suspect, start, end)

@@ -37,17 +37,18 @@ from otel_ext.runtime.health import HealthCell
 from otel_ext.runtime.process.incarnation import current
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from otel_ext.exporters.delivery.persistent.entries import Entry
     from otel_ext.exporters.delivery.persistent.files import FoundFile
     from otel_ext.exporters.delivery.splitting import Delivery
     from otel_ext.protocols import Request, RequestSender
 
-__all__ = ["DEAD_LETTER_FOLDER", "PERSISTENT_QUEUE_FOLDER", "PersistentQueue", "WaitingRequest"]
+__all__ = ["PersistentQueue", "WaitingRequest"]
 
-PERSISTENT_QUEUE_FOLDER: Final = ".queue"
-DEAD_LETTER_FOLDER: Final = "dead-letter"
+_QUEUE_FOLDER: Final = ".queue"
+_DEAD_LETTER_FOLDER: Final = "dead-letter"
 
 _MAX_LETTERS: Final = 16 * 1024 * 1024
 _ADOPT_SECONDS: Final = 30.0
@@ -55,6 +56,9 @@ _ADOPT_SECONDS: Final = 30.0
 # often a single record of it may fail.
 _PARTS: Final = 8
 _MAX_TRIES: Final = 3
+# How large a request may become by joining.
+_MAX_RECORDS: Final = 512
+_MAX_JOINED: Final = 1024 * 1024
 
 
 class WaitingRequest(NamedTuple):
@@ -92,10 +96,10 @@ class PersistentQueue(OwnFiles):
         self._name = name
         self._largest = max_bytes // 4
         self._health = HealthCell(f"{name} persistent queue", "nothing waits")
-        path = folder / PERSISTENT_QUEUE_FOLDER
+        path = folder / _QUEUE_FOLDER
         super().__init__(path, name, max_bytes, REQUESTS, count_records)
         self._letters = OwnFiles(
-            path / DEAD_LETTER_FOLDER,
+            path / _DEAD_LETTER_FOLDER,
             name,
             min(_MAX_LETTERS, max_bytes),
             LETTERS,
@@ -107,17 +111,20 @@ class PersistentQueue(OwnFiles):
         """How many records wait; a file that was sent in part counts as a whole."""
         return sum(file.records for file in self.files)
 
-    def append(self, requests: Sequence[Request], *, is_final: bool) -> bool:
+    def append(
+        self, requests: Sequence[Request], *, is_final: bool, is_suspect: bool = False
+    ) -> bool:
         """Write requests; return whether all of them are on disk.
 
         Args:
             requests: The parts of one batch.
             is_final: Whether their records are final records of spans.
+            is_suspect: Whether each is to be sent alone.
         """
         data, records = b"", 0
         for request in requests:
             for part in split_until(self._sender, request, self._fits):
-                entry = encode_entry(part, is_final=is_final)
+                entry = encode_entry(part, is_final=is_final, is_suspect=is_suspect)
                 if data and len(data) + len(entry) > self._largest:
                     if not self.append_data(data, records):
                         return False
@@ -180,13 +187,14 @@ class PersistentQueue(OwnFiles):
             except OSError as error:
                 report_problem(f"{self._where}: records cannot be read", error)
                 return None
-            entry = next(entries_in(data, file.offset), None)
+            entries = entries_in(data, file.offset)
+            entry = next(entries, None)
             whole_from = len(data) if entry is None else entry.start
             if whole_from > file.offset:
                 COUNTERS.add("remote.persisted_damaged")
                 file.offset = whole_from
             if entry is not None:
-                return WaitingRequest(entry.request, entry.is_final, file, entry.end)
+                return self._joined(file, entry, entries)
             self._delete(file)
         self._content, self._content_file = b"", None
         self._report_health()
@@ -206,6 +214,33 @@ class PersistentQueue(OwnFiles):
         self._content = read_data(self.folder, file.name.file)
         self._content_file = file
         return self._content
+
+    def _joined(self, file: QueueFile, first: Entry, others: Iterable[Entry]) -> WaitingRequest:
+        """Join small requests that follow each other: an outage may leave many."""
+        requests, end = [first.request], first.end
+        records, size = first.request.records, len(first.request.body)
+        for entry in others:
+            request = entry.request
+            records, size = records + request.records, size + len(request.body)
+            is_like = (request.signal, entry.is_final) == (first.request.signal, first.is_final)
+            is_large = records > _MAX_RECORDS or size > _MAX_JOINED
+            if (
+                first.is_suspect
+                or entry.is_suspect
+                or entry.start != end
+                or not is_like
+                or is_large
+            ):
+                break
+            requests.append(request)
+            end = entry.end
+        if len(requests) > 1:
+            try:
+                joined = self._sender.join(requests)
+                return WaitingRequest(joined, first.is_final, file, end)
+            except Exception as error:  # noqa: BLE001 - the sender may be the user's
+                report_problem(f"{self._name}: requests cannot be joined", error)
+        return WaitingRequest(first.request, first.is_final, file, first.end)
 
     def finish(self, waiting: WaitingRequest, delivery: Delivery, accepted: int) -> list[Refused]:
         """Process the outcome of sending a request from disk.
@@ -247,14 +282,16 @@ class PersistentQueue(OwnFiles):
         few = max(waiting.request.records // _PARTS, 1)
         parts = split_until(self._sender, waiting.request, lambda one: one.records <= few)
         if len(parts) > 1:
-            self._replace(waiting, parts)
+            self._replace(waiting, parts, is_suspect=True)
             return False
         waiting.file.failures += 1
         return waiting.file.failures >= _MAX_TRIES
 
-    def _replace(self, waiting: WaitingRequest, requests: Sequence[Request]) -> None:
+    def _replace(
+        self, waiting: WaitingRequest, requests: Sequence[Request], *, is_suspect: bool = False
+    ) -> None:
         """Store parts of a request instead of it; if that fails, it is sent again."""
-        if self.append(requests, is_final=waiting.is_final):
+        if self.append(requests, is_final=waiting.is_final, is_suspect=is_suspect):
             self._done(waiting)
 
     def _done(self, waiting: WaitingRequest) -> None:
