@@ -8,7 +8,7 @@ are sent too, so that no tree lacks a parent.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -52,13 +52,13 @@ class Batch:
         return [item[0] for item in self.items]
 
 
-@dataclass
 class _Ready:
     """The records of one signal that may be sent; provisional ones: the newest of each span."""
 
-    finals: deque[Item] = field(default_factory=deque)
-    logs: deque[Item] = field(default_factory=deque)
-    provisional: dict[_Key, Item] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.finals: deque[Item] = deque()
+        self.logs: deque[Item] = deque()
+        self.provisional: dict[_Key, Item] = {}
 
 
 class Batcher:

@@ -56,26 +56,14 @@ class JsonLinesSender(ABC):
         return self.signals[0]
 
     def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
-        """Encode each record as a line; leave out those that cannot be encoded.
-
-        Args:
-            signal: The signal of the request.
-            records: The records.
-
-        Returns:
-            The request; None without a record that can be encoded.
-        """
+        """Encode each record as a line; leave out and count those that cannot be encoded."""
         processes = {record.process.id: record.process for record in records}
         facts = [_line_of(process_start_record(one, 0)) for one in processes.values()]
         lines = [line for record in records if (line := _line_of(record))]
         return Request(signal, b"".join([*facts, *lines]), len(lines)) if lines else None
 
     def split(self, request: Request) -> Sequence[Request]:
-        """Return the two halves of a request, each with the lines about processes.
-
-        Args:
-            request: The request; with a single line it is returned alone.
-        """
+        """Return the two halves of a request, each with the lines about processes."""
         facts, lines = _facts_and_lines(request)
         middle = len(lines) // 2
         if not middle:
@@ -87,9 +75,6 @@ class JsonLinesSender(ABC):
 
     def join(self, requests: Sequence[Request]) -> Request:
         """Return one request with the records of several, and one line about each process.
-
-        Args:
-            requests: Requests of one signal.
 
         Raises:
             ValueError: One of them lacks lines.
@@ -106,11 +91,7 @@ class JsonLinesSender(ABC):
         return Request(requests[0].signal, b"".join([*facts.values(), *lines]), len(lines))
 
     def to_json(self, request: Request) -> bytes:
-        """Return the object of a single record, or an array of several; else the body as text.
-
-        Args:
-            request: The request.
-        """
+        """Return the object of a single record, or an array of several; else the body as text."""
         lines = [line.rstrip() for line in _facts_and_lines(request)[1]]
         if not lines:
             return orjson.dumps(request.body.decode(errors="replace"))
@@ -118,15 +99,13 @@ class JsonLinesSender(ABC):
 
     @abstractmethod
     def send(self, request: Request) -> SendResult:
-        """Send one request and wait for the response; it may take as long as it needs.
+        """Send one request; return whether it was accepted, or whether and when to try again.
 
-        It is called on a thread of its own; raising counts as a refusal.
+        Called on a thread of its own, so it may take as long as it needs. Raising counts as a
+        refusal.
 
         Args:
             request: Its `body` has lines of JSON in UTF-8.
-
-        Returns:
-            Whether it was accepted, and if not, whether and when to try again.
         """
 
     def close(self) -> None:  # noqa: B027 - most have nothing to close

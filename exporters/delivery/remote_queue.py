@@ -316,8 +316,9 @@ class RemoteQueue:
             return False
         try:
             is_done = self._send_due(everything=everything)
-            for sender in [] if everything else self.senders.values():
-                sender.replay()
+            if not everything:
+                for sender in self.senders.values():
+                    sender.replay()
             return is_done
         finally:
             self._busy.release()

@@ -22,9 +22,8 @@ __all__ = ["ResilientExporter"]
 class ResilientExporter:
     """Sends through `inner`, and keeps on disk what the destination does not accept now.
 
-    - A circuit breaker stops sending to a destination that fails, for a growing
-      interval or as long as it asks for (`Retry-After`), and then tries one batch.
-      Spans and logs have one each, so refused logs do not delay spans.
+    - A destination that fails is left alone for a growing interval, or as long as it asks
+      for (`Retry-After`), and then tried once; spans and logs apart.
     - Each destination has its own threads, so one that hangs delays no other.
     - What cannot be sent is kept in `FOLDER/.queue` and sent later: once the
       destination is back, or by the next program with the same folder.

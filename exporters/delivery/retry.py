@@ -90,7 +90,7 @@ class CircuitBreaker:
         Half-open, it allows one try until the outcome of that one is reported.
 
         Args:
-            is_flush: Whether only the pause that the destination asks for counts.
+            is_flush: Whether only a pause that the destination asks for counts.
         """
         if not self.is_ready(is_flush=is_flush):
             return False

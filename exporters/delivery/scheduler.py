@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -23,11 +23,8 @@ EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
 
 
-class _Kind(NamedTuple):
-    """What a batch contains: final records of one signal, or events of one."""
-
-    signal: str
-    is_final: bool
+# What a batch contains: its signal, and whether that are final records.
+_Kind: TypeAlias = "tuple[str, bool]"
 
 
 class Scheduler:
@@ -40,7 +37,7 @@ class Scheduler:
 
     def __init__(self, batcher: Batcher, signals: Sequence[str] = ("",)) -> None:
         self._batcher = batcher
-        self._kinds = [_Kind(signal, final) for final in (True, False) for signal in signals]
+        self._kinds = [(signal, is_final) for is_final in (True, False) for signal in signals]
         # The kind of the last batch is at the end.
         self._turns = deque(self._kinds)
         # When a batch that is not full may be sent, by the monotonic clock.
@@ -61,9 +58,10 @@ class Scheduler:
             everything: Whether all records are due, also starts within their grace.
         """
         for kind in list(self._turns):
-            if kind.signal not in signals:
+            signal, is_final = kind
+            if signal not in signals:
                 continue
-            take = self._finals if kind.is_final else self._events
+            take = self._finals if is_final else self._events
             batch = take(kind, now, everything=everything)
             if batch is not None:
                 self._turns.remove(kind)
@@ -72,19 +70,19 @@ class Scheduler:
         return None
 
     def _finals(self, kind: _Kind, now: float, *, everything: bool) -> Batch | None:
-        waiting = self._batcher.finals_waiting(kind.signal)
+        waiting = self._batcher.finals_waiting(kind[0])
         is_due = waiting and (everything or now >= self._due[kind])
         if not is_due and waiting < BATCH_SIZE:
             return None
-        batch = self._batcher.next_finals(BATCH_SIZE, kind.signal)
-        if not self._batcher.finals_waiting(kind.signal):
+        batch = self._batcher.next_finals(BATCH_SIZE, kind[0])
+        if not self._batcher.finals_waiting(kind[0]):
             self._due[kind] = now + _FINALS_INTERVAL
         return batch
 
     def _events(self, kind: _Kind, now: float, *, everything: bool) -> Batch | None:
         if not everything and now < self._due[kind]:
             return None
-        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now, kind.signal)
-        if not self._batcher.events_waiting(kind.signal):
+        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now, kind[0])
+        if not self._batcher.events_waiting(kind[0]):
             self._due[kind] = now + EVENTS_INTERVAL
         return batch if batch.items else None

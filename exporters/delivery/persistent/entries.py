@@ -48,12 +48,7 @@ class Entry(NamedTuple):
 
 
 def encode_entry(request: Request, *, is_final: bool, is_suspect: bool = False) -> bytes:
-    r"""Return a request as an entry.
-
-    Args:
-        request: The request.
-        is_final: Whether its records are final records of spans.
-        is_suspect: Whether it is to be sent alone.
+    r"""Return a request as an entry; the other arguments are as in `Entry`.
 
     >>> data = b"half an entry\n" + encode_entry(Request("logs", b"body", 3), is_final=False)
     >>> [(one.request.records, one.start) for one in entries_in(data)]
@@ -72,12 +67,7 @@ def encode_entry(request: Request, *, is_final: bool, is_suspect: bool = False) 
 
 
 def entries_in(data: bytes, offset: int = 0) -> Iterator[Entry]:
-    """Yield the whole entries in the content of a file, in order.
-
-    Args:
-        data: The content.
-        offset: Where to start, such as the end of an entry.
-    """
+    """Yield the whole entries in the content of a file, from `offset` on."""
     if not data.startswith(_START, offset):
         offset = data.find(_NEXT, offset) + 1
     while data.startswith(_START, offset):
@@ -96,13 +86,7 @@ def count_records(data: bytes) -> int:
 
 
 def encode_letter(request: Request, reason: str, sender: RequestSender) -> bytes:
-    """Return a refused request as a line for people to read.
-
-    Args:
-        request: The request, of one record if it could be split.
-        reason: Why the destination refuses it.
-        sender: Its `to_json` is used.
-    """
+    """Return a refused request as a line for people, made by the `to_json` of its sender."""
     try:
         record = orjson.loads(sender.to_json(request))
     except Exception:  # noqa: BLE001 - the sender may be the user's, the body of another version

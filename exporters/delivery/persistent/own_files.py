@@ -30,13 +30,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["OwnFiles", "QueueFile"]
+__all__ = ["OwnFiles", "QueueFile", "is_owned_here"]
 
 _FILE_SIZE: Final = 1024 * 1024
 
 _exporter_numbers: Final = count(1)
-# The owners of files in this process: `INCARNATION.NUMBER`.
-_owners: Final[set[str]] = set()
+# The owners of files in this process.
+_owners: Final[set[tuple[str, int]]] = set()
+
+
+def is_owned_here(name: QueueFileName) -> bool:
+    """Whether an exporter of this process still uses a file."""
+    return (name.incarnation, name.exporter_number) in _owners
 
 
 @dataclass(eq=False)
@@ -52,8 +57,8 @@ class QueueFile:
     """
 
     name: QueueFileName
-    records: int
-    size: int
+    records: int = 0
+    size: int = 0
     offset: int = 0
     accepted_when_refused: int = -1
     accepted_when_failed: int = -1
@@ -103,23 +108,21 @@ class OwnFiles:
         after_fork_in_child(self._reset)
 
     def append_data(self, data: bytes, records: int) -> bool:
-        """Write all of `data` to one file; return whether that was possible.
-
-        Args:
-            data: Whole entries or lines.
-            records: How many records they have.
-        """
+        """Write entries or lines with `records` to one file; return whether that was possible."""
         try:
-            if not self._append_to_current(data, records):
-                self._append_to_new(data, records)
+            if not self._append_to_current(data):
+                self._append_to_new(data)
         except OSError as error:
             COUNTERS.add("remote.persist_failed")
             report_problem(f"{self._where}: records cannot be kept for later", error)
             return False
         self._unsynced = True
+        if self._current is not None:
+            self._current.records += records
+            self._current.size += len(data)
         return True
 
-    def _append_to_current(self, data: bytes, records: int) -> bool:
+    def _append_to_current(self, data: bytes) -> bool:
         file = self._current
         if file is None or file.size + len(data) > self._file_size:
             return False
@@ -127,32 +130,24 @@ class OwnFiles:
             append_data(self.folder, file.name.file, data, new=False)
         except FileNotFoundError:  # deleted to free space, or taken over
             self.forget(file)
-            return False
-        file.records += records
-        file.size += len(data)
-        return True
+        return self._current is file
 
-    def _append_to_new(self, data: bytes, records: int) -> None:
+    def _append_to_new(self, data: bytes) -> None:
         self.sync()
         self._last = max(time_ns(), self._last + 1)
         name = QueueFileName(self._slug, self._last, *self.owner, ending=self._ending)
         self._make_room(max(len(data), self._file_size))
         append_data(self.folder, name.file, data, new=True)
-        self._current = QueueFile(name, records, len(data))
+        self._current = QueueFile(name)
         self.files.append(self._current)
 
     @property
     def owner(self) -> tuple[str, int]:
-        """The process and the exporter number that own the files."""
+        """The process and the exporter number in the names of the files."""
         if self._owner is None:
             self._owner = (current().id, next(_exporter_numbers))
-            _owners.add("{}.{}".format(*self._owner))
+            _owners.add(self._owner)
         return self._owner
-
-    @staticmethod
-    def is_owner(incarnation: str, exporter_number: int) -> bool:
-        """Whether an exporter of this process owns the files with these parts of a name."""
-        return f"{incarnation}.{exporter_number}" in _owners
 
     def _make_room(self, needed: int) -> None:
         """Delete the oldest files until `needed` more bytes fit."""
@@ -193,8 +188,7 @@ class OwnFiles:
 
     def close(self) -> None:
         """Leave the files to the next exporter. Idempotent."""
-        if self._owner is not None:
-            _owners.discard("{}.{}".format(*self._owner))
+        _owners.discard(self.owner)
         self._reset()
 
     def forget(self, file: QueueFile) -> None:

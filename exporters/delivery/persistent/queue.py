@@ -26,7 +26,7 @@ from otel_ext.exporters.delivery.persistent.files import (
     read_data,
     rename_file,
 )
-from otel_ext.exporters.delivery.persistent.own_files import OwnFiles, QueueFile
+from otel_ext.exporters.delivery.persistent.own_files import OwnFiles, QueueFile, is_owned_here
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.delivery.splitting import Refused, split_until
 from otel_ext.journal.liveness import identity_from_id, is_alive
@@ -118,8 +118,8 @@ class PersistentQueue(OwnFiles):
 
         Args:
             requests: The parts of one batch.
-            is_final: Whether their records are final records of spans.
-            is_suspect: Whether each is to be sent alone.
+            is_final: As in `Entry`.
+            is_suspect: Likewise.
         """
         data, records = b"", 0
         for request in requests:
@@ -170,7 +170,7 @@ class PersistentQueue(OwnFiles):
         """Whether the owner of the file is gone, so that it will not send the file."""
         name = one.name
         if name.incarnation == current().id:
-            return not self.is_owner(name.incarnation, name.exporter_number)
+            return not is_owned_here(name)
         identity = identity_from_id(name.incarnation)
         alive = "unknown" if identity is None else is_alive(identity)
         return alive == "dead" or (alive == "unknown" and time() - one.modified > LONGEST_SILENCE)
@@ -219,18 +219,14 @@ class PersistentQueue(OwnFiles):
         """Join small requests that follow each other: an outage may leave many."""
         requests, end = [first.request], first.end
         records, size = first.request.records, len(first.request.body)
+        kind = first.request.signal, first.is_final, False
         for entry in others:
             request = entry.request
             records, size = records + request.records, size + len(request.body)
-            is_like = (request.signal, entry.is_final) == (first.request.signal, first.is_final)
-            is_large = records > _MAX_RECORDS or size > _MAX_JOINED
-            if (
-                first.is_suspect
-                or entry.is_suspect
-                or entry.start != end
-                or not is_like
-                or is_large
-            ):
+            is_suspect = first.is_suspect or entry.is_suspect
+            if entry.start != end or (request.signal, entry.is_final, is_suspect) != kind:
+                break
+            if records > _MAX_RECORDS or size > _MAX_JOINED:
                 break
             requests.append(request)
             end = entry.end
@@ -243,7 +239,7 @@ class PersistentQueue(OwnFiles):
         return WaitingRequest(first.request, first.is_final, file, first.end)
 
     def finish(self, waiting: WaitingRequest, delivery: Delivery, accepted: int) -> list[Refused]:
-        """Process the outcome of sending a request from disk.
+        """Process the outcome of a request from disk; return what is given up.
 
         While the destination accepts other records, the cause of a temporary failure may
         be in these. So fewer are tried at once, down to one, which is given up in the end.
@@ -252,9 +248,6 @@ class PersistentQueue(OwnFiles):
             waiting: A request that `next` returned.
             delivery: The outcome.
             accepted: How many records of its kind the destination has accepted so far.
-
-        Returns:
-            What was given up.
         """
         file, request = waiting.file, waiting.request
         if delivery.maybe_sent:
