@@ -7,26 +7,18 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.requests import (
-    LOGS,
-    SPANS,
-    RequestEncoder,
-    join_requests,
-    request_to_json,
-    split_request,
-)
+from otel_ext.exporters.otlp.encoding.requests import LOGS, RequestCodec
 from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.exporters.otlp.variables import GRPC, HTTP, SignalVariables
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
     from otel_ext.exporters.otlp.transport.http import HttpTransport
     from otel_ext.protocols import Request
-    from otel_ext.record.model import Record
 
     _Transport: TypeAlias = HttpTransport | GrpcTransport
 
@@ -40,7 +32,7 @@ _MODULES: Final = {
 _CODEC: Final = "encodings.utf_16_le"  # for lone surrogates
 
 
-class OtlpSender:
+class OtlpSender(RequestCodec):
     """Sends requests over OTLP; a `RequestSender`.
 
     It connects with the first request; a forked child opens its own connections. Once a
@@ -57,8 +49,6 @@ class OtlpSender:
             credential provider that cannot be used.
     """
 
-    signals: tuple[str, ...] = (SPANS, LOGS)
-
     def __init__(
         self,
         *,
@@ -69,8 +59,7 @@ class OtlpSender:
         if found is None:
             message = f"there is no OTLP encoding {encoding!r}"
             raise ConfigError(message, hint=f"Use one of: {', '.join(ENCODINGS)}")
-        self._sends_as_span = found.sends_as_span
-        self._encoder = RequestEncoder(found)
+        super().__init__(found)
         self._on_no_logs = on_no_logs
         # Why no more logs are sent; empty while they are.
         self._no_logs = ""
@@ -82,26 +71,6 @@ class OtlpSender:
         # Connections of the parent process: a child must neither use nor close them.
         self._inherited: list[dict[str, _Transport]] = []
         after_fork_in_child(self._reset)
-
-    def signal_of(self, record: Record) -> str:
-        """Return whether `record` is sent as a span or a log: `spans` or `logs`."""
-        return SPANS if self._sends_as_span(record) else LOGS
-
-    def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
-        """Return one request with all records of a signal that can be encoded."""
-        return self._encoder.encode(signal, records)
-
-    def split(self, request: Request) -> Sequence[Request]:
-        """Return the two halves of a request; alone what has no two."""
-        return split_request(request)
-
-    def join(self, requests: Sequence[Request]) -> Request:
-        """Return one request with the records of all."""
-        return join_requests(requests)
-
-    def to_json(self, request: Request) -> bytes:
-        """Return a request as a line of OTLP/JSON."""
-        return request_to_json(request)
 
     def send(self, request: Request) -> SendResult:
         """Send one request and wait for the answer."""

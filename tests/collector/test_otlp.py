@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.requests import SPANS, RequestEncoder, request_to_json
+from otel_ext.exporters.otlp.encoding.requests import SPANS, RequestCodec
 from otel_ext.record.timestamps import format_ns
 from tests.collector.otelcol import logs, running, settled, spans
 from tests.exporters import samples
@@ -100,12 +100,13 @@ def test_a_dead_letter_can_be_sent_by_hand(tmp_path: Path) -> None:
     record = samples.end(
         "order", 1, attributes={"n": 7, "sizes": [1.5, True], "raw": b"\x00", "who": "Ünn"}
     )
-    request = RequestEncoder(ENCODINGS["events"]).encode(SPANS, [record])
+    codec = RequestCodec(ENCODINGS["events"])
+    request = codec.encode(SPANS, [record])
     assert request is not None
     with running("otlp.yaml", tmp_path) as ports:
         answer = requests.post(
             f"http://127.0.0.1:{ports['http']}/v1/traces",
-            data=request_to_json(request),
+            data=codec.to_json(request),
             headers={"content-type": "application/json"},
             timeout=10,
         )

@@ -14,7 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from otel_ext.exporters.delivery.queue import size_of
 from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.requests import RequestEncoder
+from otel_ext.exporters.otlp.encoding.requests import RequestCodec
 from otel_ext.exporters.otlp.encoding.spans import write_span
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
@@ -129,7 +129,7 @@ def test_events_and_links_share_the_budget() -> None:
 def test_a_large_resource_is_cut() -> None:
     """It is part of every request, so it has its own limit."""
     process = Process("b0-7-1-00000000", pid=7, resource={"a": "x" * LIMIT, "b": "shop"})
-    encoder = RequestEncoder(ENCODINGS["events"])
+    encoder = RequestCodec(ENCODINGS["events"])
     request = encoder.encode("spans", [samples.end("work", 1, process=process)])
     assert request is not None
     (found,) = ExportTraceServiceRequest.FromString(request.body).resource_spans

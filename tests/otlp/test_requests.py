@@ -12,12 +12,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.requests import (
-    RequestEncoder,
-    join_requests,
-    request_to_json,
-    split_request,
-)
+from otel_ext.exporters.otlp.encoding.requests import RequestCodec
 from otel_ext.protocols import Request
 from otel_ext.record.model import Process, Record, Scope
 from tests.exporters import samples
@@ -25,6 +20,7 @@ from tests.exporters import samples
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+CODEC = RequestCodec(ENCODINGS["events"])
 PROCESSES = [Process(f"b0-{n}-1-00000000", resource={"n": n}) for n in range(3)]
 SCOPES = [Scope("a"), Scope("b"), None]
 
@@ -39,7 +35,7 @@ def record_of(signal: str, number: int) -> Record:
 
 def encoded(signal: str, records: Sequence[Record]) -> Request:
     """Return the request with records."""
-    made = RequestEncoder(ENCODINGS["events"]).encode(signal, records)
+    made = CODEC.encode(signal, records)
     assert made is not None
     return made
 
@@ -79,7 +75,7 @@ def test_halves_have_all_records(signal: str, numbers: list[int]) -> None:
     waiting, single = [request], list[Request]()
     while waiting:
         one = waiting.pop()
-        halves = split_request(one)
+        halves = CODEC.split(one)
         if len(halves) == 1:
             single += halves
             continue
@@ -95,8 +91,8 @@ def test_halves_have_all_records(signal: str, numbers: list[int]) -> None:
 def test_joined_requests_have_all_records(signal: str) -> None:
     """Joining undoes a split; the receiver sees one request."""
     request = encoded(signal, [record_of(signal, number) for number in range(1, 12)])
-    halves = split_request(request)
-    joined = join_requests(halves)
+    halves = CODEC.split(request)
+    joined = CODEC.join(halves)
     assert joined.records == 11
     assert contents(joined) == contents(request)
 
@@ -106,8 +102,8 @@ def test_joined_requests_have_all_records(signal: str) -> None:
 def test_a_body_that_cannot_be_decoded_is_not_split(signal: str, body: bytes) -> None:
     """It stays alone, and people see it in base64 with the reason; nothing raises."""
     request = Request(signal, body, 7)
-    assert split_request(request) == (request,)
-    shown = json.loads(request_to_json(request))
+    assert CODEC.split(request) == (request,)
+    shown = json.loads(CODEC.to_json(request))
     assert shown in ({}, {"error": shown.get("error"), "body": shown.get("body")})
 
 
@@ -117,7 +113,7 @@ def test_a_request_is_shown_as_otlp_json() -> None:
         parent_span_id="00f067aa0ba902b7",
         attributes={"text": "two\nlines", "n": 7, "raw": b"\x00"},
     )
-    line = request_to_json(encoded("spans", [record]))
+    line = CODEC.to_json(encoded("spans", [record]))
     assert b"\n" not in line
     (span,) = json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"]
     assert (span["traceId"], span["spanId"]) == (record.trace_id, record.span_id)
@@ -132,6 +128,6 @@ def test_a_request_is_shown_as_otlp_json() -> None:
 def test_a_log_is_shown_as_otlp_json() -> None:
     """Likewise."""
     record = record_of("logs", 5)
-    (of_resource,) = json.loads(request_to_json(encoded("logs", [record])))["resourceLogs"]
+    (of_resource,) = json.loads(CODEC.to_json(encoded("logs", [record])))["resourceLogs"]
     (log,) = of_resource["scopeLogs"][0]["logRecords"]
     assert (log["traceId"], log["body"]) == (record.trace_id, {"stringValue": "work 5.start"})

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.resources import Resource
 
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.requests import LOGS, SPANS, RequestEncoder
+from otel_ext.exporters.otlp.encoding.requests import LOGS, SPANS, RequestCodec
 from otel_ext.exporters.sdk_adapters import span_from_record
 from otel_ext.record.model import Link, Process, Record, Scope, SpanEvent, Status
 from tests.examples import examples
@@ -29,7 +29,7 @@ SAMPLE = samples.end("work", 1, process=PROCESS)
 
 def ours(records: Sequence[Record], signal: str = SPANS, encoding: str = "events") -> bytes:
     """Return the request with the records."""
-    request = RequestEncoder(ENCODINGS[encoding]).encode(signal, records)
+    request = RequestCodec(ENCODINGS[encoding]).encode(signal, records)
     assert request is not None
     assert request.records == len(records)
     return request.body
@@ -133,7 +133,7 @@ def test_a_record_that_cannot_be_encoded_is_left_out_and_counted() -> None:
         SAMPLE._replace(trace_id="ab"),
         SAMPLE._replace(start_ns=-1),
     ]
-    encoder = RequestEncoder(ENCODINGS["events"])
+    encoder = RequestCodec(ENCODINGS["events"])
     request = encoder.encode(SPANS, [wrong[0], SAMPLE, *wrong[1:]])
     assert request is not None
     assert request.records == 1

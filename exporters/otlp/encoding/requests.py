@@ -1,6 +1,6 @@
 """Encodes records as OTLP requests, and takes encoded requests apart.
 
-`RequestEncoder.encode` is the only way from records to bytes. What comes after it, the
+`RequestCodec.encode` is the only way from records to bytes. What comes after it, the
 persistent queue and the transports, has only the bytes.
 """
 
@@ -28,18 +28,12 @@ if TYPE_CHECKING:
 
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from google.protobuf.message import Message
+    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
     from otel_ext.exporters.otlp.encoding.encodings import Encoding
     from otel_ext.record.model import Process, Record, Scope
 
-__all__ = [
-    "LOGS",
-    "SPANS",
-    "RequestEncoder",
-    "join_requests",
-    "request_to_json",
-    "split_request",
-]
+__all__ = ["LOGS", "SPANS", "RequestCodec"]
 
 SPANS: Final = "spans"
 LOGS: Final = "logs"
@@ -62,16 +56,22 @@ _MAX_KNOWN: Final = 1_024
 _RESOURCE: Final = 256 * 1024
 
 
-class RequestEncoder:
-    """Encodes records as requests.
+class RequestCodec:
+    """Encodes records as requests, and works on encoded requests, also of other releases.
 
     Args:
         encoding: How records that are not final are sent.
     """
 
+    signals: tuple[str, ...] = (SPANS, LOGS)
+
     def __init__(self, encoding: Encoding) -> None:
-        self._as_span = encoding.as_span
+        self._encoding = encoding
         self._resources: dict[str, Resource] = {}
+
+    def signal_of(self, record: Record) -> str:
+        """Return whether `record` is sent as a span or a log: `spans` or `logs`."""
+        return SPANS if self._encoding.sends_as_span(record) else LOGS
 
     def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
         """Return one request with all `records` that can be encoded.
@@ -85,22 +85,21 @@ class RequestEncoder:
         Returns:
             The request; None if none of the records can be encoded.
         """
+        request = _REQUESTS[signal]()
+        resources, scopes, messages = _PATHS[signal]
         write = self._write_span if signal == SPANS else write_log
-        groups = _Groups(signal, self._resource)
         encoded = 0
-        for record in records:
-            messages = groups.of(record.process, record.scope)
-            try:
-                write(messages.add(), record)
-                encoded += 1
-            except Exception as error:  # noqa: BLE001 - the others must be sent
-                del messages[-1]
-                COUNTERS.add("remote.not_encoded")
-                report_problem("OTLP: a record is lost", error)
-        return Request(signal, groups.request.SerializeToString(), encoded) if encoded else None
+        for of_process in _grouped(records, lambda record: record.process.id):
+            resource = self._resource(of_process[0].process)
+            of_resource = _children(request, resources).add(resource=resource)
+            for group in _grouped(of_process, _scope_key):
+                of_scope = _children(of_resource, scopes).add()
+                _write_scope(of_scope.scope, group[0].scope)
+                encoded += _write_all(_children(of_scope, messages), group, write)
+        return Request(signal, request.SerializeToString(), encoded) if encoded else None
 
     def _write_span(self, span: Any, record: Record) -> None:  # noqa: ANN401 - as `write_log`
-        write_span(span, record if record.is_real_end else self._as_span(record))
+        write_span(span, record if record.is_real_end else self._encoding.as_span(record))
 
     def _resource(self, process: Process) -> Resource:
         found = self._resources.get(process.id)
@@ -111,80 +110,80 @@ class RequestEncoder:
             write_attributes(found.attributes, process.resource, ByteBudget(_RESOURCE))
         return found
 
+    def split(self, request: Request) -> Sequence[Request]:
+        """Return the two halves of a request.
 
-class _Groups:
-    """The records of one request, by resource and scope.
+        One with a single record, or one that cannot be decoded, is returned alone.
+        """
+        middle = (request.records + 1) // 2
+        try:
+            halves = (_decode(request), _decode(request))
+            path = _PATHS[request.signal]
+        except (DecodeError, KeyError):
+            return (request,)
+        count = _keep(halves[0], path, 0, middle)
+        if count <= middle:
+            return (request,)
+        _keep(halves[1], path, middle, count)
+        return (
+            request._replace(body=halves[0].SerializeToString(), records=middle),
+            request._replace(body=halves[1].SerializeToString(), records=count - middle),
+        )
 
-    Args:
-        signal: `spans` or `logs`.
-        resource_of: Returns the resource of a process.
-    """
+    def join(self, requests: Sequence[Request]) -> Request:
+        """Return one request with the records of all, at least one, of one signal."""
+        # Protobuf reads messages that follow each other as one.
+        body = b"".join([request.body for request in requests])
+        return Request(requests[0].signal, body, sum(request.records for request in requests))
 
-    def __init__(self, signal: str, resource_of: Callable[[Process], Resource]) -> None:
-        self.request = _REQUESTS[signal]()
-        self._path = _PATHS[signal]
-        self._resource_of = resource_of
-        self._scopes: dict[str, _Messages] = {}
-        self._records: dict[tuple[str, str], _Messages] = {}
+    def to_json(self, request: Request) -> bytes:
+        """Return a request as one line of OTLP/JSON, without a newline.
 
-    def of(self, process: Process, scope: Scope | None) -> _Messages:
-        """Return the records with this resource and scope, to add one."""
-        key = (process.id, scope.fragment if scope is not None else "")
-        found = self._records.get(key)
-        if found is not None:
-            return found
-        resources, scopes, records = self._path
-        of_resource = self._scopes.get(process.id)
-        if of_resource is None:
-            added = _children(self.request, resources).add(resource=self._resource_of(process))
-            of_resource = self._scopes[process.id] = _children(added, scopes)
-        of_scope = of_resource.add()
-        of_scope.scope.SetInParent()
-        if scope is not None:
-            of_scope.scope.name = clean_text(scope.name)
-            of_scope.scope.version = clean_text(scope.version)
-        found = self._records[key] = _children(of_scope, records)
-        return found
+        A collector accepts it as it is. One that cannot be decoded becomes an object with
+        the `error` and the `body` in base64.
+        """
+        try:
+            decoded: object = MessageToDict(_decode(request), use_integers_for_enums=True)
+        except Exception as error:  # noqa: BLE001 - the data may be damaged
+            reason = f"{type(error).__name__}: {error}"
+            return orjson.dumps({"error": reason, "body": b64encode(request.body).decode()})
+        return orjson.dumps(_with_hex_ids(decoded))
+
+
+def _grouped(records: Sequence[Record], key: Callable[[Record], str]) -> list[list[Record]]:
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(key(record), []).append(record)
+    return list(groups.values())
+
+
+def _scope_key(record: Record) -> str:
+    return record.scope.fragment if record.scope is not None else ""
+
+
+def _write_scope(message: InstrumentationScope, scope: Scope | None) -> None:
+    message.SetInParent()
+    if scope is not None:
+        message.name = clean_text(scope.name)
+        message.version = clean_text(scope.version)
+
+
+def _write_all(
+    messages: _Messages, records: Sequence[Record], write: Callable[[Any, Record], None]
+) -> int:
+    """Append the records that can be encoded; return how many those are."""
+    for record in records:
+        try:
+            write(messages.add(), record)
+        except Exception as error:  # noqa: BLE001 - the others must be sent
+            del messages[-1]
+            COUNTERS.add("remote.not_encoded")
+            report_problem("OTLP: a record is lost", error)
+    return len(messages)
 
 
 def _children(message: Message, name: str) -> _Messages:
     return cast("_Messages", getattr(message, name))
-
-
-def split_request(request: Request) -> tuple[Request, ...]:
-    """Return the halves of a request.
-
-    Args:
-        request: An encoded request, perhaps of another release.
-
-    Returns:
-        Two requests; the same one alone if it has one record or cannot be decoded.
-    """
-    middle = (request.records + 1) // 2
-    try:
-        halves = (_decode(request), _decode(request))
-        path = _PATHS[request.signal]
-    except (DecodeError, KeyError):
-        return (request,)
-    count = _keep(halves[0], path, 0, middle)
-    if count <= middle:
-        return (request,)
-    _keep(halves[1], path, middle, count)
-    return (
-        request._replace(body=halves[0].SerializeToString(), records=middle),
-        request._replace(body=halves[1].SerializeToString(), records=count - middle),
-    )
-
-
-def join_requests(requests: Sequence[Request]) -> Request:
-    """Return one request with all records, in their order.
-
-    Args:
-        requests: At least one, all of one signal.
-    """
-    # Protobuf reads messages that follow each other as one.
-    body = b"".join([request.body for request in requests])
-    return Request(requests[0].signal, body, sum(request.records for request in requests))
 
 
 def _decode(request: Request) -> Message:
@@ -211,24 +210,6 @@ def _keep(message: Message, path: tuple[str, ...], start: int, stop: int) -> int
     for index in reversed(left_over):
         del children[index]
     return position
-
-
-def request_to_json(request: Request) -> bytes:
-    """Return a request as one line of OTLP/JSON, without a newline.
-
-    A collector accepts it as it is. A request that cannot be decoded becomes an object with
-    the `error` and the `body` in base64.
-
-    Args:
-        request: An encoded request, perhaps of another release.
-    """
-    try:
-        decoded: object = MessageToDict(_decode(request), use_integers_for_enums=True)
-    except Exception as error:  # noqa: BLE001 - the data may come from any release, or be damaged
-        return orjson.dumps(
-            {"error": f"{type(error).__name__}: {error}", "body": b64encode(request.body).decode()}
-        )
-    return orjson.dumps(_with_hex_ids(decoded))
 
 
 def _with_hex_ids(decoded: object) -> object:
