@@ -19,7 +19,7 @@ from tests.resilient.destination import Sending, decoded, final
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from otel_ext.protocols import Request
+    from otel_ext.protocols import Refusal, Request
 
 QUICK = RemoteSettings(retry_failures=2, retry_initial_interval=0.002, retry_max_interval=0.004)
 WAIT = 0.02
@@ -49,7 +49,7 @@ class Moody(JsonLinesSender):
                 self.taken |= names
             return SendResult(ok=False, retry=True, message="not now")
         if self.bad & names:
-            refusal = "data" if self.chance.random() < 0.5 else ""
+            refusal: Refusal = "data" if self.chance.random() < 0.5 else ""
             return SendResult(ok=False, message="bad", refusal=refusal)
         self.taken |= names
         return SendResult(ok=True)
