@@ -9,6 +9,7 @@ from otel_ext.lazy_names import lazy_name
 if TYPE_CHECKING:
     from otel_ext.exporters.compat import CompatExporter
     from otel_ext.exporters.console.exporter import ConsoleExporter
+    from otel_ext.exporters.delivery.json_lines import JsonLinesSender
     from otel_ext.exporters.delivery.resilient import ResilientExporter
     from otel_ext.exporters.fanout import FanOut
     from otel_ext.exporters.jsonl import JsonlExporter
@@ -20,6 +21,7 @@ __all__ = [
     "CompatExporter",
     "ConsoleExporter",
     "FanOut",
+    "JsonLinesSender",
     "JsonlExporter",
     "OTLPRecordExporter",
     "RecordSpanExporter",
@@ -32,6 +34,7 @@ _MODULES = {
     "CompatExporter": "otel_ext.exporters.compat",
     "ConsoleExporter": "otel_ext.exporters.console.exporter",
     "FanOut": "otel_ext.exporters.fanout",
+    "JsonLinesSender": "otel_ext.exporters.delivery.json_lines",
     "JsonlExporter": "otel_ext.exporters.jsonl",
     "OTLPRecordExporter": "otel_ext.exporters.otlp.exporter",
     "RecordSpanExporter": "otel_ext.exporters.sdk_adapters",

@@ -17,11 +17,11 @@ __all__ = [
     "Encoding",
     "LineExporter",
     "RecordExporter",
-    "RecordSender",
     "Refusal",
+    "Request",
+    "RequestSender",
     "SampleDecision",
     "SendResult",
-    "SignalSender",
 ]
 
 Encoding: TypeAlias = Callable[["Record"], bytes]
@@ -71,19 +71,18 @@ class LineExporter(RecordExporter, Protocol):
 
 
 Refusal: TypeAlias = Literal["", "data", "signal"]
-"""Why a batch is refused for good: `data`, the records are not valid; `signal`, the
+"""Why a request is refused for good: `data`, the records are not valid; `signal`, the
 destination accepts no records of this kind; empty, the reason is not known."""
 
 
 class SendResult(NamedTuple):
-    """The outcome of sending a batch.
+    """The outcome of sending a request.
 
     Attributes:
         ok: Whether the destination accepted it, except for `rejected` records.
         retry: Whether sending it again may succeed; only if `ok` is false.
         retry_after: Seconds that the destination asks to wait, or 0.
-        rejected: How many records of an accepted batch the destination refused.
-        kept: How many records are not sent yet; the sender that returns this sends them.
+        rejected: How many records of an accepted request the destination refused.
         message: The reason, in the destination's words or ours; empty without a problem.
         refusal: Why it is refused for good; only if `ok` and `retry` are false.
     """
@@ -92,41 +91,74 @@ class SendResult(NamedTuple):
     retry: bool = False
     retry_after: float = 0.0
     rejected: int = 0
-    kept: int = 0
     message: str = ""
     refusal: Refusal = ""
 
 
-@runtime_checkable
-class RecordSender(Protocol):
-    """Sends batches of records to one destination; always called on a background thread.
+class Request(NamedTuple):
+    """An encoded request: as it is sent, and as it waits on disk.
 
-    A sender can wrap another. It must work in a forked child too, where it opens its
-    own connection.
+    Attributes:
+        signal: The name of the signal that carries it, such as `spans`; empty for a sender
+            without signals.
+        body: What is sent.
+        records: How many records it has.
     """
 
-    def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch and wait for the response; failures of the peer do not raise."""
+    signal: str
+    body: bytes
+    records: int
+
+
+@runtime_checkable
+class RequestSender(Protocol):
+    """Encodes records as requests and sends them to one destination.
+
+    A destination may accept one signal (traces, logs) and refuse another. So each signal
+    has its own circuit breaker and persistent queue, and `send` is called on one thread for
+    each signal, at the same time. The other methods are called on background threads, too.
+    A sender must work in a forked child, where it opens its own connection.
+    """
+
+    signals: tuple[str, ...]
+    """Their names, the most important first; `("",)` if there is one only."""
+
+    def signal_of(self, record: Record) -> str:
+        """Return the name of the signal that carries `record`."""
+        ...
+
+    def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
+        """Encode records of one signal; None if none of them can be encoded.
+
+        A record that cannot be encoded is counted and reported, and does not raise.
+        """
+        ...
+
+    def split(self, request: Request) -> Sequence[Request]:
+        """Return the two halves of a request; one with a single record alone.
+
+        The request may come from an earlier run of another version. One whose body cannot
+        be parsed is returned alone.
+        """
+        ...
+
+    def join(self, requests: Sequence[Request]) -> Request:
+        """Return one request with the records of several small ones of one signal.
+
+        Called for those that have waited on disk; raising sends each of them alone.
+        """
+        ...
+
+    def to_json(self, request: Request) -> bytes:
+        """Return a request as one JSON value in one line, for people to read."""
+        ...
+
+    def send(self, request: Request) -> SendResult:
+        """Send one request and wait for the response; failures of the peer do not raise."""
         ...
 
     def close(self) -> None:
         """Close connections and abort requests in progress. Idempotent."""
-        ...
-
-
-@runtime_checkable
-class SignalSender(RecordSender, Protocol):
-    """A sender whose destination may accept one signal (traces, logs) and refuse another.
-
-    Each signal then has its own circuit breaker and batcher, and `send` is called on one
-    thread for each signal, at the same time.
-    """
-
-    signals: tuple[str, ...]
-    """Their names, the most important first."""
-
-    def signal_of(self, record: Record) -> str:
-        """Return the name of the signal that carries `record`."""
         ...
 
 

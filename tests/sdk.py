@@ -20,8 +20,4 @@ def since(minor: int, why: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif((1, minor) > SDK, reason=reason)
 
 
-# Before, the gRPC exporters retry by themselves and do not return why a request failed.
-GRPC_ANSWERS = since(42, "its gRPC exporters take the codes to try again")
 CONFIG_FILES = since(44, "a package of that release reads OTEL_CONFIG_FILE")
-LOG_CLASSES = since(39, "the classes for log records have these names")
-EVENT_NAMES = since(35, "a log record has the name of its event")

@@ -61,8 +61,6 @@ NO_LOGGING: Final = ("record", "runtime", "inflight", "journal", "redaction", "e
 NO_LOGGING_MODULES: Final = ("otel_ext.processors.lifecycle",)
 # The only module that uses private attributes of a span.
 CAPTURE: Final = "otel_ext.record.capture"
-# The SDK's packages for logs, which may still move.
-LOGS: Final = frozenset({"_logs", "_log_exporter"})
 # Underscored but public: documented by the language or the standard library.
 PUBLIC: Final = frozenset(
     {
@@ -272,7 +270,7 @@ def test_privates_of_others_are_used_in_one_module() -> None:
 
 
 def private_imports(module: Module) -> list[str]:
-    """Return where a module imports underscored parts of OpenTelemetry, except those for logs."""
+    """Return where a module imports underscored parts of OpenTelemetry."""
     found: list[str] = []
     for node in ast.walk(module.tree):
         names: list[str] = []
@@ -282,7 +280,7 @@ def private_imports(module: Module) -> list[str]:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
-            private = [part for part in parts[1:] if is_private(part) and part not in LOGS]
+            private = [part for part in parts[1:] if is_private(part)]
             if parts[0] == "opentelemetry" and private:
                 found.append(f"{module.location(getattr(node, 'lineno', 0))} imports {name}")
     return found
@@ -299,15 +297,15 @@ def test_private_modules_of_the_sdk_are_imported_in_one_module() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_the_unstable_log_packages_are_imported_in_one_adapter() -> None:
-    """At most one module imports the packages for logs, so a move changes one file."""
-    users = {
-        module.name
+def test_the_stock_exporters_are_not_imported() -> None:
+    """Records are encoded and sent by our own code, which needs only `opentelemetry.proto`."""
+    wrong = [
+        f"{module.location(line)} imports {name}"
         for module in modules()
-        for name, _ in imports_of(module)
-        if name.startswith("opentelemetry.") and LOGS.intersection(name.split("."))
-    }
-    assert len(users) <= 1, sorted(users)
+        for name, line in imports_of(module)
+        if name.startswith("opentelemetry.exporter")
+    ]
+    assert not wrong, "\n".join(wrong)
 
 
 def test_every_test_says_what_it_checks() -> None:

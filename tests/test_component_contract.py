@@ -31,10 +31,11 @@ from otel_ext.exporters import (
     ResilientExporter,
     StockSpanExporterAdapter,
 )
+from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
-from otel_ext.protocols import RecordExporter, SendResult
+from otel_ext.protocols import RecordExporter, Request, SendResult
 from tests.exporters.receiver import receiving
 from tests.exporters.samples import Noting, Spoilt, end, log, start
 from tests.programs import in_child
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
-    from otel_ext.record.model import Record
 
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
 
@@ -73,23 +73,20 @@ class BrokenStock(SpanExporter):
         raise BrokenError
 
 
-class RefusedSender:
+class RefusedSender(JsonLinesSender):
     """A sender whose destination refuses the connection."""
 
-    def send(self, records: Sequence[Record]) -> SendResult:
+    def send(self, request: Request) -> SendResult:
         """Fail."""
-        return SendResult(ok=False, retry=True, message=f"{len(records)} records refused")
-
-    def close(self) -> None:
-        """Do nothing."""
+        return SendResult(ok=False, retry=True, message=f"{request.records} records refused")
 
 
-class RaisingSender:
+class RaisingSender(JsonLinesSender):
     """A sender that raises."""
 
-    def send(self, records: Sequence[Record]) -> NoReturn:
+    def send(self, request: Request) -> NoReturn:
         """Raise."""
-        raise BrokenError(str(len(records)))
+        raise BrokenError(str(request.records))
 
     def close(self) -> NoReturn:
         """Raise."""
@@ -162,6 +159,11 @@ COMPONENTS: Final[dict[str, Component]] = {
     "FanOut": Component(
         lambda folder: FanOut(JsonlExporter(folder), Noting()),
         lambda _: FanOut(Spoilt(), Spoilt()),
+        use_exporter,
+    ),
+    "JsonLinesSender": Component(
+        lambda folder: ResilientExporter(RefusedSender(), folder=folder, name="lines"),
+        lambda _: RemoteQueue(RaisingSender(), name="broken lines", shutdown_seconds=0.5),
         use_exporter,
     ),
     "JsonlExporter": Component(

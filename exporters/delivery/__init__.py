@@ -3,10 +3,11 @@
 The parts have the names that the OpenTelemetry Collector's exporterhelper gives them::
 
     RemoteQueue      sending queue: bounded, final records first (queue)
-      Batcher        makes batches; the Scheduler decides which is next
-      Backoff        retry on failure, of a sender without a circuit breaker
-    ResilientSender  sends through a CircuitBreaker, one request at a time (sending)
-      RecordStore    the persistent queue, and dead letters (persistent)
+      Batcher        makes batches of one signal; the Scheduler decides which is next
+      Sender         encodes a batch as a request and sends it, one for each signal
+        CircuitBreaker   retry on failure (retry)
+        deliver          halves what is refused (splitting)
+        PersistentQueue  requests that wait on disk, and dead letters (persistent)
 """
 
 from __future__ import annotations

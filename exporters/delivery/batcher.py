@@ -1,6 +1,6 @@
 """`Batcher`: puts records into batches, and leaves out starts that need not be sent.
 
-Only the sending thread uses it. A start waits for `grace` and is dropped if its end
+Only the queue's thread uses it. A start waits for `grace` and is dropped if its end
 arrives first, unless a record below its span is sent: then the starts of all ancestors
 are sent too, so that no tree lacks a parent.
 """
@@ -8,6 +8,7 @@ are sent too, so that no tree lacks a parent.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from itertools import chain
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -17,7 +18,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.records import process_end_record, process_start_record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from otel_ext.exporters.delivery.queue import Item, PriorityQueue
     from otel_ext.protocols import SampleDecision
@@ -31,24 +32,33 @@ _MAX_BYTES: Final = 2 * 1024 * 1024  # gRPC receivers accept 4 MiB at a time
 _NO_SEQ: Final = 0
 
 
+@dataclass
 class Batch:
-    """Records that are sent together: either final records of spans, or events.
+    """Records of one signal that are sent together: either final records, or events.
 
-    Args:
+    Attributes:
         items: The records.
         is_final: Whether they are final records of spans.
+        signal: The signal that carries them.
     """
 
-    __slots__ = ("is_final", "items")
-
-    def __init__(self, items: list[Item], *, is_final: bool) -> None:
-        self.items = items
-        self.is_final = is_final
+    items: list[Item]
+    is_final: bool
+    signal: str = ""
 
     @property
     def records(self) -> list[Record]:
         """The records, without their sizes."""
         return [item[0] for item in self.items]
+
+
+class _Ready:
+    """The records of one signal that may be sent; provisional ones: the newest of each span."""
+
+    def __init__(self) -> None:
+        self.finals: deque[Item] = deque()
+        self.logs: deque[Item] = deque()
+        self.provisional: dict[_Key, Item] = {}
 
 
 class Batcher:
@@ -59,6 +69,8 @@ class Batcher:
         grace: Seconds that a start waits for its end.
         decide: Returns whether the records of a span may be sent; None for "not known yet".
         is_wanted: Returns whether to send a record that the batcher itself adds.
+        signals: The signals of the destination, the most important first.
+        signal_of: Returns the signal of a record.
     """
 
     def __init__(
@@ -67,29 +79,37 @@ class Batcher:
         grace: float,
         decide: SampleDecision | None,
         is_wanted: Callable[[Record], bool] = lambda _: True,
+        signals: Sequence[str] = ("",),
+        signal_of: Callable[[Record], str] = lambda _: "",
     ) -> None:
         self._queue = queue
         self._grace = grace
         self._decide = decide
         self._is_wanted = is_wanted
+        self._ready = {signal: _Ready() for signal in signals}
+        self._first = self._ready[signals[0]]
+        self._signal_of = signal_of
         # Starts within their grace, the oldest first, with the end of the grace.
         self._in_grace: dict[_Key, tuple[Item, float]] = {}
-        # To be sent: only the newest record of each span that has not ended.
-        self._ready: dict[_Key, Item] = {}
-        self._finals: deque[Item] = deque()
-        self._logs: deque[Item] = deque()
         self._undecided: list[Item] = []
         self._processes: dict[str, Process] = {}
         self._taken_at: float | None = None
 
     def __len__(self) -> int:
-        return (
-            len(self._in_grace)
-            + len(self._ready)
-            + len(self._finals)
-            + len(self._logs)
-            + len(self._undecided)
-        )
+        ready = [
+            len(one.finals) + len(one.logs) + len(one.provisional) for one in self._ready.values()
+        ]
+        return len(self._in_grace) + len(self._undecided) + sum(ready)
+
+    def _ready_for(self, record: Record) -> _Ready:
+        """Return where the records of the signal that carries `record` are."""
+        if len(self._ready) == 1:
+            return self._first
+        try:
+            return self._ready[self._signal_of(record)]
+        except Exception as error:  # noqa: BLE001 - the sender may be the user's
+            report_problem("sending: a record has no signal, so the first one is used", error)
+            return self._first
 
     def take(self, now: float) -> None:
         """Take over all records of the queue.
@@ -138,10 +158,10 @@ class Batcher:
             else:
                 self._drop_waiting(key)  # an update contains all of the start
                 self._promote(record.trace_id, record.parent_span_id)
-                self._ready[key] = item
+                self._ready_for(record).provisional[key] = item
 
     def _take_finals(self, items: Iterable[Item], now: float) -> None:
-        in_grace, ready = self._in_grace, self._ready
+        in_grace, ready = self._in_grace, list(self._ready.values())
         gone: list[Item] = []
         overtaken = 0
         for item in items:
@@ -151,10 +171,12 @@ class Batcher:
             if start is not None:
                 gone.append(start[0])
                 overtaken += start[1] <= now
-            elif ready and key in ready:
-                gone.append(ready.pop(key))
-                overtaken += 1
-            self._finals.append(item)
+            else:
+                for one in ready:
+                    if one.provisional and key in one.provisional:
+                        gone.append(one.provisional.pop(key))
+                        overtaken += 1
+            self._ready_for(record).finals.append(item)
         if overtaken:
             COUNTERS.add("remote.overtaken_starts", overtaken)
         self._queue.provisional.release(gone)
@@ -168,16 +190,17 @@ class Batcher:
                 self._promote(record.trace_id, record.parent_span_id)
             elif self._in_grace and record.span_id:
                 self._promote(record.trace_id, record.span_id)
-            self._logs.append(item)
+            self._ready_for(record).logs.append(item)
 
     def _drop_waiting(self, key: _Key) -> None:
         """Drop the waiting record of a span; a newer one replaces it."""
         waiting = self._in_grace.pop(key, None)
         if waiting is not None:
             self._queue.provisional.release([waiting[0]])
-        ready = self._ready.pop(key, None)
-        if ready is not None:
-            self._queue.provisional.release([ready])
+        for one in self._ready.values():
+            ready = one.provisional.pop(key, None)
+            if ready is not None:
+                self._queue.provisional.release([ready])
 
     def _sampled(self, items: list[Item]) -> Iterable[Item]:
         """Return the items that may be sent; keep those that are undecided."""
@@ -216,46 +239,45 @@ class Batcher:
         if not self._is_wanted(record):
             return
         self._queue.logs.held += 1
-        self._logs.append((record, 0))
+        self._ready_for(record).logs.append((record, 0))
 
-    def next_finals(self, limit: int) -> Batch:
+    def next_finals(self, limit: int, signal: str = "") -> Batch:
         """Return the next batch of final records; the starts of their ancestors become ready.
 
         Args:
             limit: The maximum number of records.
+            signal: Their signal.
         """
-        taken = _take(self._finals, limit)
+        taken = _take(self._ready[signal].finals, limit)
         if self._in_grace:
             for record, _ in taken:
                 self._promote(record.trace_id, record.parent_span_id)
-        return Batch(taken, is_final=True)
+        return Batch(taken, is_final=True, signal=signal)
 
     def drop_sent_elsewhere(self, batch: Batch) -> None:
         """Drop a batch of final records that another exporter sends."""
         COUNTERS.add("remote.left_to_others", len(batch.items))
         self._queue.finals.release(batch.items)
 
-    def has_ready(self, *, is_final: bool) -> bool:
-        """Whether a batch of that kind could be sent now."""
-        return self.finals_waiting > 0 if is_final else self.events_waiting
-
-    def next_events(self, limit: int, now: float) -> Batch:
+    def next_events(self, limit: int, now: float, signal: str = "") -> Batch:
         """Return the next batch of logs, updates, and starts whose grace is over.
 
         Args:
             limit: The maximum number of records.
             now: By the monotonic clock; infinity ends the grace of every start.
+            signal: Their signal.
         """
         self._end_grace(now)
-        taken = _take(self._logs, limit)
+        ready = self._ready[signal]
+        taken = _take(ready.logs, limit)
         room = limit - len(taken)
         size = sum(item[1] for item in taken)
-        for key in list(self._ready)[:room]:
-            size += self._ready[key][1]
+        for key in list(ready.provisional)[:room]:
+            size += ready.provisional[key][1]
             if taken and size > _MAX_BYTES:
                 break
-            taken.append(self._ready.pop(key))
-        return Batch(taken, is_final=False)
+            taken.append(ready.provisional.pop(key))
+        return Batch(taken, is_final=False, signal=signal)
 
     def _end_grace(self, now: float) -> None:
         due: list[_Key] = []
@@ -266,8 +288,9 @@ class Batcher:
         for key in due:
             waiting = self._in_grace.pop(key, None)  # None: promoted by an earlier one
             if waiting is not None:
-                self._promote(key[0], waiting[0][0].parent_span_id)
-                self._ready[key] = waiting[0]
+                record = waiting[0][0]
+                self._promote(record.trace_id, record.parent_span_id)
+                self._ready_for(record).provisional[key] = waiting[0]
 
     def _promote(self, trace_id: str, span_id: str) -> None:
         """Make the starts of a span and its ancestors ready, the topmost first."""
@@ -280,18 +303,19 @@ class Batcher:
             ancestors.append((key, waiting[0]))
             span_id = waiting[0][0].parent_span_id
         for key, item in reversed(ancestors):
-            self._ready[key] = item
+            self._ready_for(item[0]).provisional[key] = item
 
     def put_back(self, batch: Batch) -> None:
         """Take back a batch that failed, for a retry."""
+        ready = self._ready[batch.signal]
         if batch.is_final:
-            self._finals.extendleft(reversed(batch.items))
+            ready.finals.extendleft(reversed(batch.items))
             return
         for item in reversed(batch.items):
-            if item[0].provisional:
-                self._ready.setdefault(item[0].key, item)
-            else:
-                self._logs.appendleft(item)
+            if not item[0].provisional:
+                ready.logs.appendleft(item)
+            elif ready.provisional.setdefault(item[0].key, item) is not item:
+                self._queue.provisional.release([item])  # a newer one has come meanwhile
 
     def done(self, batch: Batch) -> None:
         """Release a batch that was sent or given up."""
@@ -302,15 +326,18 @@ class Batcher:
         self._queue.provisional.release(provisional)
         self._queue.logs.release([item for item in batch.items if not item[0].provisional])
 
-    @property
-    def finals_waiting(self) -> int:
-        """How many final records wait."""
-        return len(self._finals)
+    def finals_waiting(self, signal: str = "") -> int:
+        """Return how many final records of a signal wait."""
+        return len(self._ready[signal].finals)
 
-    @property
-    def events_waiting(self) -> bool:
-        """Whether there is an event that could be sent now."""
-        return bool(self._ready or self._logs)
+    def has_ready(self, signal: str) -> bool:
+        """Return whether a batch of a signal could be sent now."""
+        return self.finals_waiting(signal) > 0 or self.events_waiting(signal)
+
+    def events_waiting(self, signal: str = "") -> bool:
+        """Return whether there is an event of a signal that could be sent now."""
+        ready = self._ready[signal]
+        return bool(ready.logs or ready.provisional)
 
 
 def _take(items: deque[Item], limit: int) -> list[Item]:

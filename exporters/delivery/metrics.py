@@ -36,17 +36,10 @@ _component_numbers: Final = count()
 
 
 class ObservedQueue(Protocol):
-    """The parts of a destination's queue that the metrics read."""
+    """What the metrics read: the records that wait; what was sent and lost, by signal."""
 
-    @property
-    def queue(self) -> PriorityQueue:
-        """The records that wait."""
-        ...
-
-    @property
-    def counts(self) -> Counters:
-        """What was sent and what was lost, by signal."""
-        ...
+    queue: PriorityQueue
+    counts: Counters
 
 
 def wants_metrics() -> bool:

@@ -6,27 +6,25 @@ the starts of running spans: they would wait until their own ends replace them.
 
 from __future__ import annotations
 
+from collections import deque
 from math import inf
-from typing import TYPE_CHECKING, Final
-
-from otel_ext.protocols import SignalSender
-from otel_ext.runtime.backoff import Backoff
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from otel_ext.exporters.delivery.batcher import Batch, Batcher
-    from otel_ext.protocols import RecordSender
 
-__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler", "backoffs_for"]
+__all__ = ["BATCH_SIZE", "EVENTS_INTERVAL", "Scheduler"]
 
 BATCH_SIZE: Final = 512
 # How often a batch that is not full is sent, in seconds.
 EVENTS_INTERVAL: Final = 0.2
 _FINALS_INTERVAL: Final = 1.0
-# Seconds until a batch that failed is sent again.
-_INITIAL_INTERVAL: Final = 0.5
-_MAX_INTERVAL: Final = 30.0
+
+
+# What a batch contains: its signal, and whether that are final records.
+_Kind: TypeAlias = "tuple[str, bool]"
 
 
 class Scheduler:
@@ -34,63 +32,57 @@ class Scheduler:
 
     Args:
         batcher: Holds what is to be sent.
+        signals: The signals of the destination, the most important first.
     """
 
-    def __init__(self, batcher: Batcher) -> None:
+    def __init__(self, batcher: Batcher, signals: Sequence[str] = ("",)) -> None:
         self._batcher = batcher
+        self._kinds = [(signal, is_final) for is_final in (True, False) for signal in signals]
+        # The kind of the last batch is at the end.
+        self._turns = deque(self._kinds)
         # When a batch that is not full may be sent, by the monotonic clock.
-        self._finals_due = 0.0
-        self._events_due = 0.0
-        self._was_final = False
+        self._due = dict.fromkeys(self._kinds, 0.0)
 
     def restart(self) -> None:
         """Let final records be first, whatever the last batch was."""
-        self._was_final = False
+        self._turns = deque(self._kinds)
 
-    def next(self, now: float, *, everything: bool, paused: Collection[bool] = ()) -> Batch | None:
+    def next(
+        self, now: float, signals: Collection[str] = ("",), *, everything: bool
+    ) -> Batch | None:
         """Return the next batch; None if nothing is due.
 
         Args:
             now: By the monotonic clock.
+            signals: The signals that may be sent now.
             everything: Whether all records are due, also starts within their grace.
-            paused: The kinds to leave out: True for final records, False for events.
         """
-        are_finals_due = True not in paused and self._are_finals_due(now, everything=everything)
-        if False not in paused and (everything or now >= self._events_due):
-            if are_finals_due and not self._was_final:
-                return self._finals(now)
-            batch = self._events(now, everything=everything)
+        for kind in list(self._turns):
+            signal, is_final = kind
+            if signal not in signals:
+                continue
+            take = self._finals if is_final else self._events
+            batch = take(kind, now, everything=everything)
             if batch is not None:
+                self._turns.remove(kind)
+                self._turns.append(kind)
                 return batch
-        return self._finals(now) if are_finals_due else None
+        return None
 
-    def _are_finals_due(self, now: float, *, everything: bool) -> bool:
-        waiting = self._batcher.finals_waiting
-        return waiting >= BATCH_SIZE or (waiting > 0 and (everything or now >= self._finals_due))
-
-    def _finals(self, now: float) -> Batch:
-        batch = self._batcher.next_finals(BATCH_SIZE)
-        self._was_final = True
-        if not self._batcher.finals_waiting:
-            self._finals_due = now + _FINALS_INTERVAL
+    def _finals(self, kind: _Kind, now: float, *, everything: bool) -> Batch | None:
+        waiting = self._batcher.finals_waiting(kind[0])
+        is_due = waiting and (everything or now >= self._due[kind])
+        if not is_due and waiting < BATCH_SIZE:
+            return None
+        batch = self._batcher.next_finals(BATCH_SIZE, kind[0])
+        if not self._batcher.finals_waiting(kind[0]):
+            self._due[kind] = now + _FINALS_INTERVAL
         return batch
 
-    def _events(self, now: float, *, everything: bool) -> Batch | None:
-        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now)
-        self._was_final = False
-        if not self._batcher.events_waiting:
-            self._events_due = now + EVENTS_INTERVAL
+    def _events(self, kind: _Kind, now: float, *, everything: bool) -> Batch | None:
+        if not everything and now < self._due[kind]:
+            return None
+        batch = self._batcher.next_events(BATCH_SIZE, inf if everything else now, kind[0])
+        if not self._batcher.events_waiting(kind[0]):
+            self._due[kind] = now + EVENTS_INTERVAL
         return batch if batch.items else None
-
-
-def backoffs_for(sender: RecordSender) -> dict[bool, Backoff]:
-    """Return the back-offs of final records (True) and of events (False); both may be the same.
-
-    If the sender has several signals, events that fail do not delay final records.
-
-    Args:
-        sender: Sends both kinds.
-    """
-    finals = Backoff(_INITIAL_INTERVAL, _MAX_INTERVAL)
-    apart = isinstance(sender, SignalSender) and len(sender.signals) > 1
-    return {True: finals, False: Backoff(_INITIAL_INTERVAL, _MAX_INTERVAL) if apart else finals}

@@ -45,7 +45,7 @@ def make_otlp(
     Raises:
         ConfigError: The environment names a protocol that cannot be used.
     """
-    # Here, since our threads must not import anything: see `import_exporters`.
+    # Here, since our threads must not import anything: see `OtlpSender`.
     from otel_ext.exporters.otlp.detect import has_otlp_exporter  # noqa: PLC0415
 
     def sends_spans() -> bool:

@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+import requests
+from google.protobuf.json_format import MessageToDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
+from otel_ext.exporters.otlp.encoding.requests import SPANS, RequestCodec
 from otel_ext.record.timestamps import format_ns
 from tests.collector.otelcol import logs, running, settled, spans
+from tests.exporters import samples
 from tests.programs import (
     OTEL_EXT,
     SCRIPTS,
@@ -87,3 +93,30 @@ def test_each_kind_of_record_takes_its_route(tmp_path: Path, protocol: str, way:
         13,
         2,
     )
+
+
+def test_a_dead_letter_can_be_sent_by_hand(tmp_path: Path) -> None:
+    """The JSON that people see of a request is OTLP/JSON, which the Collector accepts."""
+    record = samples.end(
+        "order", 1, attributes={"n": 7, "sizes": [1.5, True], "raw": b"\x00", "who": "Ünn"}
+    )
+    codec = RequestCodec(ENCODINGS["events"])
+    request = codec.encode(SPANS, [record])
+    assert request is not None
+    with running("otlp.yaml", tmp_path) as ports:
+        answer = requests.post(
+            f"http://127.0.0.1:{ports['http']}/v1/traces",
+            data=codec.to_json(request),
+            headers={"content-type": "application/json"},
+            timeout=10,
+        )
+        assert answer.status_code == 200, answer.text
+        settled(lambda: len(spans(tmp_path)), 1, "the span arrives")
+    (span,) = spans(tmp_path)
+    assert (span["name"], span["traceId"], span["spanId"]) == (
+        "order",
+        record.trace_id,
+        record.span_id,
+    )
+    (sent,) = ExportTraceServiceRequest.FromString(request.body).resource_spans
+    assert span["attributes"] == MessageToDict(sent.scope_spans[0].spans[0])["attributes"]

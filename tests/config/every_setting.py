@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Span
 
-    from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
+    from otel_ext.exporters.delivery.retry import CircuitBreaker
     from otel_ext.record.model import Record
     from otel_ext.setup.handle import Handle
 
@@ -261,7 +261,7 @@ def _persisted(session: Session) -> bool:
 
 def _opens_after(failures: int) -> Callable[[Session], bool]:
     def observe(session: Session) -> bool:
-        breaker = cast("CircuitBreaker", session.made[0])
+        breaker = cast("CircuitBreaker", session.made[-1])
         breaker.succeeded()
         for _ in range(failures):
             breaker.failed("no answer")
@@ -272,7 +272,7 @@ def _opens_after(failures: int) -> Callable[[Session], bool]:
 
 def _pauses(failures: int, seconds: float) -> Callable[[Session], bool]:
     def observe(session: Session) -> bool:
-        breaker = cast("CircuitBreaker", session.made[0])
+        breaker = cast("CircuitBreaker", session.made[-1])
         breaker.succeeded()
         for _ in range(failures):
             breaker.failed("no answer", at_once=True)
@@ -292,9 +292,9 @@ def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as
 _OTLP = {"otlp": True}
 _QUICK = {"otlp": True, "otlp_grace": 0}
 _LIMITS = ("otel_ext.exporters.otlp.setup", "QueueLimits")
-_STORE = ("otel_ext.exporters.delivery.resilient", "RecordStore")
+_STORE = ("otel_ext.exporters.delivery.remote_queue", "PersistentQueue")
 _WATCH = ("otel_ext.journal.recovery.housekeeping", "FolderWatch")
-_BREAKER = ("otel_ext.exporters.delivery.sending.sender", "CircuitBreaker")
+_BREAKER = ("otel_ext.exporters.delivery.sender", "CircuitBreaker")
 _SECRET = {"password": "open sesame"}
 _REAPER = ("otel_ext.inflight.tracker", "Reaper")
 

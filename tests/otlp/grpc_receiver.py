@@ -12,11 +12,13 @@ from opentelemetry.proto.collector.logs.v1 import (  # pyright: ignore[reportMis
     logs_service_pb2_grpc,
 )
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsPartialSuccess,
     ExportLogsServiceRequest,
     ExportLogsServiceResponse,
 )
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTracePartialSuccess,
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
@@ -54,6 +56,8 @@ class GrpcReceiver:
         self.sizes: list[int] = []
         self.headers: dict[str, dict[str, str]] = {}
         self.port = 0
+        # How many records its answers reject, and why.
+        self.rejects: tuple[int, str] = (0, "")
         self._lock = threading.Lock()
 
     def take(
@@ -88,7 +92,9 @@ def _trace_service(receiver: GrpcReceiver) -> trace_service_pb2_grpc.TraceServic
                 for span in scope.spans
             )
             receiver.take(receiver.spans, names, request.ByteSize(), context)
-            return ExportTraceServiceResponse()
+            rejected, why = receiver.rejects
+            partial = ExportTracePartialSuccess(rejected_spans=rejected, error_message=why)
+            return ExportTraceServiceResponse(partial_success=partial)
 
     return Traces()
 
@@ -105,20 +111,23 @@ def _logs_service(receiver: GrpcReceiver) -> logs_service_pb2_grpc.LogsServiceSe
                 for log in scope.log_records
             )
             receiver.take(receiver.logs, names, request.ByteSize(), context)
-            return ExportLogsServiceResponse()
+            rejected, why = receiver.rejects
+            partial = ExportLogsPartialSuccess(rejected_log_records=rejected, error_message=why)
+            return ExportLogsServiceResponse(partial_success=partial)
 
     return Logs()
 
 
 @contextmanager
 def grpc_receiver(
-    credentials: grpc.ServerCredentials | None = None, *, takes_logs: bool = True
+    credentials: grpc.ServerCredentials | None = None, *, takes_logs: bool = True, port: int = 0
 ) -> Generator[GrpcReceiver, None, None]:
     """Run a receiver on a port of loopback.
 
     Args:
         credentials: For TLS; None for none.
         takes_logs: Whether it has a service for logs.
+        port: The port, without TLS; 0 for any.
     """
     made = GrpcReceiver()
     pool = ThreadPoolExecutor(4)
@@ -129,7 +138,7 @@ def grpc_receiver(
     if takes_logs:
         add_logs(_logs_service(made), server)  # type: ignore[no-untyped-call]
     if credentials is None:
-        made.port = server.add_insecure_port("127.0.0.1:0")
+        made.port = server.add_insecure_port(f"127.0.0.1:{port}")
     else:
         made.port = server.add_secure_port("localhost:0", credentials)
     server.start()

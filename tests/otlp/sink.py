@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sysconfig
 import threading
+import zlib
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -117,8 +118,9 @@ class Sink:
             def do_POST(self) -> None:
                 """Decode and keep the request."""
                 body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
+                compression = self.headers.get("content-encoding")
+                if compression in {"gzip", "deflate"}:
+                    body = (gzip if compression == "gzip" else zlib).decompress(body)
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 signal = self.path.rsplit("/", 1)[1]
                 sink.headers[signal] = headers

@@ -16,11 +16,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from otel_ext.exporters.otlp.exporter import OtlpSender
+from otel_ext.exporters.otlp.sender import OtlpSender
 from tests.exporters import samples
 from tests.exporters.samples import Counted
+from tests.otlp.providers import send
 from tests.otlp.sink import Answer, Sink
-from tests.sdk import since
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -42,7 +42,7 @@ def test_only_temporary_failures_are_retried(
     """As OTLP requires: 429, 502, 503 and 504; the message contains the status."""
     receiver.answer = Answer(status)
     sender = OtlpSender()
-    result = sender.send([record])
+    result = send(record, sender=sender)
     assert (result.ok, result.retry) == (False, retry)
     assert str(status) in result.message
     sender.close()
@@ -55,13 +55,13 @@ def test_only_temporary_failures_are_retried(
 def test_retry_after_in_seconds_is_returned(receiver: Sink, asked: str, seconds: float) -> None:
     """A value that is not a valid number counts as 0."""
     receiver.answer = Answer(503, retry_after=asked)
-    assert OtlpSender().send([SPAN]).retry_after == seconds
+    assert send(SPAN).retry_after == seconds
 
 
 def test_retry_after_with_a_date_is_returned(receiver: Sink) -> None:
     """A date becomes the seconds from now."""
     receiver.answer = Answer(503, retry_after=formatdate(time.time() + 3_600, usegmt=True))
-    assert 3_000 <= OtlpSender().send([SPAN]).retry_after <= 3_600
+    assert 3_000 <= send(SPAN).retry_after <= 3_600
 
 
 def test_partial_success_is_read(receiver: Sink) -> None:
@@ -69,19 +69,19 @@ def test_partial_success_is_read(receiver: Sink) -> None:
     refused = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
     body = ExportTraceServiceResponse(partial_success=refused).SerializeToString()
     receiver.answer = Answer(body=body)
-    result = OtlpSender().send([SPAN])
+    result = send(SPAN)
     assert (result.ok, result.rejected, result.message) == (True, 2, "too old")
     lost = ExportLogsPartialSuccess(rejected_log_records=1, error_message="no room")
     body = ExportLogsServiceResponse(partial_success=lost).SerializeToString()
     receiver.answer = Answer(body=body)
-    result = OtlpSender().send([LOG])
+    result = send(LOG)
     assert (result.ok, result.rejected, result.message) == (True, 1, "no room")
 
 
 def test_an_answer_in_json_is_success(receiver: Sink) -> None:
     """Some receivers answer `{}` whatever they were sent."""
     receiver.answer = Answer(body=b"{}")
-    result = OtlpSender().send([SPAN, LOG])
+    result = send(SPAN, LOG)
     assert (result.ok, result.rejected) == (True, 0)
     assert receiver.named("work")
 
@@ -90,7 +90,7 @@ def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> Non
     """It is not due to the records."""
     monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
-    result = OtlpSender().send([SPAN])
+    result = send(SPAN)
     assert (result.ok, result.retry) == (False, True)
     assert "ConnectionError" in result.message
 
@@ -98,33 +98,50 @@ def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_record_that_cannot_be_encoded_loses_only_itself(receiver: Sink) -> None:
     """An invalid span id affects no other span of the batch."""
     broken = samples.end("broken", span_id="not hex")
-    result = OtlpSender().send([broken, SPAN, LOG._replace(trace_id="?", span_id="?")])
+    result = send(broken, SPAN, LOG._replace(trace_id="?", span_id="?"))
     assert result.ok
     assert [span.name for span in receiver.spans] == ["work"]
 
 
-def test_the_exporter_itself_does_not_retry(
-    receiver: Sink, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The queue retries, since it keeps the records; a call of the exporter ends at once."""
+def test_the_sender_itself_does_not_retry(receiver: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The queue retries, since it keeps the records; a call of the sender ends at once."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
     receiver.answer = Answer(503, retry_after="30")
     began = time.monotonic()
-    result = OtlpSender().send([SPAN])
+    result = send(SPAN)
     assert time.monotonic() - began < 20
     assert (result.retry, result.retry_after) == (True, 30.0)
     assert len(receiver.requests) == 1
 
 
-@since(33, "its HTTP exporters send again where a connection was broken")
-def test_retries_of_the_exporter_itself_are_counted(receiver: Sink) -> None:
-    """It retries once after a broken connection: the batch may have been accepted."""
+def test_a_request_is_repeated_where_the_connection_broke(receiver: Sink) -> None:
+    """Once, at once, and counted: the receiver may have accepted the records."""
     counted = Counted()
     sender = OtlpSender()
-    assert sender.send([SPAN]).ok
+    assert send(SPAN, sender=sender).ok
     assert counted("remote.maybe_twice") == 0
     receiver.unanswered = 1
-    assert sender.send([SPAN, samples.end("more", 2)]).ok
+    assert send(SPAN, samples.end("more", 2), sender=sender).ok
     assert counted("remote.maybe_twice") == 2
     assert len(receiver.named("more")) == 2
+    receiver.unanswered = 2
+    result = send(SPAN, sender=sender)
+    assert (result.ok, result.retry) == (False, True)
+    assert counted("remote.maybe_twice") == 3
     sender.close()
+
+
+def test_a_redirection_is_not_followed(receiver: Sink) -> None:
+    """It would turn the request into a GET, or send the headers to another server."""
+    receiver.answer = Answer(307)
+    result = send(SPAN)
+    assert (result.ok, result.retry) == (False, False)
+    assert len(receiver.requests) == 1
+
+
+def test_an_address_that_cannot_be_used_is_not_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message contains it."""
+    monkeypatch.setenv(ENDPOINT, "collector:4318")
+    result = send(SPAN)
+    assert (result.ok, result.retry) == (False, False)
+    assert "collector:4318" in result.message

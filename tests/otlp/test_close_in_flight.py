@@ -1,61 +1,51 @@
-"""Exporters before 1.42 wait in their shutdown for the request in flight."""
+"""A request in flight does not delay the end of the program."""
 
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+import pytest
 
-from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS
-from otel_ext.exporters.otlp.transport import sender as otlp_transport
-from otel_ext.exporters.otlp.transport.sender import Answers, Connection, NoAnswers
+from otel_ext.exporters.otlp.sender import OtlpSender
+from tests.exporters import samples
+from tests.otlp.providers import send
+from tests.otlp.sink import Sink, black_hole
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from otel_ext.protocols import SendResult
 
-    import pytest
-    from opentelemetry.sdk.trace import ReadableSpan
-
-
-class Waiting(SpanExporter):
-    """Sends until the test releases it; its shutdown waits for that."""
-
-    def __init__(self) -> None:
-        self.sends = threading.Event()
-        self.may_end = threading.Event()
-        self.shut_down_by: list[str] = []
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Wait for the answer."""
-        self.sends.set()
-        assert self.may_end.wait(30)
-        return SpanExportResult.SUCCESS
-
-    def shutdown(self) -> None:
-        """Wait for the request, as those exporters do."""
-        assert self.may_end.wait(30)
-        self.shut_down_by.append(threading.current_thread().name)
+SPAN = samples.end("work")
 
 
-def test_the_sending_thread_closes_after_its_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`Connection.close` does not wait; an idle exporter is closed at once."""
-    exporter = Waiting()
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+def test_closing_does_not_wait_for_the_answer(
+    protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request ends at once, over HTTP with its timeout: a temporary failure."""
+    results: list[SendResult] = []
+    with black_hole() as port:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2" if protocol != "grpc" else "60")
+        sender = OtlpSender()
+        thread = threading.Thread(target=lambda: results.append(send(SPAN, sender=sender)))
+        thread.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        sender.close()
+        sender.close()
+        assert time.monotonic() - began < 1
+        thread.join(10)
+    assert [(result.ok, result.retry) for result in results] == [(False, True)]
 
-    def make(_protocol: str) -> tuple[SpanExporter, Answers]:
-        return exporter, NoAnswers()
 
-    monkeypatch.setattr(otlp_transport, "_make_span_exporter", make)
-    connection = Connection(next(iter(ENCODINGS)), "grpc", "grpc")
-    sender = threading.Thread(target=connection.send_spans, args=([],), name="sender")
-    sender.start()
-    assert exporter.sends.wait(30)
-    connection.close()
-    assert exporter.shut_down_by == []
-    exporter.may_end.set()
-    sender.join(30)
-    assert exporter.shut_down_by == ["sender"]
-    connection = Connection(next(iter(ENCODINGS)), "grpc", "grpc")
-    assert connection.send_spans([]).ok
-    connection.close()
-    assert exporter.shut_down_by == ["sender", threading.current_thread().name]
+def test_a_closed_sender_connects_again(receiver: Sink) -> None:
+    """Records that exit handlers make are still sent."""
+    sender = OtlpSender()
+    assert send(SPAN, sender=sender).ok
+    sender.close()
+    assert send(SPAN, sender=sender).ok
+    assert len(receiver.named("work")) == 2
+    sender.close()

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.encoding.provisional import ENCODINGS, encode_events, encode_same_id
-from otel_ext.exporters.otlp.encoding.spans import Origins
+from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
+from otel_ext.exporters.otlp.encoding.logs import write_log
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.exporters.otlp.settings import OtlpEncoding
 from otel_ext.inflight.tracker import dump
 from tests.exporters import samples
 from tests.otlp.providers import sending
+from tests.otlp.sink import mapping_of
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -110,14 +111,34 @@ def test_an_unsupported_protocol_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
 def test_the_start_follows_from_the_age_of_an_update() -> None:
     """With `same-id`, an updated span keeps its start time."""
     update = samples.start()._replace(phase="update", time_ns=5_000, extra={"age_ns": 2_000})
-    span = encode_same_id(update, Origins()).span
-    assert isinstance(span, ReadableSpan)
-    assert (span.start_time, span.end_time) == (3_000, None)
+    span = ENCODINGS["same-id"].as_span(update)
+    assert (span.start_ns, span.time_ns) == (3_000, 0)
+
+
+def attributes_of(**fields: Any) -> dict[str, object]:  # noqa: ANN401 - any field of a record
+    """Return the attributes of the log record of a start."""
+    log = LogRecord()
+    write_log(log, samples.start(**fields))
+    return mapping_of(log.attributes)
 
 
 def test_user_data_wins_over_ours() -> None:
-    """An attribute that the user has set is never replaced by one of ours."""
+    """An attribute that the user has set is never replaced by one with OpenTelemetry's name."""
     own = {"code.line.number": 77, "thread.name": "mine"}
-    event = encode_events(samples.start(attributes=own), Origins()).log
-    assert event is not None
-    assert own.items() <= event.attributes.items()
+    assert own.items() <= attributes_of(attributes=own).items()
+
+
+def test_ours_win_under_our_own_names() -> None:
+    """Readers rely on them."""
+    made = attributes_of(attributes={"otel_ext.seq": "mine", "otel_ext.other": 1})
+    assert (made["otel_ext.seq"], made["otel_ext.other"]) == (1, 1)
+
+
+def test_huge_user_data_leaves_room_for_ours() -> None:
+    """Of attributes without end some are left out, and ours are complete."""
+    made = attributes_of(
+        attributes={f"key {n}": n for n in range(100_000)}, extra={"stalled": True}
+    )
+    assert made["otel_ext.span.name"] == "load"
+    assert (made["otel_ext.seq"], made["otel_ext.stalled"]) == (1, True)
+    assert made["otel_ext.left_out"]

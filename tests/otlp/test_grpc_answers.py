@@ -15,12 +15,12 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext import configure
-from otel_ext.exporters.otlp.exporter import OtlpSender
+from otel_ext.exporters.otlp.sender import OtlpSender
 from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver
-from tests.programs import wait_until
-from tests.sdk import GRPC_ANSWERS
+from tests.otlp.providers import send
+from tests.programs import free_port, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
 
     from otel_ext.record.model import Record
-
-pytestmark = GRPC_ANSWERS
 
 SPAN = samples.end("work")
 LOG = samples.log("told")
@@ -48,12 +46,10 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[GrpcReceiver, None, N
 def refused_by(receiver: GrpcReceiver, refusal: Refusal, record: Record = SPAN) -> tuple[bool, str]:
     """Return whether a refusal is retried, and its message."""
     receiver.behave = lambda _: refusal
-    sender = OtlpSender()
     began = time.monotonic()
-    result = sender.send([record])
+    result = send(record)
     assert not result.ok
-    assert time.monotonic() - began < 5  # the exporter itself does not retry
-    sender.close()
+    assert time.monotonic() - began < 5  # the sender itself does not retry
     return result.retry, result.message
 
 
@@ -110,23 +106,42 @@ def test_retry_info_is_returned(receiver: GrpcReceiver, key: str) -> None:
     packed.Pack(info)
     direct = key.startswith("google")
     data = (info if direct else Status(details=[packed])).SerializeToString()
-    # In the first key, damaged data makes the stock exporter itself fail.
-    for value, seconds in ((data, 7.5), (b"" if direct else b"\xff\xff", 0.0)):
+    for value, seconds in ((data, 7.5), (b"", 0.0), (b"\xff\xff", 0.0)):
         refusal = Refusal("UNAVAILABLE", metadata=((key, value),))
         receiver.behave = lambda _, refusal=refusal: refusal  # type: ignore[misc]
-        sender = OtlpSender()
-        result = sender.send([SPAN])
+        result = send(SPAN)
         assert (result.retry, result.retry_after) == (True, seconds)
-        sender.close()
 
 
 def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not due to the records."""
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    result = OtlpSender().send([SPAN])
+    result = send(SPAN)
     assert (result.ok, result.retry) == (False, True)
     assert "UNAVAILABLE" in result.message
+
+
+def test_partial_success_is_read(receiver: GrpcReceiver) -> None:
+    """The result has the number of rejected records, and the reason, as over HTTP."""
+    receiver.rejects = (2, "too old")
+    for record in (SPAN, LOG):
+        result = send(record)
+        assert (result.ok, result.rejected, result.message) == (True, 2, "too old")
+
+
+def test_a_receiver_that_comes_back_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A channel of gRPC would wait, up to two minutes, before it connects again."""
+    port = free_port()
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    sender = OtlpSender()
+    for _ in range(5):
+        assert not send(SPAN, sender=sender).ok
+    with grpc_receiver(port=port) as made:
+        assert send(SPAN, sender=sender).ok
+        assert made.spans == ["work"]
+        sender.close()
 
 
 @contextmanager
@@ -197,4 +212,4 @@ def test_one_record_that_is_never_accepted_delays_no_other(
     assert "bad" not in receiver.spans
     (file,) = (tmp_path / ".queue" / "dead-letter").glob("*.jsonl")
     assert code in file.read_text()
-    assert not list((tmp_path / ".queue").glob("*.jsonl"))
+    assert not list((tmp_path / ".queue").glob("*.requests"))

@@ -7,17 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_ext.exporters.delivery.queue import size_of
 from otel_ext.exporters.delivery.resilient import ResilientExporter
-from otel_ext.exporters.otlp.encoding.spans import Origins, span_of
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_attributes, clean_text
+from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
+from otel_ext.exporters.otlp.encoding.requests import RequestCodec
+from otel_ext.exporters.otlp.encoding.spans import write_span
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.record.model import Process, SpanEvent
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.grpc_receiver import grpc_receiver
 from tests.otlp.providers import sending
+from tests.otlp.sink import mapping_of
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -94,31 +100,41 @@ def test_no_request_is_larger_than_receivers_accept(
         assert counted("remote.dead_letters") == counted("remote.refused") == 0
 
 
+def written(attributes: dict[str, object], budget: ByteBudget | None = None) -> KeyValueList:
+    """Return attributes as they are sent."""
+    made = KeyValueList()
+    write_attributes(made.values, attributes, budget or ByteBudget())
+    return made
+
+
 def test_a_large_text_leaves_budget_for_the_next_values() -> None:
     """Small values after it are kept; the whole stays within the limit."""
-    made = clean_attributes({"huge": "x" * LIMIT, "status": 200, "path": "/ä", "more": "y" * LIMIT})
-    assert (made["status"], made["path"]) == (200, "/ä")
-    texts = [value for value in made.values() if isinstance(value, str)]
+    made = written({"huge": "x" * LIMIT, "status": 200, "path": "/ä", "more": "y" * LIMIT})
+    found = mapping_of(made.values)
+    assert (found["status"], found["path"]) == (200, "/ä")
+    texts = [value for value in found.values() if isinstance(value, str)]
     assert [text.endswith(" characters]") for text in texts] == [True, False, True]
-    assert sum(len(text.encode()) for text in texts) < MIB
+    assert made.ByteSize() < MIB
 
 
 def test_events_and_links_share_the_budget() -> None:
     """A span with many large events loses what exceeds it."""
     event = SpanEvent("said", 5, {"text": "z" * MIB})
-    record = samples.end("chatty", 1, events=(event,) * 300)
-    span = span_of(record, Origins())
-    texts = [str((one.attributes or {}).get("text", "")) for one in span.events]
-    assert sum(map(len, texts)) < MIB
-    assert texts[0]
+    span = Span()
+    write_span(span, samples.end("chatty", 1, events=(event,) * 300))
+    assert span.ByteSize() < MIB
+    assert mapping_of(span.events[0].attributes)["text"]
 
 
 def test_a_large_resource_is_cut() -> None:
     """It is part of every request, so it has its own limit."""
     process = Process("b0-7-1-00000000", pid=7, resource={"a": "x" * LIMIT, "b": "shop"})
-    resource = Origins().resource(process)
-    assert resource.attributes["b"] == "shop"
-    assert len(str(resource.attributes["a"])) < MIB // 4
+    encoder = RequestCodec(ENCODINGS["events"])
+    request = encoder.encode("spans", [samples.end("work", 1, process=process)])
+    assert request is not None
+    (found,) = ExportTraceServiceRequest.FromString(request.body).resource_spans
+    assert mapping_of(found.resource.attributes)["b"] == "shop"
+    assert len(request.body) < MIB // 4
 
 
 @given(st.text(max_size=300) | st.text("\ud800\udc00x€", max_size=300), st.integers(0, 400))
@@ -147,8 +163,8 @@ def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
 def test_the_budget_is_never_exceeded(attributes: dict[str, object]) -> None:
     """For any values the result fits; and the queue's estimate is not lower than it."""
     budget = ByteBudget(512)
-    clean_attributes(attributes, budget)
+    written(attributes, budget)
     assert budget.left >= 0
     whole = ByteBudget()
-    clean_attributes(attributes, whole)
+    written(attributes, whole)
     assert size_of(samples.end("any", attributes=attributes)) >= ByteBudget().left - whole.left

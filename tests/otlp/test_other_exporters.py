@@ -63,7 +63,7 @@ for _ in range(50):
 until = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < until:
     handle.flush(1)
-    if not list(pathlib.Path("out/.queue").glob("*.jsonl")):
+    if not list(pathlib.Path("out/.queue").glob("*.requests")):
         break
     time.sleep(0.2)
 """
@@ -77,14 +77,14 @@ def test_spans_left_on_disk_are_sent_by_a_run_with_its_own_exporter(
     unreachable = {ENDPOINT: f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     first = execute(python(program, "alone", "0"), cwd=tmp_path, env=environment(**unreachable))
     assert first.code == 0, first.err
-    assert list((tmp_path / "out" / ".queue").glob("*.jsonl"))
+    assert list((tmp_path / "out" / ".queue").glob("*.requests"))
     reachable = {ENDPOINT: f"http://127.0.0.1:{receiver.port}"}
     words = python(program, "with its own", "20")
     second = execute(words, cwd=tmp_path, env=environment(**reachable))
     assert second.code == 0, second.err
     wait_until(lambda: len(receiver.named("alone")) == 50, "those left on disk arrive")
     assert len(receiver.named("with its own")) == 50
-    assert not list((tmp_path / "out" / ".queue").glob("*.jsonl"))
+    assert not list((tmp_path / "out" / ".queue").glob("*.requests"))
 
 
 @since(36, "the program's own exporter keeps to its timeout")
@@ -104,13 +104,13 @@ def test_spans_of_another_exporter_are_not_kept_for_later(receiver: Sink, tmp_pa
     handle.shutdown()
     receiver.answer = Answer()
     receiver.spans.clear()
-    kept = b"".join(file.read_bytes() for file in (tmp_path / ".queue").glob("*.jsonl"))
+    kept = b"".join(file.read_bytes() for file in (tmp_path / ".queue").glob("*.requests"))
     assert b"open.start" in kept
-    assert b"work.end" not in kept
+    assert b"work" not in kept
     assert still_open.is_recording()
     provider = TracerProvider(shutdown_on_exit=False)
     handle = configure(output=tmp_path, otlp=True, tracer_provider=provider, console="off")
     provider.get_tracer("t").start_span("wake").end()
-    wait_until(lambda: not list((tmp_path / ".queue").glob("*.jsonl")), "it is sent")
+    wait_until(lambda: not list((tmp_path / ".queue").glob("*.requests")), "it is sent")
     handle.shutdown()
     assert {span.name for span in receiver.spans} == {"wake"}

@@ -10,14 +10,13 @@ import pytest
 from tests.chaos import collector_outage
 from tests.figures import report_figures
 from tests.programs import environment, execute, python
-from tests.sdk import GRPC_ANSWERS
 
 PROGRAM = Path(collector_outage.__file__)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("protocol", ["http/protobuf", pytest.param("grpc", marks=GRPC_ANSWERS)])
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol: str) -> None:
     """Every final span and every start of a long one arrives; repeated ones are counted."""
     pytest.importorskip("rotel")

@@ -13,7 +13,6 @@ from otel_ext.exporters.delivery.queue import QueueLimits
 from tests.otlp.providers import sending
 from tests.otlp.sink import black_hole
 from tests.programs import environment, execute, python, wait_until, write_program
-from tests.sdk import SDK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,15 +54,12 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
         names.add("whole run")
         assert provider.force_flush(10_000)
         # Not from `health()`, which may list queues of earlier tests by the same name.
-        part = exporter._health.report()  # noqa: SLF001
+        part = exporter.health.report()
     wait_until(lambda: names <= {one.name for one in sink.spans}, "every span arrives")
     arrived = [one.name for one in sink.spans]
     starts = {one.body for one in sink.starts()}
     assert "whole run.start" in starts
-    # Before 1.42 the gRPC exporter waits for its own retry; meanwhile the span ends, so its
-    # start is not sent.
-    long_open = (0, 9) if protocol != "grpc" or SDK >= (1, 42) else (0,)
-    assert {f"second {second}.start" for second in long_open} <= starts
+    assert {f"second {second}.start" for second in (0, 9)} <= starts
     # Only the batch in flight when the collector died may be sent twice.
     assert len(arrived) - len(set(arrived)) <= 512
     assert part.state == "healthy", part

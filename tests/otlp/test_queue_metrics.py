@@ -11,6 +11,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
 
 from otel_ext.exporters.delivery import metrics as queue_metrics
+from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.queue import QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
@@ -20,26 +21,23 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
 from tests.programs import wait_until
+from tests.resilient.destination import decoded
 from tests.sdk import since
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-    from otel_ext.record.model import Record
+    from otel_ext.protocols import Request
 
 ENABLED = "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED"
 
 
-class Nowhere:
+class Nowhere(JsonLinesSender):
     """A sender that accepts everything."""
 
-    def send(self, records: Sequence[Record]) -> SendResult:
+    def send(self, request: Request) -> SendResult:
         """Accept it."""
         return SendResult(ok=True)
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def points_of(reader: InMemoryMetricReader, component: str) -> dict[tuple[str, object], float]:
@@ -86,11 +84,11 @@ class Choosy(Nowhere):
 
     down = False
 
-    def send(self, records: Sequence[Record]) -> SendResult:
+    def send(self, request: Request) -> SendResult:
         """Accept or refuse it."""
         if self.down:
             return SendResult(ok=False, retry=True, message="down")
-        bad = any(record.name == "bad" for record in records)
+        bad = any(record.name == "bad" for record in decoded(request.body, request.records))
         return SendResult(ok=not bad, message="bad" if bad else "")
 
 

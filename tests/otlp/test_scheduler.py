@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_ext.exporters.delivery.batcher import Batcher
+from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, EVENTS_INTERVAL, Scheduler
@@ -13,17 +14,17 @@ from otel_ext.protocols import SendResult
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
 from tests.programs import wait_until
+from tests.resilient.destination import decoded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from otel_ext.protocols import Request
     from otel_ext.record.model import Record
 
 PLENTY = QueueLimits(1_000_000, 10**10)
 GRACE = 0.3
 
 
-class Flooded:
+class Flooded(JsonLinesSender):
     """A slow sender, while the program ends as many spans as it sends."""
 
     def __init__(self) -> None:
@@ -32,9 +33,10 @@ class Flooded:
         self.batches: list[float] = []
         self.stopped = False
 
-    def send(self, records: Sequence[Record]) -> SendResult:
+    def send(self, request: Request) -> SendResult:
         """Accept a batch, and queue as many final records again."""
         time.sleep(0.05)
+        records = decoded(request.body, request.records)
         self.batches.append(time.monotonic())
         for record in records:
             self.sent_at.setdefault(record.event, self.batches[-1])
@@ -42,9 +44,6 @@ class Flooded:
             for number in range(BATCH_SIZE):
                 self.queue.export(samples.end("work", number))
         return SendResult(ok=True)
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 def test_a_start_is_sent_during_a_flood_of_final_records() -> None:
@@ -80,6 +79,42 @@ def test_many_logs_do_not_delay_final_records() -> None:
     while (batch := scheduler.next(EVENTS_INTERVAL, everything=False)) is not None:
         kinds.append(batch.is_final)
     assert kinds == [True, False] * 4 + [False]  # the last batch has `process.start` too
+
+
+def test_a_batch_has_one_signal_and_a_paused_one_delays_no_other() -> None:
+    """Starts that are sent as spans are not mixed with logs, and are sent while logs fail."""
+    queue = PriorityQueue(PLENTY)
+    signals = ("spans", "logs")
+
+    def signal_of(record: Record) -> str:
+        if record.name == "strange":
+            raise ValueError(record.name)
+        return "spans" if record.kind == "span" else "logs"
+
+    batcher = Batcher(queue, 0.0, None, signals=signals, signal_of=signal_of)
+    scheduler = Scheduler(batcher, signals)
+    for number in range(4 * BATCH_SIZE):
+        queue.logs.put(samples.log("told" if number else "strange"))
+    for number in range(3):
+        queue.provisional.put(samples.start("open", number + 1))
+        queue.finals.put(samples.end("done", number + 10))
+    batcher.take(0.0)
+    first = scheduler.next(9.0, ["spans"], everything=True)
+    second = scheduler.next(9.0, ["spans"], everything=True)
+    assert first is not None
+    assert second is not None
+    assert [record.event for record in first.records] == ["done.end"] * 3
+    # Without a signal it is sent as the most important one.
+    assert {record.event for record in second.records} == {"strange", "open.start"}
+    assert (first.signal, second.signal) == ("spans", "spans")
+    assert scheduler.next(9.0, ["spans"], everything=True) is None
+    assert batcher.has_ready("logs")
+    logs = scheduler.next(9.0, signals, everything=True)
+    assert logs is not None
+    batcher.put_back(logs)
+    again = scheduler.next(9.0, signals, everything=True)
+    assert again is not None
+    assert again.records == logs.records
 
 
 def test_the_grace_begins_at_the_time_of_the_start() -> None:

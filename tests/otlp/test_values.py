@@ -1,10 +1,30 @@
-"""Endless data is cut before it is sent, and the attributes beside it stay."""
+"""Values of any type are sent; endless data is cut, and the attributes beside it stay."""
 
 from __future__ import annotations
 
-import pytest
+import enum
+import math
+from datetime import date
+from typing import NoReturn
 
-from otel_ext.exporters.otlp.encoding.values import clean_attributes
+import pytest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+
+from otel_ext.exporters.otlp.encoding.values import (
+    ByteBudget,
+    clean_attributes,
+    write_attributes,
+)
+from tests.otlp.sink import mapping_of
+
+
+def written(attributes: dict[str, object]) -> dict[str, object]:
+    """Return attributes as they arrive."""
+    made = KeyValueList()
+    write_attributes(made.values, attributes, ByteBudget())
+    found = mapping_of(made.values)
+    assert len(found) == len(made.values)  # each name once
+    return found
 
 
 def circular() -> dict[str, object]:
@@ -22,6 +42,74 @@ def circular() -> dict[str, object]:
 )
 def test_endless_data_is_cut_and_other_attributes_stay(value: object) -> None:
     """The exporter's own walk is bounded even without redaction before it."""
-    found = clean_attributes({"before": [1], "value": value, "after": {"a": [2]}})
+    found = written({"before": [1], "value": value, "after": {"a": [2]}})
     assert (found["before"], found["after"]) == ([1], {"a": [2]})
     assert "left out" in repr(found["value"]) or "…[+" in repr(found["value"])
+
+
+class Color(enum.IntEnum):
+    """A number with a name."""
+
+    RED = 3
+
+
+class Shout(str):
+    """A text that shows itself in another way."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        """Return another text."""
+        return "HEY"
+
+
+class Spoilt(list[int]):
+    """A list that cannot be read."""
+
+    def __iter__(self) -> NoReturn:
+        """Raise."""
+        raise RuntimeError
+
+
+CASES: list[tuple[object, object]] = [
+    (None, None),
+    (True, True),
+    (2**63 - 1, 2**63 - 1),
+    (-(2**63), -(2**63)),
+    (2**63, "9223372036854775808"),
+    (1.5, 1.5),
+    (math.inf, math.inf),
+    (b"\x00\xff", b"\x00\xff"),
+    ("\ud83d\ude00 \ud800", "\N{GRINNING FACE} \ufffd"),
+    ((1, "a", None), [1, "a", None]),
+    ([], []),
+    ({}, {}),
+    ({"a": {2: [{}]}}, {"a": {"2": [{}]}}),
+    (date(2026, 11, 28), "2026-11-28"),
+    (Color.RED, 3),
+    (Shout("hey"), "hey"),
+    (Spoilt([1]), "<unprintable: Spoilt>"),
+]
+
+
+@pytest.mark.parametrize(("value", "arrives"), CASES)
+def test_a_value_of_any_type_arrives(value: object, arrives: object) -> None:
+    """As OTLP has it, or as a text where OTLP has none; the queue's own cut agrees."""
+    attributes = {"before": 1, "value": value, "after": "x"}
+    found = written(attributes)
+    assert found == {"before": 1, "value": arrives, "after": "x"}
+    assert type(found["value"]) is type(arrives)
+    assert clean_attributes(attributes) == found
+
+
+def test_names_that_come_out_the_same_are_sent_once() -> None:
+    """OTLP requires that; the last one counts."""
+    assert written({chr(0xD800): 1, "\ufffd": [2]}) == {"\ufffd": [2]}
+
+
+def test_deep_values_are_cut() -> None:
+    """At a depth that every receiver accepts."""
+    value: object = "x"
+    for _ in range(30):
+        value = [value]
+    assert "<too deep>" in repr(written({"value": value}))

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback as a destination, whose answers the test sets."""
+"""A real HTTP server on loopback as a destination, whose answers the test sets; and its sender."""
 
 from __future__ import annotations
 
@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import requests
 
+from otel_ext.exporters.delivery.batcher import Batch
+from otel_ext.exporters.delivery.json_lines import JsonLinesSender
+from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
+from otel_ext.exporters.delivery.sender import Sender
 from otel_ext.protocols import SendResult
-from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import CallSite, Process, Record
+from otel_ext.runtime.counters import Counters
+from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.process.records import process_from
 from tests.loopback import LoopbackServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
+    from pathlib import Path
+
+    from otel_ext.exporters.delivery.settings import RemoteSettings
+    from otel_ext.protocols import Request, RequestSender
 
 PROCESS = Process("b0-7-1-00000000", pid=7, resource={"service.name": "shop"})
 SITE = CallSite("app.py", 1, "main")
@@ -65,7 +75,7 @@ class Destination:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
-                records = [decode_line(line) for line in body.splitlines()]
+                records = decoded(body, int(self.headers["x-records"]))
                 destination.requests += 1
                 answer = destination.behave(records)
                 if answer.hang and destination.released.wait(answer.hang):
@@ -98,7 +108,14 @@ class Destination:
         self._server.close()
 
 
-class LineSender:
+def decoded(body: bytes, count: int) -> list[Record]:
+    """Return the records of a request, each with the facts of its process."""
+    lines = [decode_line(line) for line in body.splitlines()]
+    facts = {one.process.id: process_from(one.process.id, one.extra) for one in lines[:-count]}
+    return [one._replace(process=facts[one.process.id]) for one in lines[-count:]]
+
+
+class LineSender(JsonLinesSender):
     """Sends record lines by HTTP; a minimal sender.
 
     Args:
@@ -111,11 +128,13 @@ class LineSender:
         self.timeout = timeout
         self.closed = 0
 
-    def send(self, records: Sequence[Record]) -> SendResult:
-        """Send one batch."""
-        body = b"".join(map(encode_line, records))
+    def send(self, request: Request) -> SendResult:
+        """Send one request."""
+        headers = {"x-records": str(request.records)}
         try:
-            answer = requests.post(self.url, data=body, timeout=self.timeout)
+            answer = requests.post(
+                self.url, data=request.body, headers=headers, timeout=self.timeout
+            )
         except requests.RequestException as error:
             return SendResult(ok=False, retry=True, message=type(error).__name__)
         if answer.status_code == 200:
@@ -130,6 +149,62 @@ class LineSender:
     def close(self) -> None:
         """Count the calls."""
         self.closed += 1
+
+
+class Source:
+    """The queue that a sender gets its batches from, in the tests of a sender alone."""
+
+    def __init__(self) -> None:
+        self.counts = Counters()
+        self.health = HealthCell("test")
+        self.is_filling = False
+        self.settled: list[Batch] = []
+        self.returned: list[Batch] = []
+
+    def done(self, batch: Batch) -> None:
+        """Note a batch that was sent, stored or given up."""
+        self.settled.append(batch)
+
+    def put_back(self, batch: Batch) -> None:
+        """Note a batch that can be neither sent nor stored."""
+        self.returned.append(batch)
+
+
+class Sending:
+    """A sender alone, with a batch for each call of `send`.
+
+    Args:
+        inner: Its destination.
+        folder: The folder of records; None keeps nothing on disk.
+        settings: When the destination counts as down.
+    """
+
+    def __init__(
+        self, inner: RequestSender, folder: Path | None, settings: RemoteSettings | None = None
+    ) -> None:
+        self.source = Source()
+        self.store = None if folder is None else PersistentQueue(inner, "test", folder)
+        self.sender = Sender(
+            inner, "", self.source, name="test", store=self.store, settings=settings
+        )
+        self.replay = self.sender.replay
+        self.close = self.sender.close
+
+    def send(self, records: Sequence[Record]) -> None:
+        """Send a batch."""
+        is_final = records[0].is_real_end
+        self.sender.send(Batch([(record, 1) for record in records], is_final=is_final))
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait on disk."""
+        return self.store.waiting if self.store is not None else 0
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no batch waits for an answer, after a replay."""
+        self.replay()
+        return not self.sender.has_batch
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from otel_ext.exporters.delivery.sending.breaker import CircuitBreaker
+from otel_ext.exporters.delivery.retry import CircuitBreaker
 from otel_ext.exporters.delivery.settings import RemoteSettings
 
 

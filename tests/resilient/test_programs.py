@@ -10,9 +10,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from otel_ext.exporters.delivery.persistent.entries import entries_in
 from otel_ext.exporters.delivery.persistent.files import list_files
-from otel_ext.record.decode import decode_line
 from tests.otlp.sink import Sink, black_hole
 from tests.programs import (
     environment,
@@ -42,7 +43,7 @@ tracer = trace.get_tracer("t")
 for number in range(count):
     tracer.start_span(f"{name} {number}", attributes={"n": number}).end()
 until = time.monotonic() + most
-while glob.glob("out/.queue/*.jsonl") and time.monotonic() < until:
+while glob.glob("out/.queue/*.requests") and time.monotonic() < until:
     time.sleep(0.02)
 print(json.dumps({"at": time.time()}), flush=True)
 if len(sys.argv) > 4:
@@ -71,10 +72,16 @@ def sending_to(port: int, **more: str) -> dict[str, str]:
 def persisted(folder: Path) -> list[str]:
     """Return the names of the final records that wait on disk."""
     names: list[str] = []
-    for file in sorted((folder / "out" / ".queue").glob("*.jsonl")):
+    for file in sorted((folder / "out" / ".queue").glob("otlp.*.requests")):
         with suppress(FileNotFoundError):  # the running program has replaced it
-            records = map(decode_line, file.read_bytes().splitlines())
-            names += [record.name for record in records if record.phase == "end"]
+            for entry in entries_in(file.read_bytes()):
+                request = ExportTraceServiceRequest.FromString(entry.request.body)
+                names += [
+                    span.name
+                    for of_resource in request.resource_spans
+                    for of_scope in of_resource.scope_spans
+                    for span in of_scope.spans
+                ]
     return names
 
 

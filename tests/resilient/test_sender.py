@@ -1,4 +1,4 @@
-"""`ResilientSender` with a destination that refuses, asks to wait, hangs, or is down."""
+"""`Sender` with a destination that refuses, asks to wait, hangs, or is down."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.exporters.delivery.persistent.store import RecordStore
-from otel_ext.exporters.delivery.sending.sender import ResilientSender
 from otel_ext.exporters.delivery.settings import RemoteSettings
-from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.health import health
+from tests.exporters.samples import Counted
 from tests.programs import wait_until
 from tests.resilient.destination import (
     TAKEN,
     Answer,
     Destination,
     LineSender,
+    Sending,
+    decoded,
     destination,
     final,
     finals,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from pathlib import Path
 
-    from otel_ext.protocols import SendResult
+    from otel_ext.protocols import Request, SendResult
     from otel_ext.record.model import Record
 
 QUICK = RemoteSettings(retry_failures=2, retry_initial_interval=0.05, retry_max_interval=0.1)
@@ -41,29 +41,26 @@ def there() -> Generator[Destination, None, None]:
         yield made
 
 
-def sender_to(
-    there: Destination, folder: Path | None, settings: RemoteSettings = QUICK
-) -> ResilientSender:
-    """Return a resilient sender to a destination."""
-    store = RecordStore(folder, "test")
-    return ResilientSender(LineSender(there.url), name="test", store=store, settings=settings)
+def sender_to(there: Destination, folder: Path | None, settings: RemoteSettings = QUICK) -> Sending:
+    """Return a sender to a destination."""
+    return Sending(LineSender(there.url), folder, settings)
 
 
 def files(folder: Path) -> list[Path]:
     """Return the files of the persistent queue."""
-    return sorted((folder / ".queue").glob("*.jsonl"))
+    return sorted((folder / ".queue").glob("*.requests"))
 
 
-def is_open(sender: ResilientSender) -> bool:
+def is_open(sending: Sending) -> bool:
     """Whether the circuit is open."""
-    return sender.circuit == "open"
+    return sending.sender.retry.state == "open"
 
 
-def replay(sender: ResilientSender, there: Destination, count: int) -> None:
+def replay(sender: Sending, there: Destination, count: int) -> None:
     """Let the sender send from disk until `count` records have arrived."""
 
     def arrived() -> bool:
-        sender.run_replay()
+        sender.replay()
         return len(there.taken) >= count
 
     wait_until(arrived, f"{count} records arrive, of which {len(there.taken)} have")
@@ -72,9 +69,8 @@ def replay(sender: ResilientSender, there: Destination, count: int) -> None:
 def test_a_batch_goes_through(there: Destination, tmp_path: Path) -> None:
     """Without failures nothing is written to disk."""
     sender = sender_to(there, tmp_path)
-    result = sender.send(finals(3))
-    assert result.ok
-    assert result.kept == 0
+    sender.send(finals(3))
+    assert len(sender.source.settled) == 1
     assert there.names() == ["span 0", "span 1", "span 2"]
     assert not (tmp_path / ".queue").exists()
     sender.close()
@@ -84,8 +80,10 @@ def test_failed_batches_are_kept_and_sent_later(there: Destination, tmp_path: Pa
     """After an outage everything arrives once, with the resource of its process."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, tmp_path)
+    counted = Counted()
     for part in range(4):
-        assert sender.send(finals(10, f"part {part}")).kept == 10
+        sender.send(finals(10, f"part {part}"))
+    assert counted("remote.kept") == counted("remote.persisted") == sender.waiting == 40
     assert is_open(sender)
     there.behave = lambda _: TAKEN
     replay(sender, there, 40)
@@ -100,14 +98,12 @@ def test_records_from_disk_are_unchanged(there: Destination, tmp_path: Path) -> 
     seen: list[Record] = []
 
     class Keeping(LineSender):
-        def send(self, records: Sequence[Record]) -> SendResult:
-            seen.extend(records)
-            return super().send(records)
+        def send(self, request: Request) -> SendResult:
+            seen.extend(decoded(request.body, request.records))
+            return super().send(request)
 
     there.behave = lambda _: Answer(503)
-    sender = ResilientSender(
-        Keeping(there.url), name="test", store=RecordStore(tmp_path, "test"), settings=QUICK
-    )
+    sender = Sending(Keeping(there.url), tmp_path, QUICK)
     first = final("one", 7, text="ä€", count=3, nested={"a": [1, 2]})
     sender.send([first])
     there.behave = lambda _: TAKEN
@@ -126,8 +122,9 @@ def test_retry_after_is_respected(there: Destination, tmp_path: Path) -> None:
     there.behave = lambda _: Answer(429, retry_after="1")
     sender = sender_to(there, tmp_path)
     began = time.monotonic()
-    assert sender.send(finals(1)).kept == 1
-    assert sender.circuit == "open"
+    sender.send(finals(1))
+    assert sender.waiting == 1
+    assert is_open(sender)
     there.behave = lambda _: TAKEN
     replay(sender, there, 1)
     assert time.monotonic() - began >= 1.0
@@ -140,8 +137,8 @@ def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, tmp_path, RemoteSettings(retry_failures=2, retry_initial_interval=60))
     for _ in range(20):
-        assert sender.send(finals(1)).ok
-        sender.run_replay()
+        sender.send(finals(1))
+        sender.replay()
     assert there.requests == 2
     part = health().part("test circuit")
     assert part is not None
@@ -175,10 +172,11 @@ def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_p
     """Records refused from an accepted batch are not sent again (OTLP forbids it)."""
     there.behave = lambda _: Answer(rejected=2)
     sender = sender_to(there, tmp_path)
-    result = sender.send(finals(5))
-    assert result.ok
-    assert result.rejected == 2
-    sender.run_replay()
+    counted = Counted()
+    sender.send(finals(5))
+    assert counted("remote.refused") == sender.source.counts.value("span.rejected") == 2
+    assert sender.source.counts.value("span") == 3
+    sender.replay()
     assert there.requests == 1
     assert not files(tmp_path)
     sender.close()
@@ -186,12 +184,7 @@ def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_p
 
 def test_a_slow_answer_does_not_delay_later_batches(there: Destination, tmp_path: Path) -> None:
     """While one batch has no answer, later ones go to disk at once; all arrive in the end."""
-    sender = ResilientSender(
-        LineSender(there.url, timeout=30),
-        name="test",
-        store=RecordStore(tmp_path, "test"),
-        settings=QUICK,
-    )
+    sender = Sending(LineSender(there.url, timeout=30), tmp_path, QUICK)
     released = threading.Event()
 
     def behave(records: list[Record]) -> Answer:
@@ -200,38 +193,68 @@ def test_a_slow_answer_does_not_delay_later_batches(there: Destination, tmp_path
         return TAKEN
 
     there.behave = behave
-    assert sender.send(finals(1, "slow")).kept == 1
+    counted = Counted()
+    sender.send(finals(1, "slow"))
     began = time.monotonic()
     for _ in range(50):
-        assert sender.send(finals(1)).kept == 1
+        sender.send(finals(1))
+    assert counted("remote.kept") == 51
     assert time.monotonic() - began < 10
     released.set()
     replay(sender, there, 51)
     assert there.names().count("slow 0") == 1
+    assert counted("remote.sent_late") == 1
     sender.close()
 
 
-def test_without_a_folder_the_queue_keeps_failed_batches(there: Destination) -> None:
-    """Nothing is lost: the batch in flight is sent first, and the queue retries the others."""
+def test_without_a_folder_failed_batches_go_back(there: Destination) -> None:
+    """They are not lost, and not counted as kept; the queue sends them again."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, None)
-    assert sender.send(finals(2, "first")).ok
-    second = sender.send(finals(2, "second"))
-    assert not second.ok
-    assert second.retry
+    for part in ("first", "second"):
+        sender.send(finals(2, part))
+    assert is_open(sender)
+    assert not sender.sender.accepts_batch(is_flush=False)
+    assert sender.sender.accepts_batch(is_flush=True)
     there.behave = lambda _: TAKEN
-    wait_until(lambda: sender.send(finals(2, "third")).ok, "it is taken")
-    assert there.names() == ["first 0", "first 1", "third 0", "third 1"]
+    wait_until(lambda: sender.sender.accepts_batch(is_flush=False), "it may be tried again")
+    assert not sender.source.settled
+    for batch in sender.source.returned:
+        sender.send(batch.records)
+    assert there.names() == ["first 0", "first 1", "second 0", "second 1"]
     sender.close()
 
 
-def test_close_is_idempotent(there: Destination, tmp_path: Path) -> None:
-    """The destination is closed once."""
-    inner = LineSender(there.url)
-    sender = ResilientSender(inner, name="test", store=RecordStore(tmp_path, "test"))
+def test_without_a_folder_nothing_follows_a_slow_request(there: Destination) -> None:
+    """Until its answer comes; a batch without an answer goes back at the end."""
+    there.behave = lambda _: Answer(hang=30)
+    sender = Sending(LineSender(there.url, timeout=30), None, QUICK)
+    sender.send(finals(2))
+    assert not sender.sender.accepts_batch(is_flush=True)
+    assert not sender.source.settled
+    counted = Counted()
     sender.close()
+    assert len(sender.source.returned) == 1
+    assert counted("remote.maybe_twice") == 2
+
+
+def test_what_cannot_be_encoded_is_given_up(there: Destination, tmp_path: Path) -> None:
+    """A sender that raises loses that batch only, and it is counted."""
+
+    class Failing(LineSender):
+        def encode(self, signal: str, records: Sequence[Record]) -> Request | None:
+            if records[0].name == "bad 0":
+                raise ValueError("bad")
+            return super().encode(signal, records) if records[0].name != "none 0" else None
+
+    sender = Sending(Failing(there.url), tmp_path, QUICK)
+    counted = Counted()
+    for name in ("bad", "none", "good"):
+        sender.send(finals(3, name))
+    assert counted("remote.not_encoded") == 3
+    assert there.names() == ["good 0", "good 1", "good 2"]
+    assert len(sender.source.settled) == 3
     sender.close()
-    assert inner.closed == 1
 
 
 def test_records_that_may_arrive_twice_are_counted(there: Destination, tmp_path: Path) -> None:
@@ -241,14 +264,14 @@ def test_records_that_may_arrive_twice_are_counted(there: Destination, tmp_path:
         there.taken += records
         return Answer(0)
 
-    before = COUNTERS.value("remote.maybe_twice")
+    counted = Counted()
     there.behave = take_and_hang_up
     sender = sender_to(there, tmp_path)
     sender.send(finals(3))
     there.behave = lambda _: TAKEN
     replay(sender, there, 6)
     assert sorted(there.names()) == sorted(["span 0", "span 1", "span 2"] * 2)
-    assert COUNTERS.value("remote.maybe_twice") - before >= 3
+    assert counted("remote.maybe_twice") == 3
     sender.close()
 
 
@@ -262,12 +285,13 @@ def test_a_record_that_always_fails_is_set_aside(there: Destination, tmp_path: P
     sender = sender_to(there, tmp_path)
     batch = finals(600)
     batch[300] = final("bad", 301)
-    assert sender.send(batch).kept == 600
+    sender.send(batch)
+    assert sender.waiting == 600
     there.behave = behave
     dead_letter = tmp_path / ".queue" / "dead-letter"
 
     def is_set_aside() -> bool:
-        sender.run_replay()
+        sender.replay()
         sender.send([final("live", 7)])
         return dead_letter.exists() and not files(tmp_path)
 
@@ -285,7 +309,7 @@ def test_an_outage_gives_up_no_record(there: Destination, tmp_path: Path) -> Non
     sender.send([final("alone")])
 
     def often_tried() -> bool:
-        sender.run_replay()
+        sender.replay()
         return there.requests > 12
 
     wait_until(often_tried, "it is tried again and again")
@@ -311,7 +335,7 @@ def test_kinds_of_records_are_judged_apart(there: Destination, tmp_path: Path) -
     there.behave = behave
 
     def often_tried() -> bool:
-        sender.run_replay()
+        sender.replay()
         sender.send([log(99)])
         return there.requests > 200
 
@@ -328,17 +352,13 @@ def test_a_filling_queue_does_not_wait_for_a_slow_answer(
 ) -> None:
     """The request goes on, and later batches are kept on disk, not lost."""
     there.behave = lambda _: Answer(hang=30)
-    sender = ResilientSender(
-        LineSender(there.url, timeout=30),
-        name="test",
-        store=RecordStore(tmp_path, "test"),
-        settings=QUICK,
-        queue_is_filling=lambda: True,
-    )
+    sender = Sending(LineSender(there.url, timeout=30), tmp_path, QUICK)
+    sender.source.is_filling = True
+    counted = Counted()
     began = time.monotonic()
-    assert sender.send(finals(5, "slow")).kept == 5
-    for _ in range(4):
-        assert sender.send(finals(5)).kept == 5
+    for _ in range(5):
+        sender.send(finals(5))
+    assert counted("remote.kept") == 25
     assert time.monotonic() - began < 10
     assert files(tmp_path)
     sender.close()

@@ -20,28 +20,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "LETTERS",
+    "REQUESTS",
     "FoundFile",
-    "Lines",
     "QueueFileName",
     "append_data",
-    "count_lines",
     "delete_file",
     "list_files",
-    "read_lines",
+    "read_data",
     "rename_file",
     "slug_of",
     "sync_file",
 ]
 
+REQUESTS: Final = "requests"
+"""The ending of a file of requests that wait."""
+LETTERS: Final = "jsonl"
+"""The ending of a file of dead letters."""
+
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _NAME: Final = re.compile(
-    rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({_ID})\.(\d{{1,10}})(\.begun)?\.jsonl", re.ASCII
+    rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({_ID})\.(\d{{1,10}})(\.begun)?\.({REQUESTS}|{LETTERS})",
+    re.ASCII,
 )
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 # If the name is a named pipe, opening it must not block.
 _SAFE: Final = _NOFOLLOW | getattr(os, "O_NONBLOCK", 0)
-# More than the longest line.
-_READ_SIZE: Final = 2 * 1024 * 1024
+# More than any file that was written here.
+_MAX_READ: Final = 256 * 1024 * 1024
 
 
 class QueueFileName(NamedTuple):
@@ -52,7 +58,8 @@ class QueueFileName(NamedTuple):
         number: When the file was created, in nanoseconds; the oldest has the lowest.
         incarnation: The process that owns the file.
         exporter_number: Which exporter of that process owns it.
-        begun: Whether some of its records may have been sent already.
+        begun: Whether some of it may have been sent already.
+        ending: What the file contains: `requests` or, for dead letters, `jsonl`.
     """
 
     slug: str
@@ -60,28 +67,31 @@ class QueueFileName(NamedTuple):
     incarnation: str
     exporter_number: int
     begun: bool = False
+    ending: str = REQUESTS
 
     @property
     def file(self) -> str:
         """The name.
 
         >>> QueueFileName("otlp", 7, "b0-7-1-00000000", 1).file
-        'otlp.7.b0-7-1-00000000.1.jsonl'
+        'otlp.7.b0-7-1-00000000.1.requests'
         """
+        owner = f"{self.incarnation}.{self.exporter_number}"
         begun = ".begun" if self.begun else ""
-        return f"{self.slug}.{self.number}.{self.incarnation}.{self.exporter_number}{begun}.jsonl"
+        return f"{self.slug}.{self.number}.{owner}{begun}.{self.ending}"
 
     @classmethod
     def parse(cls, text: str) -> QueueFileName | None:
         """Return the parts of a name, None for any other.
 
-        >>> QueueFileName.parse("otlp.7.b0-7-1-00000000.1.begun.jsonl").begun
+        >>> QueueFileName.parse("otlp.7.b0-7-1-00000000.1.begun.requests").begun
         True
         """
         match = _NAME.fullmatch(text)
         if match is None:
             return None
-        return cls(match[1], int(match[2]), match[3], int(match[4]), match[5] is not None)
+        begun = match[5] is not None
+        return cls(match[1], int(match[2]), match[3], int(match[4]), begun, match[6])
 
 
 class FoundFile(NamedTuple):
@@ -90,14 +100,6 @@ class FoundFile(NamedTuple):
     name: QueueFileName
     size: int
     modified: float
-
-
-class Lines(NamedTuple):
-    """Lines read from a file, the offset after them, and whether the file ends there."""
-
-    lines: list[bytes]
-    offset: int
-    at_end: bool
 
 
 def slug_of(name: str) -> str:
@@ -127,7 +129,7 @@ def append_data(folder: Path, file: str, data: bytes, *, new: bool) -> None:
     Args:
         folder: The folder; created if `new`.
         file: The name of the file.
-        data: Whole lines.
+        data: Whole entries or lines.
         new: Whether to create the file; else it must exist.
 
     Raises:
@@ -167,13 +169,13 @@ def _write(descriptor: int, data: bytes, before: int) -> None:
             written = os.write(descriptor, rest)
             rest = rest[written:]
     except OSError:
-        with suppress(OSError):  # leave no part of a line or batch
+        with suppress(OSError):  # leave no part of it
             os.ftruncate(descriptor, before)
         raise
 
 
-def read_lines(folder: Path, file: str, offset: int, limit: int) -> Lines:
-    """Read up to `limit` whole lines from `offset` on; a torn last line is left out.
+def read_data(folder: Path, file: str) -> bytes:
+    """Read a file.
 
     Raises:
         OSError: The file cannot be read, or is gone.
@@ -181,25 +183,18 @@ def read_lines(folder: Path, file: str, offset: int, limit: int) -> Lines:
     with _opened(folder) as parent:
         descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
         try:
-            size = _checked_size(descriptor)
-            data = os.pread(descriptor, _READ_SIZE, offset)
+            return os.pread(descriptor, min(_checked_size(descriptor), _MAX_READ), 0)
         finally:
             os.close(descriptor)
-    lines = data.splitlines(keepends=True)
-    torn = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-    taken = lines[:limit]
-    end = offset + sum(map(len, taken))
-    at_end = end + (len(torn) if taken == lines else 0) >= size or not taken
-    return Lines(taken, end, at_end)
 
 
-def list_files(folder: Path) -> list[FoundFile]:
-    """Return the queue files of a folder, the oldest first; none if it is missing."""
+def list_files(folder: Path, ending: str = REQUESTS) -> list[FoundFile]:
+    """Return the files of a folder with an ending, the oldest first; none if it is missing."""
     found: list[FoundFile] = []
     with suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             name = QueueFileName.parse(entry.name)
-            if name is None or not entry.is_file(follow_symlinks=False):
+            if name is None or name.ending != ending or not entry.is_file(follow_symlinks=False):
                 continue
             with suppress(OSError):
                 status = entry.stat(follow_symlinks=False)
@@ -235,16 +230,3 @@ def sync_file(folder: Path, file: str) -> None:
             sync_data(descriptor)
         finally:
             os.close(descriptor)
-
-
-def count_lines(folder: Path, file: str) -> int:
-    """Return how many lines a file has; 0 if it cannot be read."""
-    lines = 0
-    with suppress(OSError), _opened(folder) as parent:
-        descriptor = os.open(file, os.O_RDONLY | _SAFE, dir_fd=parent)
-        try:
-            while data := os.read(descriptor, _READ_SIZE):
-                lines += data.count(b"\n")
-        finally:
-            os.close(descriptor)
-    return lines

@@ -1,26 +1,24 @@
-"""Cleans values for OTLP, so that one bad value never costs the batch.
+"""Writes any value as an OTLP `AnyValue`, within the limits of receivers.
 
-The stock encoder fails a whole batch on a name with a lone surrogate; a receiver
-refuses a whole request that is nested too deep or has more than 4 MiB. So each record
-has a budget of bytes, and what exceeds it is cut here.
+One bad value never costs its record or its request: protobuf refuses a lone surrogate and
+an integer beyond 64 bits, a receiver refuses a request that is nested too deep or has more
+than 4 MiB. So each record has a budget of bytes, and what exceeds a limit is cut here.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 
 from otel_ext.record.sanitise.values import encode_value
 
-__all__ = ["ByteBudget", "OtlpValue", "clean_attributes", "clean_text", "clean_value"]
+if TYPE_CHECKING:
+    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-OtlpValue: TypeAlias = (
-    "str | bool | int | float | bytes | Sequence[OtlpValue] | Mapping[str, OtlpValue] | None"
-)
-"""The types that an attribute or a body may have."""
+__all__ = ["ByteBudget", "clean_attributes", "clean_text", "write_attributes"]
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
@@ -33,8 +31,7 @@ _MAX_TEXT: Final = 64 * 1024
 # The minimum of any value; and below how many bytes a text is left out.
 _SMALL: Final = 16
 _NOTE: Final = 48
-_SURROGATE_PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_CONTAINERS: Final = (Mapping, list, tuple)
 
 
 class ByteBudget:
@@ -65,44 +62,140 @@ class ByteBudget:
         return self.left // 2
 
 
-def clean_attributes(
-    attributes: Mapping[str, object], budget: ByteBudget | None = None
-) -> Mapping[str, OtlpValue]:
-    r"""Return attributes that can be encoded: the same object if nothing is wrong.
+def write_attributes(
+    pairs: RepeatedCompositeFieldContainer[KeyValue],
+    attributes: Mapping[str, object],
+    budget: ByteBudget,
+) -> None:
+    r"""Append attributes of any type to the attributes of a message.
 
     Args:
+        pairs: The attributes of a span, log record, event, link or resource; empty.
         attributes: The user's data.
-        budget: Shared with other values of the record; None for the whole of a record.
+        budget: Shared with other values of the record.
 
-    >>> clean_attributes({"a": 1, "b": 2**70, "c": "\ud800"})
-    {'a': 1, 'b': '1180591620717411303424', 'c': '\ufffd'}
-    >>> clean_attributes({"huge": "x" * 900, "small": "y"}, ByteBudget(120))
-    {'huge': 'xx…[+898 characters]', 'small': 'y'}
+    >>> from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+    >>> made = KeyValueList()
+    >>> write_attributes(made.values, {"a": 1, "c": "\ud800"}, ByteBudget())
+    >>> [(pair.key, pair.value.int_value, pair.value.string_value) for pair in made.values]
+    [('a', 1, ''), ('c', 0, '\ufffd')]
     """
     size = _size_if_plain(attributes)
-    budget = budget or ByteBudget()
-    if size >= 0 and budget.take(size):
-        return cast("Mapping[str, OtlpValue]", attributes)
-    return _clean_mapping(attributes, budget, 1)
+    if size < 0 or not budget.take(size):
+        _write_mapping(pairs, attributes, budget, 1)
+        return
+    # Most records come here, so this has no further calls.
+    add = pairs.add
+    for key, value in attributes.items():
+        pair = add()
+        pair.key = key
+        if isinstance(value, str):
+            pair.value.string_value = value
+        elif isinstance(value, bool):
+            pair.value.bool_value = value
+        elif isinstance(value, int):
+            pair.value.int_value = value
+        elif isinstance(value, float):
+            pair.value.double_value = value
 
 
 def _size_if_plain(attributes: Mapping[str, object]) -> int:
-    """Return the bytes of attributes that can be encoded unchanged; -1 for others."""
+    """Return the bytes of attributes that can be written unchanged; -1 for others."""
     size = _SMALL * len(attributes)
     for key, value in attributes.items():
-        if not key.isascii():
+        if type(key) is not str or not key.isascii():
             return -1
         size += len(key)
-        if isinstance(value, str):
-            if not value.isascii():
+        kind = type(value)
+        if kind is str:
+            text = cast("str", value)
+            try:
+                size += len(text) if text.isascii() else len(text.encode())
+            except UnicodeEncodeError:  # a lone surrogate
                 return -1
-            size += len(value)
-        elif isinstance(value, int):
-            if not _INT_MIN <= value <= _INT_MAX:
+        elif kind is int:
+            if not _INT_MIN <= cast("int", value) <= _INT_MAX:
                 return -1
-        elif not isinstance(value, float):
+        elif kind is not bool and kind is not float:
             return -1
     return size
+
+
+def _write_value(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
+    """Write any value to an empty message; never raises."""
+    try:
+        _write(target, value, budget, depth)
+    except Exception:  # noqa: BLE001 - a user's type may do anything
+        target.string_value = f"<unprintable: {type(value).__name__}>"
+
+
+def _write(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
+    if value is None:
+        return  # an empty message is OTLP's null
+    if isinstance(value, bool):
+        target.bool_value = value
+    elif isinstance(value, float):
+        target.double_value = float(value)
+    elif isinstance(value, int) and _INT_MIN <= value <= _INT_MAX:
+        target.int_value = int(value)
+    elif isinstance(value, bytes):
+        target.bytes_value = kept = value[: budget.text_limit]
+        budget.left -= len(kept)
+    elif not isinstance(value, _CONTAINERS):
+        # Dates, enums, huge integers and others, in the form that the files have.
+        text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
+        target.string_value = _text_in(budget, text)
+    elif depth >= _MAX_DEPTH:
+        target.string_value = "<too deep>"
+    elif isinstance(value, Mapping):
+        target.kvlist_value.SetInParent()
+        mapping = cast("Mapping[object, object]", value)
+        _write_mapping(target.kvlist_value.values, mapping, budget, depth)
+    else:
+        target.array_value.SetInParent()
+        items = cast("Sequence[object]", value)
+        _write_items(target.array_value.values, items, budget, depth)
+
+
+def _write_mapping(
+    pairs: RepeatedCompositeFieldContainer[KeyValue],
+    value: Mapping[str, object] | Mapping[object, object],
+    budget: ByteBudget,
+    depth: int,
+) -> None:
+    # Different keys may come out the same; then the last one counts.
+    made: dict[str, KeyValue] = {}
+    for key, item in value.items():
+        if not budget.take(_SMALL):
+            pairs.add(key="otel_ext.left_out").value.int_value = len(value) - len(made)
+            break
+        name = _text_in(budget, str(key))
+        pair = made.get(name)
+        if pair is None:
+            pair = made[name] = pairs.add(key=name)
+        else:
+            pair.value.Clear()
+        if depth > 1 or not isinstance(item, _CONTAINERS):
+            _write_value(pair.value, item, budget, depth + 1)
+            continue
+        # An endless attribute leaves some of the budget for those after it.
+        part = ByteBudget(budget.text_limit)
+        budget.left -= part.left
+        _write_value(pair.value, cast("object", item), part, depth + 1)
+        budget.left += part.left
+
+
+def _write_items(
+    values: RepeatedCompositeFieldContainer[AnyValue],
+    items: Sequence[object],
+    budget: ByteBudget,
+    depth: int,
+) -> None:
+    for index, item in enumerate(items):
+        if not budget.take(_SMALL):
+            values.add(string_value=f"<left out: {len(items) - index} items>")
+            break
+        _write_value(values.add(), item, budget, depth + 1)
 
 
 def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
@@ -130,53 +223,9 @@ def _encoded(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError:
-        # Two surrogates in a row become one character, as in UTF-16.
-        whole = _SURROGATE_PAIR.sub(lambda pair: _joined(pair[0]), text)
-        return _SURROGATE.sub("\ufffd", whole).encode()
-
-
-def _joined(pair: str) -> str:
-    return pair.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
-
-
-def clean_value(value: object, budget: ByteBudget | None = None, depth: int = 1) -> OtlpValue:
-    """Return any value in a form that OTLP can encode; never raises.
-
-    Args:
-        value: The value.
-        budget: Shared with other values of the record; None for the whole of a record.
-        depth: The depth at which the value is nested.
-    """
-    try:
-        return _clean(value, budget or ByteBudget(), depth)
-    except Exception:  # noqa: BLE001 - a user's type may do anything
-        return f"<unprintable: {type(value).__name__}>"
-
-
-def _clean(value: object, budget: ByteBudget, depth: int) -> OtlpValue:
-    if value is None or isinstance(value, (bool, float)):
-        return value
-    if isinstance(value, int) and _INT_MIN <= value <= _INT_MAX:
-        return int(value)
-    if isinstance(value, bytes):
-        kept = value[: budget.text_limit]
-        budget.left -= len(kept)
-        return kept
-    if isinstance(value, (Mapping, list, tuple)):
-        return _clean_container(cast("Mapping[object, object]", value), budget, depth)
-    # Dates, enums, huge integers and others, in the form that the files have.
-    text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
-    return _text_in(budget, text)
-
-
-def _clean_container(
-    value: Mapping[object, object] | Sequence[object], budget: ByteBudget, depth: int
-) -> OtlpValue:
-    if depth >= _MAX_DEPTH:
-        return "<too deep>"
-    if isinstance(value, Mapping):
-        return _clean_mapping(value, budget, depth)
-    return _clean_items(value, budget, depth)
+        # Two surrogates in a row become one character; one alone becomes U+FFFD.
+        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return joined.encode()
 
 
 def _text_in(budget: ByteBudget, text: str) -> str:
@@ -191,31 +240,23 @@ def _as_in_a_file(value: object) -> str:
     return plain if isinstance(plain, str) else encoded.decode()
 
 
-def _clean_mapping(
-    value: Mapping[str, object] | Mapping[object, object], budget: ByteBudget, depth: int
-) -> dict[str, OtlpValue]:
-    made: dict[str, OtlpValue] = {}
-    for key, item in value.items():
-        if not budget.take(_SMALL):
-            made["otel_ext.left_out"] = len(value) - len(made)
-            break
-        name = _text_in(budget, str(key))
-        if depth > 1 or not isinstance(item, (Mapping, list, tuple)):
-            made[name] = clean_value(item, budget, depth + 1)
-            continue
-        # An endless attribute leaves some of the budget for those after it.
-        part = ByteBudget(budget.text_limit)
-        budget.left -= part.left
-        made[name] = clean_value(cast("object", item), part, depth + 1)
-        budget.left += part.left
-    return made
+def clean_attributes(attributes: Mapping[str, object]) -> Mapping[str, object]:
+    """Return attributes as they are sent, cut to the budget of a record.
+
+    >>> clean_attributes({"a": 1, "b": 2**70, "c": (b"x", {"d": None})})
+    {'a': 1, 'b': '1180591620717411303424', 'c': [b'x', {'d': None}]}
+    """
+    from opentelemetry.proto.common.v1.common_pb2 import KeyValueList  # noqa: PLC0415
+
+    written = KeyValueList()
+    write_attributes(written.values, attributes, ByteBudget())
+    return {pair.key: _plain(pair.value) for pair in written.values}
 
 
-def _clean_items(value: Sequence[object], budget: ByteBudget, depth: int) -> list[OtlpValue]:
-    made: list[OtlpValue] = []
-    for item in value:
-        if not budget.take(_SMALL):
-            made.append(f"<left out: {len(value) - len(made)} items>")
-            break
-        made.append(clean_value(item, budget, depth + 1))
-    return made
+def _plain(value: AnyValue) -> object:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_plain(item) for item in value.array_value.values]
+    if kind == "kvlist_value":
+        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
+    return None if kind is None else cast("object", getattr(value, kind))

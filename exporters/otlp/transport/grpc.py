@@ -1,37 +1,35 @@
-"""Gets the answers of an OTLP/gRPC receiver, which the stock exporters do not return.
-
-A stock exporter has a set of the codes to retry, and looks up the code of each failure
-in it while it handles the failure. The set from here notes each lookup and contains no
-code, so the exporter itself never retries; the queue does.
-"""
+"""Sends requests over OTLP/gRPC, and decides by the answer what is sent again."""
 
 from __future__ import annotations
 
-import inspect
-import os
-import sys
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlparse
 
+import grpc  # type: ignore[import-untyped]
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
-from grpc import RpcError, StatusCode  # type: ignore[import-untyped]
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 
-from otel_ext.exporters.otlp.variables import request_timeout
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
+from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from otel_ext.exporters.otlp.variables import SignalVariables
+    from otel_ext.protocols import Refusal, Request
 
-    from opentelemetry.sdk.trace.export import SpanExporter
+__all__ = ["GrpcTransport"]
 
-    from otel_ext.protocols import Refusal
-
-__all__ = ["GrpcAnswers", "accepts_retryable_codes", "make_span_exporter"]
-
-_CODES_ARGUMENT: Final = "retryable_error_codes"
-
-_CODES: Final = "OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES"
+_METHODS: Final = {
+    "spans": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "logs": "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+_COMPRESSIONS: Final[dict[str, grpc.Compression]] = {
+    "none": grpc.Compression.NoCompression,
+    "gzip": grpc.Compression.Gzip,
+    "deflate": grpc.Compression.Deflate,
+}
 # The retryable codes of OTLP (OTLP/gRPC, "Failures"). There "resource exhausted" is
 # retryable only with a time to wait; here it is retried without one too.
 _RETRYABLE: Final = frozenset(
@@ -49,124 +47,105 @@ _RETRYABLE: Final = frozenset(
 # that otherwise mean a temporary failure.
 _TOO_LARGE: Final = ("larger than max", "too large")
 _REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
-_LONGEST_MESSAGE: Final = 300
 
 
-class _Code(Protocol):
-    name: str
+class GrpcTransport:
+    """Calls the service of one signal.
 
+    Args:
+        signal: `spans` or `logs`.
+        variables: Where and how, from the environment.
 
-class _Failure(Protocol):
-    """The exception of gRPC for a call that failed."""
+    Raises:
+        ConfigError: The credential provider cannot be used.
+    """
 
-    def code(self) -> _Code: ...
+    def __init__(self, signal: str, variables: SignalVariables) -> None:
+        endpoint = variables.endpoint
+        url = urlparse(endpoint)
+        self._target = url.netloc or endpoint
+        self._credentials = None if _is_insecure(variables, url.scheme) else _credentials(variables)
+        self._method = _METHODS[signal]
+        self._timeout = variables.timeout
+        self._metadata = tuple(variables.headers.items())
+        self._compression = _COMPRESSIONS[variables.compression]
+        self._options = [("grpc.primary_user_agent", variables.user_agent)]
+        self._channel: grpc.Channel | None = None
 
-    def details(self) -> str | None: ...
+    def send(self, request: Request) -> SendResult:
+        """Send a request and wait for the answer."""
+        channel: Any = self._channel
+        if channel is None:
+            channel = self._channel = self._connect()
+        try:
+            export = channel.unary_unary(self._method)
+            answer: bytes = export(request.body, timeout=self._timeout, metadata=self._metadata)
+        except grpc.RpcError as error:
+            failure: Any = error
+            if failure.code() is grpc.StatusCode.UNAVAILABLE:
+                # Otherwise the channel would wait for minutes until it connects again.
+                self.close()
+            return _result_of(failure)
+        except ValueError as error:  # the channel was closed meanwhile
+            return SendResult(ok=False, retry=True, message=str(error))
+        return accepted(request.signal, answer)
 
-    def trailing_metadata(self) -> Iterable[tuple[str, str | bytes]] | None: ...
+    def close(self) -> None:
+        """Close the connection and abort a request in flight. Idempotent."""
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            channel.close()
 
-
-class GrpcAnswers:
-    """Remembers why the last call failed; each exporter has one."""
-
-    repeated = False  # the exporter does not retry
-
-    def __init__(self) -> None:
-        self._failure: _Failure | None = None
-
-    @property
-    def codes(self) -> list[object]:
-        """The value for `retryable_error_codes` of a stock exporter."""
-        return [_ObservedCode(code, self) for code in cast("Iterable[object]", StatusCode)]
-
-    def reset(self) -> None:
-        """Forget the last call."""
-        self._failure = None
-
-    def note(self) -> None:
-        """Remember the failure that is being handled on this thread."""
-        error = sys.exc_info()[1]
-        if isinstance(error, RpcError):
-            self._failure = cast("_Failure", error)
-
-    def result(self, *, ok: bool) -> SendResult:
-        """Return the outcome of the last batch.
-
-        Args:
-            ok: Whether the exporter reports that it was accepted.
-        """
-        failure, self._failure = self._failure, None
-        if ok:
-            return SendResult(ok=True)
-        if failure is None:
-            return SendResult(
-                ok=False, retry=True, message="the log of the exporter has the reason"
-            )
-        name, details = failure.code().name, failure.details() or ""
-        too_large = any(text in details for text in _TOO_LARGE)
-        return SendResult(
-            ok=False,
-            retry=name in _retryable() and not too_large,
-            retry_after=_retry_after(failure),
-            message=f"the receiver answered {name}: {details}"[:_LONGEST_MESSAGE],
-            refusal="data" if too_large else _REFUSALS.get(name, ""),
+    def _connect(self) -> grpc.Channel:
+        if self._credentials is None:
+            return grpc.insecure_channel(self._target, self._options, self._compression)
+        return grpc.secure_channel(
+            self._target, self._credentials, self._options, self._compression
         )
 
 
-class _ObservedCode:
-    """One status code, which notes when it is looked up, and is never found."""
-
-    __slots__ = ("_answers", "_code")
-
-    def __init__(self, code: object, answers: GrpcAnswers) -> None:
-        self._code = code
-        self._answers = answers
-
-    def __hash__(self) -> int:
-        return hash(self._code)
-
-    def __eq__(self, other: object) -> bool:
-        if other is self._code:
-            self._answers.note()
-        return self is other
+def _is_insecure(variables: SignalVariables, scheme: str) -> bool:
+    """Whether there is no TLS: `https` has it; the variable decides, else the scheme."""
+    if scheme == "https":
+        return False
+    configured = variables.get("INSECURE").lower()
+    return configured == "true" if configured else scheme == "http"
 
 
-def accepts_retryable_codes() -> bool:
-    """Return whether the stock exporters accept the codes to retry; those before 1.42 do not.
-
-    Such an exporter retries by itself, for up to a minute, and does not report why a
-    request failed.
-    """
-    return _CODES_ARGUMENT in inspect.signature(OTLPSpanExporter).parameters
-
-
-def make_span_exporter(answers: GrpcAnswers | None) -> SpanExporter:
-    """Return the stock exporter of spans, set up by the `OTEL_EXPORTER_OTLP_*` variables.
-
-    Args:
-        answers: Gets the reason of a failure; None if the exporter does not report it.
-    """
-    timeout = request_timeout("TRACES")
-    if answers is None:
-        return OTLPSpanExporter(timeout=timeout)
-    codes = cast("Iterable[StatusCode]", answers.codes)
-    return OTLPSpanExporter(timeout=timeout, retryable_error_codes=codes)
+def _credentials(variables: SignalVariables) -> grpc.ChannelCredentials:
+    provider = variables.credential_provider()
+    if provider is not None:
+        found: object = provider.load()()
+        if isinstance(found, grpc.ChannelCredentials):
+            return found
+        message = f"credential provider {provider}: it returns a {type(found).__name__}"
+        raise ConfigError(message, hint="Over gRPC it must return grpc.ChannelCredentials.")
+    names = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
+    files = [variables.get(name) for name in names]
+    return grpc.ssl_channel_credentials(*[Path(one).read_bytes() if one else None for one in files])
 
 
-def _retryable() -> frozenset[str]:
-    names = os.environ.get(_CODES, "")
-    return frozenset(name.strip().upper() for name in names.split(",")) if names else _RETRYABLE
+def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types
+    name, details = failure.code().name, failure.details() or ""
+    too_large = any(text in details for text in _TOO_LARGE)
+    return SendResult(
+        ok=False,
+        retry=name in (retryable_codes() or _RETRYABLE) and not too_large,
+        retry_after=_retry_after(failure),
+        message=f"the receiver answered {name}: {details}"[:LONGEST_MESSAGE],
+        refusal="data" if too_large else _REFUSALS.get(name, ""),
+    )
 
 
-def _retry_after(failure: _Failure) -> float:
+def _retry_after(failure: Any) -> float:  # noqa: ANN401 - likewise
     """Return the seconds that the receiver asks to wait; 0 for none."""
     try:
-        metadata = dict(failure.trailing_metadata() or ())
+        metadata: dict[str, bytes] = dict(failure.trailing_metadata() or ())
         info = RetryInfo()
         if "google.rpc.retryinfo-bin" in metadata:
-            info.ParseFromString(cast("bytes", metadata["google.rpc.retryinfo-bin"]))
+            info.ParseFromString(metadata["google.rpc.retryinfo-bin"])
         elif "grpc-status-details-bin" in metadata:
-            status = Status.FromString(cast("bytes", metadata["grpc-status-details-bin"]))
+            status = Status.FromString(metadata["grpc-status-details-bin"])
             next((True for one in status.details if one.Unpack(info)), None)
         return max(float(info.retry_delay.seconds + info.retry_delay.nanos / 1e9), 0.0)
     except Exception:  # noqa: BLE001 - a peer may send anything

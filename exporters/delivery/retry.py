@@ -1,4 +1,6 @@
-"""`CircuitBreaker`: stops sending to a destination that fails, then tries it once.
+"""`CircuitBreaker`: decides when a destination that fails is tried again.
+
+After some failures in a row nothing is sent for a while, then one request.
 
 ::
 
@@ -76,23 +78,25 @@ class CircuitBreaker:
         """Seconds until the next try; 0 unless the circuit is open."""
         return self._backoff.wait(self._clock()) if self._state == "open" else 0.0
 
-    @property
-    def is_ready(self) -> bool:
+    def is_ready(self, *, is_flush: bool = False) -> bool:
         """Whether `allows` would allow a try now."""
         if self._state == "open":
-            return self._backoff.allows(self._clock())
+            return self._backoff.allows(self._clock(), is_flush=is_flush)
         return self._state == "closed"
 
-    def allows(self) -> bool:
+    def allows(self, *, is_flush: bool = False) -> bool:
         """Whether a try may be made now; if so, report its outcome by the methods below.
 
         Half-open, it allows one try until the outcome of that one is reported.
+
+        Args:
+            is_flush: Whether only a pause that the destination asks for counts.
         """
-        if not self.is_ready:
+        if not self.is_ready(is_flush=is_flush):
             return False
         if self._state == "open":
             self._state = "half-open"
-            self._cell.degraded("half-open: one batch is tried")
+            self._cell.degraded("half-open: one request is tried")
         return True
 
     def succeeded(self) -> None:

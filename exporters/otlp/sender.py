@@ -1,0 +1,136 @@
+"""`OtlpSender`: encodes records as OTLP requests and sends them to a receiver."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from otel_ext.errors import ConfigError
+from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
+from otel_ext.exporters.otlp.encoding.requests import LOGS, RequestCodec
+from otel_ext.exporters.otlp.settings import OtlpSettings
+from otel_ext.exporters.otlp.variables import GRPC, HTTP, SignalVariables
+from otel_ext.protocols import SendResult
+from otel_ext.runtime.fork import after_fork_in_child
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
+    from otel_ext.exporters.otlp.transport.http import HttpTransport
+    from otel_ext.protocols import Request
+
+    _Transport: TypeAlias = HttpTransport | GrpcTransport
+
+__all__ = ["OtlpSender"]
+
+# By protocol, what sending imports, including what it imports with the first request.
+_MODULES: Final = {
+    GRPC: ("otel_ext.exporters.otlp.transport.grpc", "grpc.experimental", "grpc._channel"),
+    HTTP: ("otel_ext.exporters.otlp.transport.http", "netrc"),
+}
+_CODEC: Final = "encodings.utf_16_le"  # for lone surrogates
+
+
+class OtlpSender(RequestCodec):
+    """Sends requests over OTLP; a `RequestSender`.
+
+    It connects with the first request; a forked child opens its own connections. Once a
+    receiver has answered that it does not accept logs (404, or UNIMPLEMENTED), no more
+    logs are sent.
+
+    Args:
+        encoding: The encoding of records that are not final: `events`, `logfire` or
+            `same-id`.
+        on_no_logs: Called once when the receiver does not accept logs.
+
+    Raises:
+        ConfigError: The encoding is unknown, or the environment names a protocol or a
+            credential provider that cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        encoding: str = OtlpSettings.encoding,
+        on_no_logs: Callable[[], object] = lambda: None,
+    ) -> None:
+        found = ENCODINGS.get(encoding)
+        if found is None:
+            message = f"there is no OTLP encoding {encoding!r}"
+            raise ConfigError(message, hint=f"Use one of: {', '.join(ENCODINGS)}")
+        super().__init__(found)
+        self._on_no_logs = on_no_logs
+        # Why no more logs are sent; empty while they are.
+        self._no_logs = ""
+        self._variables = {signal: SignalVariables(signal) for signal in self.signals}
+        for variables in self._variables.values():
+            variables.credential_provider()  # raises if there is none of this name
+            _import_all(variables.protocol)
+        self._transports: dict[str, _Transport] = {}
+        # Connections of the parent process: a child must neither use nor close them.
+        self._inherited: list[dict[str, _Transport]] = []
+        after_fork_in_child(self._reset)
+
+    def send(self, request: Request) -> SendResult:
+        """Send one request and wait for the answer."""
+        if request.signal not in self.signals:
+            message = f"there is no signal {request.signal!r}"
+            return SendResult(ok=False, message=message, refusal="data")
+        if request.signal == LOGS and self._no_logs:
+            return SendResult(ok=True, rejected=request.records, message=self._no_logs)
+        try:
+            result = self._transport(request.signal).send(request)
+        except Exception as error:  # noqa: BLE001 - a credential provider is the user's code
+            return SendResult(ok=False, retry=True, message=f"{type(error).__name__}: {error}")
+        if request.signal != LOGS or result.refusal != "signal":
+            return result
+        self._no_logs = (
+            f"{result.message}: it accepts no logs, so only spans are sent from now on"
+            " (OTEL_LOGS_EXPORTER=none leaves logs out from the start)"
+        )
+        self._on_no_logs()
+        return SendResult(ok=True, rejected=request.records, message=self._no_logs)
+
+    def close(self) -> None:
+        """Close the connections and abandon requests in flight. Idempotent."""
+        transports, self._transports = self._transports, {}
+        for transport in transports.values():
+            transport.close()
+
+    def _transport(self, signal: str) -> _Transport:
+        found = self._transports.get(signal)
+        if found is not None:
+            return found
+        made = _connect(signal, self._variables[signal])
+        # Another thread may have connected too, after the one of an earlier request hung.
+        found = self._transports.setdefault(signal, made)
+        if found is not made:
+            made.close()
+        return found
+
+    def _reset(self) -> None:
+        if self._transports:
+            self._inherited.append(self._transports)
+            self._transports = {}
+
+
+def _import_all(protocol: str) -> None:
+    """Import all that sending needs, before one of our threads needs it.
+
+    A module that starts threads cannot be imported while the interpreter exits, which is
+    when a short program sends its first batch. And if a process forks while a thread
+    imports, its child waits for that import forever.
+    """
+    for name in (*_MODULES[protocol], _CODEC):
+        import_module(name)
+
+
+def _connect(signal: str, variables: SignalVariables) -> _Transport:
+    if variables.protocol == GRPC:
+        from otel_ext.exporters.otlp.transport.grpc import GrpcTransport  # noqa: PLC0415
+
+        return GrpcTransport(signal, variables)
+    from otel_ext.exporters.otlp.transport.http import HttpTransport  # noqa: PLC0415
+
+    return HttpTransport(variables)
