@@ -135,7 +135,7 @@ def configure_structlog(
         setup.bridge(number)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Setup:
     """The steps of `configure_structlog`, and the arguments that they share."""
 
