@@ -90,10 +90,7 @@ def _describe(error: OSError) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` and return its exit code.
-
-    Args:
-        argv: The arguments after the program's name; None means `sys.argv`.
+    """Run the command line `argv`, by default that of this process, and return its exit code.
 
     >>> main(["--version"])  # doctest: +ELLIPSIS
     otel-ext ...
