@@ -15,14 +15,7 @@ from otel_ext.terminal.output import warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = [
-    "InputKind",
-    "file_size",
-    "is_there",
-    "not_records",
-    "require_readable",
-    "unreadable",
-]
+__all__ = ["InputKind", "file_size", "is_there", "not_records", "require_readable", "unreadable"]
 
 InputKind: TypeAlias = Literal["paths", "folders", "streams"]
 """What a command reads: files and folders, folders only, or pipes too."""

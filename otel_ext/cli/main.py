@@ -36,12 +36,6 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(message, hint=f"See {self.prog} --help")
 
 
-def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415 - slow, and only for --version
-
-    return f"otel-ext {version('otel-ext')}"
-
-
 def _unknown(name: str) -> UsageError:
     names = [command.name for command in COMMANDS]
     near = get_close_matches(name, names, n=1)
@@ -56,7 +50,9 @@ def _dispatch(argv: Sequence[str]) -> int:
         stream.write(help_page(stream))
         return 0 if argv else _WRONG_USE
     if argv[0] in {"-V", "--version"}:
-        sys.stdout.write(_version() + "\n")
+        from importlib.metadata import version  # noqa: PLC0415 - slow, and only for --version
+
+        sys.stdout.write(f"otel-ext {version('otel-ext')}\n")
         return 0
     command = find(argv[0])
     if command is None:
@@ -90,10 +86,7 @@ def _describe(error: OSError) -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line `argv` and return its exit code.
-
-    Args:
-        argv: The arguments after the program's name; None means `sys.argv`.
+    """Run the command line `argv`, by default that of this process, and return its exit code.
 
     >>> main(["--version"])  # doctest: +ELLIPSIS
     otel-ext ...

@@ -22,7 +22,6 @@ class Module(Protocol):
 
     def set_up(self, parser: argparse.ArgumentParser) -> object:
         """Add the description and the arguments of the subcommand to its parser."""
-        ...
 
     def run(self, args: argparse.Namespace) -> int:
         """Run the subcommand with the arguments of `set_up`, and return the exit code.

@@ -12,11 +12,7 @@ from otel_ext.config.live import (
 )
 from otel_ext.config.messages import Layer, Source
 from otel_ext.config.precedence import CONFIG_VARIABLE, load_config, load_leniently
-from otel_ext.config.sections import (
-    SETTINGS,
-    Config,
-    setting_named,
-)
+from otel_ext.config.sections import SETTINGS, Config, setting_named
 from otel_ext.settings.declarations import Setting
 
 __all__ = [

@@ -34,15 +34,9 @@ __all__ = ["BY_NAME", "SETTINGS", "Config", "setting_named"]
 class Config:
     """All settings, and the source of each. `Config()` holds the defaults and reads nothing.
 
-    Args:
-        capture: What is recorded.
-        output: Where records are written, and in which form.
-        console: What is printed on the terminal.
-        journal: The ring buffer and the JSONL files.
-        inflight: How open spans are watched.
-        otlp: What is sent to a collector.
-        remote: What happens while a destination cannot be reached.
-        redaction: What is removed from records.
+    The fields with settings are the sections; the class of each describes it.
+
+    Attributes:
         sources: The source of each value, by setting name; without defaults.
         file: The configuration file that was read, if any.
         warnings: Mistakes that are not errors, one sentence each.

@@ -123,11 +123,7 @@ def names_and_verb(modules: Iterable[str]) -> str:
 
 
 def missing_instrumentations(*, frameworks_only: bool = False) -> Missing:
-    """Return which of the imported libraries are not instrumented.
-
-    Args:
-        frameworks_only: Whether to consider only libraries that serve requests or tasks.
-    """
+    """Return which of the imported libraries, or of those that serve, are not instrumented."""
     to_install: list[str] = []
     to_switch_on: list[str] = []
     disabled: list[str] = []

@@ -120,12 +120,7 @@ class AdoptingTracerProvider(TracerProvider):
         attributes: Attributes = None,
     ) -> trace.Tracer:
         """Return a tracer; after an adoption it starts the successor's spans."""
-        scope = (
-            instrumenting_module_name,
-            instrumenting_library_version,
-            schema_url,
-            attributes,
-        )
+        scope = (instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
         if self._successor is not None:
             return _tracer_of(self._successor, scope)
         tracer = super().get_tracer(*scope)

@@ -76,8 +76,7 @@ def sampled_out(environ: Mapping[str, str]) -> str:
 def _not_instrumented(*, switch_on: bool) -> str:
     """Return a sentence about frameworks that are not instrumented; empty if all are.
 
-    Args:
-        switch_on: Whether the setting `instrument` is off, so that the program has to set it.
+    With `switch_on` it includes how: the setting `instrument` is off.
     """
     missing = missing_instrumentations(frameworks_only=True)
     call = "call otel_ext.configure(instrument=True)"

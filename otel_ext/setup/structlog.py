@@ -24,11 +24,7 @@ from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
 from otel_ext.processors.people_renderer import PeopleRenderer
 from otel_ext.processors.printing import StandardOutputFactory, is_terminal
 from otel_ext.processors.stdlib_bridge import StdlibBridge
-from otel_ext.processors.tracer_meta import (
-    TracerMetaProcessor,
-    TracerMetaRenderer,
-    TracerMetaTap,
-)
+from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.setup.current import current_exporter, sanitise_record, shows_records
 
 if TYPE_CHECKING:
@@ -135,7 +131,7 @@ def configure_structlog(
         setup.bridge(number)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Setup:
     """The steps of `configure_structlog`, and the arguments that they share."""
 

@@ -62,11 +62,7 @@ def print_json(data: bytes) -> None:
 
 
 def warn(text: str) -> None:
-    """Write a warning or an error as one line to the standard error; errors are ignored.
-
-    Args:
-        text: Any text; what a terminal would obey is written as escapes.
-    """
+    """Write a warning or an error, safe to print, as one line to the standard error."""
     write_error(f"otel-ext: {printable(text, 4 * LONGEST)}\n")
 
 

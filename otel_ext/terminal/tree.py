@@ -32,9 +32,7 @@ class TreeNode(Generic[Item]):
 
 
 def grow(
-    items: Sequence[Item],
-    key_of: Callable[[Item], Hashable],
-    parent_of: Callable[[Item], Hashable],
+    items: Sequence[Item], key_of: Callable[[Item], Hashable], parent_of: Callable[[Item], Hashable]
 ) -> list[TreeNode[Item]]:
     """Return a node for each item, in the same order, connected as trees.
 

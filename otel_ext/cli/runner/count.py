@@ -107,12 +107,9 @@ def count_records(files: Sequence[Path], rings: Sequence[RingContents] = ()) -> 
 
 
 def rings_left_behind(folder: Path, before: Container[Path]) -> list[RingContents]:
-    """Return the ring buffers of dead processes.
+    """Return the ring buffers of dead processes, but for those that were there before the run.
 
-    Args:
-        folder: The folder of records.
-        before: The ring buffers that existed when this run began; they belong to other runs.
-            Names are compared, not times, because the clock may have been set since.
+    Names are compared, not times, because the clock may have been set since.
     """
     rings = [read_ring(path) for path in list_rings(folder) if path not in before]
     return [ring for ring in rings if ring.process and is_alive(ring.process) == "dead"]

@@ -25,10 +25,7 @@ _NOT_FOUND: Final = 127
 class CommandError(OtelExtError):
     """The command cannot be started; `exit_code` is that of a shell.
 
-    Args:
-        message: What is wrong, naming the command.
-        hint: What to do.
-        exit_code: 126 for a file that cannot be executed, 127 for a missing one.
+    126 is for a file that cannot be executed, 127 for a missing one.
     """
 
     code = "command"

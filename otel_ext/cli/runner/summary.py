@@ -29,11 +29,7 @@ _NEXT: Final = (
 
 
 class RunSummary:
-    """Finds the files written since it was created, and describes them.
-
-    Args:
-        folder: The folder of the records, or a single file.
-    """
+    """Finds the files in a folder, or the file, written since it was created; describes them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -41,11 +41,7 @@ def parse_toml(path: Path, text: str) -> tuple[Entry, ...]:
 def parse_pyproject(path: Path, text: str, *, explicit: bool) -> tuple[Entry, ...] | None:
     """Return the entries of `[tool.otel-ext]`; None without that table.
 
-    Args:
-        path: The file, for messages.
-        text: Its content.
-        explicit: Whether the user named this file. If so, invalid TOML is an error
-            even without our table.
+    In an `explicit` file, which the user named, invalid TOML is an error even without it.
 
     Raises:
         ConfigError: It is not TOML, or `tool.otel-ext` is not a table.

@@ -107,12 +107,7 @@ def _leftovers(snapshot: Snapshot, spans: Counter[str]) -> Iterator[Check]:
 
 
 class _BufferReport(NamedTuple):
-    """How many records a process dropped, and how full its buffer has been.
-
-    Attributes:
-        dropped: Number of dropped records by reason.
-        peak: The highest fill of the buffer, in per cent.
-    """
+    """How many records a process dropped, by reason, and the highest fill of its buffer, in %."""
 
     dropped: Counter[str]
     peak: int

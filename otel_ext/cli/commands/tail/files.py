@@ -24,11 +24,8 @@ _MOST_AT_ONCE: Final = 16 * 1024 * 1024
 class FollowedFiles:
     """Reads the new lines of all files in some paths.
 
-    Args:
-        paths: Folders of records, where files come and go, or single files.
-
     Attributes:
-        paths: The same; may be replaced.
+        paths: Folders of records, where files come and go, or single files; may be replaced.
     """
 
     def __init__(self, paths: Iterable[Path]) -> None:

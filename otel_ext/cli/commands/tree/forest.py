@@ -82,11 +82,7 @@ def make_trace(
     """
     ordered = sorted(records, key=lambda record: record.started_ns)
     groups: list[tuple[Record, ...]] = [(record,) for record in ordered]
-    trees = grow(
-        groups,
-        lambda group: group[0].span_id,
-        lambda group: group[0].parent_span_id,
-    )
+    trees = grow(groups, lambda group: group[0].span_id, lambda group: group[0].parent_span_id)
     if fold:
         _fold(trees)
     nodes = tuple(
