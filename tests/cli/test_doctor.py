@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from otel_ext.cli.commands.doctor.install import versions_agree
-from tests.cli.watched import run_on_traces, shop
+from tests.cli.watched import parts_of, run_on_traces, shop
 from tests.commands import call
 from tests.programs import OTEL_EXT, execute, suspend
 
@@ -16,12 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cli.watched import Shop
-    from tests.programs import Done
-
-
-def parts_of(done: Done) -> dict[str, dict[str, Any]]:
-    """Return the checks of `doctor --json` by their part's name."""
-    return {str(part["part"]): part for part in done.document["parts"]}
 
 
 def test_all_is_well(open_shop: Shop) -> None:

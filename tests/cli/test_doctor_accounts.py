@@ -18,8 +18,7 @@ from otel_ext.runtime.process.records import (
     process_record,
     process_start_record,
 )
-from tests.cli.test_doctor import parts_of
-from tests.cli.watched import run_on_traces
+from tests.cli.watched import parts_of, run_on_traces
 from tests.programs import python, succeed
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ import pytest
 from otel_ext.cli import inputs
 from otel_ext.cli import registry as commands
 from otel_ext.cli.inputs import inputs_of, no_records_message
+from tests.cli.watched import ENDING
 from tests.cli.written import DEAD, span, write
 from tests.commands import call
 from tests.programs import execute, python
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 # Commands without inputs: one writes records, the other shows settings.
 WITHOUT_INPUTS = {"run", "config"}
 READING = [command.name for command in commands.COMMANDS if command.name not in WITHOUT_INPUTS]
-# Options with which each command ends by itself.
-ENDING = {"tail": ["--no-follow"], "top": ["--once"], "recover": ["--grace", "0"]}
 # The exit codes of commands that succeed without records.
 WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
 VARIABLE = "OTEL_EXT_OUTPUT"

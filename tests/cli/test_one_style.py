@@ -13,7 +13,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.record.timestamps import parse_timestamp
 from otel_ext.runtime.process.records import process_start_record
-from tests.cli.test_inputs import ENDING
+from tests.cli.watched import ENDING
 from tests.cli.written import DEAD, span, write
 from tests.commands import call
 

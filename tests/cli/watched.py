@@ -43,6 +43,10 @@ import re
 """
 
 
+# Options with which each command ends by itself.
+ENDING = {"tail": ["--no-follow"], "top": ["--once"], "recover": ["--grace", "0"]}
+
+
 class Shop(NamedTuple):
     """A program that has two open spans, or had them when it was killed.
 
@@ -104,6 +108,11 @@ def become(folder: Path, state: str, *words: str) -> None:
     """Wait until `ps` shows this state for the two spans and nothing else."""
     becomes_true(lambda: states(folder, *words) == both(state), 20)
     assert states(folder, *words) == both(state)
+
+
+def parts_of(done: Done) -> dict[str, dict[str, Any]]:
+    """Return the checks of `doctor --json` by their part's name."""
+    return {str(part["part"]): part for part in done.document["parts"]}
 
 
 def columns(out: str) -> list[list[str]]:
