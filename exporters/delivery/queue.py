@@ -9,11 +9,12 @@ spans that never ended).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from otel_ext.exporters.otlp.encoding.values import clean_attributes
 from otel_ext.exporters.otlp.settings import OtlpSettings
+from otel_ext.record.model import PlainAttributes
+from otel_ext.record.sanitise.sanitiser import PLAIN
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -26,14 +27,10 @@ Item: TypeAlias = "tuple[Record, int]"
 # A record with its attributes' dictionary and the values that are not text.
 _BASE: Final = 1_024
 _SMALL: Final = 64
-_MAX_DEPTH: Final = 24
 # Shares of a limit: the sending thread must return before the rest fills up.
 _FILLING_SHARE: Final = 0.2
 _INCOMING_SHARE: Final = 0.02
 _NEARLY_FULL_SHARE: Final = 0.6
-# Destinations accept no larger record, so a larger one is cut when it is queued.
-_MAX_RECORD_SIZE: Final = 2 * 1024 * 1024
-_PLAIN: Final = (int, float, type(None))
 
 
 class QueueLimits(NamedTuple):
@@ -70,10 +67,10 @@ class Priority:
 
     def put(self, record: Record) -> bool:
         """Add one record; False if it is full."""
+        attributes = record.attributes
+        if type(attributes) is not PlainAttributes or not attributes.is_sanitised:
+            record = PLAIN.sanitise(record)
         size = size_of(record)
-        if size > _MAX_RECORD_SIZE:
-            record = record._replace(attributes=clean_attributes(record.attributes))
-            size = size_of(record)
         records, max_size = self.limits
         if len(self.items) + self.held >= records or self.size + self.held_size + size > max_size:
             return False
@@ -153,50 +150,18 @@ class PriorityQueue:
 
 
 def size_of(record: Record) -> int:
-    """Estimate the bytes of `record` quickly, rather too high than too low.
+    """Estimate the bytes of a sanitised record.
 
     >>> from otel_ext.record.model import Process, Record
     >>> size_of(Record("log", None, "x" * 500, 0, 1, Process("p"))) > 1_500
     True
     """
-    size = _BASE + len(record.name)
-    for key, value in record.attributes.items():
-        size += len(key)
-        if isinstance(value, str):
-            size += len(value) if value.isascii() else _bytes_of(value)
-        elif not isinstance(value, _PLAIN):
-            size += _size_of_value(value, _MAX_DEPTH)
-    if record.events:
-        size += sum(
-            _SMALL + _size_of_value(event.attributes, _MAX_DEPTH) for event in record.events
-        )
-    if record.links:
-        size += sum(_SMALL + _size_of_value(link.attributes, _MAX_DEPTH) for link in record.links)
-    if record.extra:
-        size += _size_of_value(record.extra, _MAX_DEPTH)
+    size = _BASE + len(record.name) + _size_of(record.attributes)
+    if record.events or record.links or record.extra:
+        size += sum(_SMALL + _size_of(one.attributes) for one in (*record.events, *record.links))
+        size += _size_of(record.extra)
     return size
 
 
-def _bytes_of(text: str) -> int:
-    try:
-        return len(text.encode())
-    except UnicodeEncodeError:
-        return 3 * len(text)
-
-
-def _size_of_value(value: object, depth: int) -> int:
-    if isinstance(value, str):
-        return _SMALL + (len(value) if value.isascii() else _bytes_of(value))
-    if isinstance(value, (bytes, bytearray)):
-        return _SMALL + len(value)
-    if depth == 0:
-        return _BASE
-    if isinstance(value, Mapping):
-        pairs = cast("Mapping[object, object]", value).items()
-        return _SMALL + sum(
-            _size_of_value(key, 0) + _size_of_value(item, depth - 1) for key, item in pairs
-        )
-    if isinstance(value, Sequence):
-        items = cast("Sequence[object]", value)
-        return _SMALL + sum(_size_of_value(item, depth - 1) for item in items)
-    return _SMALL
+def _size_of(attributes: object) -> int:
+    return attributes.size if type(attributes) is PlainAttributes else _SMALL

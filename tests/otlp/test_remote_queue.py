@@ -13,6 +13,7 @@ from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.queue import QueueLimits, size_of
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.protocols import SendResult
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from otel_ext.runtime.health import health
 from otel_ext.runtime.worker import Worker
 from tests.exporters import samples
@@ -122,7 +123,8 @@ def test_bytes_are_bounded_as_well() -> None:
     """A few large records fill the queue as many small ones do."""
     sender = Stuck()
     big = samples.end("big", 1, attributes={"text": "x" * 100_000, "deep": [["y" * 100_000]]})
-    queue = queue_to(sender, QueueLimits(records=10_000, size=10 * size_of(big)))
+    size = size_of(PLAIN.sanitise(big))
+    queue = queue_to(sender, QueueLimits(records=10_000, size=10 * size))
     counted = Counted()
     for number in range(1, 31):
         queue.export(samples.end("big", number, attributes=big.attributes))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-__all__ = ["ByteBudget", "clean_attributes", "clean_text", "write_attributes"]
+__all__ = ["ByteBudget", "clean_text", "write_attributes"]
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
@@ -238,25 +238,3 @@ def _as_in_a_file(value: object) -> str:
     encoded = encode_value(value)
     plain: object = orjson.loads(encoded)
     return plain if isinstance(plain, str) else encoded.decode()
-
-
-def clean_attributes(attributes: Mapping[str, object]) -> Mapping[str, object]:
-    """Return attributes as they are sent, cut to the budget of a record.
-
-    >>> clean_attributes({"a": 1, "b": 2**70, "c": (b"x", {"d": None})})
-    {'a': 1, 'b': '1180591620717411303424', 'c': [b'x', {'d': None}]}
-    """
-    from opentelemetry.proto.common.v1.common_pb2 import KeyValueList  # noqa: PLC0415
-
-    written = KeyValueList()
-    write_attributes(written.values, attributes, ByteBudget())
-    return {pair.key: _plain(pair.value) for pair in written.values}
-
-
-def _plain(value: AnyValue) -> object:
-    kind = value.WhichOneof("value")
-    if kind == "array_value":
-        return [_plain(item) for item in value.array_value.values]
-    if kind == "kvlist_value":
-        return {pair.key: _plain(pair.value) for pair in value.kvlist_value.values}
-    return None if kind is None else cast("object", getattr(value, kind))
