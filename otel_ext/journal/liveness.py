@@ -11,26 +11,42 @@ import os
 import re
 import socket
 import sys
-from pathlib import Path
 from typing import Final, Literal
 
 from otel_ext.record.model import Process
-from otel_ext.runtime.process.incarnation import boot_id, pid_namespace
+from otel_ext.runtime.process.incarnation import (
+    START_TIME,
+    boot_id,
+    pid_namespace,
+    process_stat,
+)
 
 __all__ = [
+    "LONGEST_SILENCE",
+    "STAMP_SECONDS",
     "Liveness",
     "identity_from_id",
     "is_alive",
     "is_this_boot",
     "liveness_of",
+    "silence_limit",
     "zombie_status",
 ]
 
 Liveness = Literal["alive", "dead", "unknown"]
 
+STAMP_SECONDS: Final = 1.0
+"""Seconds after which a worker stamps its ring buffer again."""
+
+LONGEST_SILENCE: Final = 600.0
+"""Seconds of silence after which a process without heartbeats counts as dead."""
+
 _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
-# Fields of /proc/PID/stat, counted behind the command, which may contain blanks (proc(5)).
-_STATE, _THREADS, _START, _EXIT_CODE = 0, 17, 19, 49
+_MISSED: Final = 3
+_SLACK_SECONDS: Final = 1.0
+_STAMPED_SECONDS: Final = 15.0
+# Fields of `process_stat`.
+_STATE, _THREADS, _EXIT_CODE = 0, 17, 49
 
 
 def identity_from_id(incarnation: str) -> Process | None:
@@ -98,12 +114,12 @@ def _is_same_namespace(process: Process) -> bool:
 
 def _liveness_in_proc(process: Process) -> Liveness:
     """Return the liveness of a process of this boot and PID namespace, from /proc."""
-    stat = _stat(process.pid)
-    if stat is None:
+    stat = process_stat(process.pid)
+    if len(stat) <= START_TIME:
         return _ask_kernel(process.pid)
     if process.start_time == 0:
         return "unknown"
-    if int(stat[_START]) != process.start_time:
+    if int(stat[START_TIME]) != process.start_time:
         return "dead"
     # The kernel also shows a zombie if only the main thread has ended.
     is_zombie = stat[_STATE] in {b"Z", b"X", b"x"} and int(stat[_THREADS]) <= 1
@@ -115,10 +131,10 @@ def zombie_status(process: Process) -> int | None:
 
     The kernel shows it to processes that may trace this one, and 0 to others.
     """
-    stat = _stat(process.pid)
-    if stat is None or int(stat[_START]) != process.start_time or stat[_STATE] != b"Z":
+    stat = process_stat(process.pid)
+    if len(stat) <= _EXIT_CODE or int(stat[START_TIME]) != process.start_time:
         return None
-    return int(stat[_EXIT_CODE]) or None
+    return int(stat[_EXIT_CODE]) or None if stat[_STATE] == b"Z" else None
 
 
 def is_this_boot(boot: str) -> bool:
@@ -128,15 +144,6 @@ def is_this_boot(boot: str) -> bool:
 
 def _is_same_host(process: Process) -> bool:
     return process.host in {"", socket.gethostname()}
-
-
-def _stat(pid: int) -> list[bytes] | None:
-    try:
-        text = Path(f"/proc/{pid}/stat").read_bytes()
-        fields = text[text.rindex(b")") + 2 :].split()
-    except (OSError, ValueError):
-        return None
-    return fields if len(fields) > _EXIT_CODE else None
 
 
 def _ask_kernel(pid: int) -> Liveness:
@@ -150,3 +157,22 @@ def _ask_kernel(pid: int) -> Liveness:
     except (OSError, OverflowError):
         pass
     return "unknown"
+
+
+def silence_limit(heartbeat_ms: int, *, has_ring: bool) -> float:
+    """Return the seconds of silence after which a process counts as dead or hung.
+
+    Its `process.start` record has the interval, so readers need no setting.
+
+    Args:
+        heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none.
+        has_ring: Whether it has a ring buffer, which its worker stamps every second.
+
+    >>> silence_limit(5_000, has_ring=False), silence_limit(60_000, has_ring=False)
+    (16.0, 181.0)
+    >>> silence_limit(0, has_ring=True), silence_limit(0, has_ring=False)
+    (15.0, 600.0)
+    """
+    if heartbeat_ms:
+        return _MISSED * heartbeat_ms / 1_000 + _SLACK_SECONDS
+    return _STAMPED_SECONDS if has_ring else LONGEST_SILENCE

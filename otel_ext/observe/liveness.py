@@ -7,12 +7,11 @@ that the program hangs only if it made no record since then either.
 
 from __future__ import annotations
 
-from pathlib import Path
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.journal.liveness import liveness_of
-from otel_ext.journal.read.silence import STAMP_SECONDS
+from otel_ext.journal.liveness import STAMP_SECONDS, liveness_of
+from otel_ext.runtime.process.incarnation import process_stat
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -122,7 +121,9 @@ def condition_of(
     if liveness == "unknown":
         # On another machine, whose clock may be ahead of ours.
         return "silent" if now.wall_ns - evidence.newest_ns > limit_ns else "alive"
-    return "stopped" if _is_stopped(process.pid) else _condition_of_living(evidence, now, limit_ns)
+    if process_stat(process.pid)[:1] in ([b"T"], [b"t"]):  # by a signal, or by a debugger
+        return "stopped"
+    return _condition_of_living(evidence, now, limit_ns)
 
 
 def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns: int) -> Condition:
@@ -150,12 +151,3 @@ def _age(at_ns: int, now_ns: int) -> int | None:
 
 def _youngest(ages: Iterable[int | None]) -> int | None:
     return min((age for age in ages if age is not None), default=None)
-
-
-def _is_stopped(pid: int) -> bool:
-    """Whether the process is stopped by a signal or traced (proc(5))."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return stat[stat.rindex(b")") + 2 :][:1] in {b"T", b"t"}
-    except (OSError, ValueError):
-        return False

@@ -11,8 +11,8 @@ import pytest
 from otel_ext.cli.commands.doctor.ids import check_ids
 from otel_ext.cli.commands.doctor.records import check_processes
 from otel_ext.exporters import JsonlExporter
+from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.folder import read_incarnations
-from otel_ext.journal.read.silence import silence_limit
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.observe.snapshot import Collector
 from otel_ext.record.model import Process

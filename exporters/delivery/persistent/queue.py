@@ -31,8 +31,7 @@ from otel_ext.exporters.delivery.persistent.lines import (
     split_by_size,
     with_processes,
 )
-from otel_ext.journal.liveness import identity_from_id, is_alive
-from otel_ext.journal.read.silence import LONGEST_SILENCE
+from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.liveness import identity_from_id
-from otel_ext.journal.read.silence import silence_limit
+from otel_ext.journal.liveness import identity_from_id, silence_limit
 from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.process.records import dropped_in, process_from, whole_number
 

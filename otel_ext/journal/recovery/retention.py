@@ -13,9 +13,8 @@ from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.files import ends_with_process_end, parse_ring_name, parse_segment_name
-from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
 from otel_ext.journal.read.replaced import replaced_incarnations
-from otel_ext.journal.read.silence import LONGEST_SILENCE
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.counters import COUNTERS
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.journal.liveness import STAMP_SECONDS
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.types import JournalState, Mode
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["Journal"]
 
 _DRAIN_SECONDS: Final = 0.05
-_TICK_SECONDS: Final = 1.0
 _OPEN_WAIT_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.002
 # One part in so many of the ring buffer may wait when a caller brings many lines at once.
@@ -103,7 +103,7 @@ class Journal:
         self._early: list[bytes] = []
         self._drains = 0
         self._last_complete_drain = 0
-        self._backoff = Backoff(initial_interval=0.1, max_interval=_TICK_SECONDS)
+        self._backoff = Backoff(initial_interval=0.1, max_interval=STAMP_SECONDS)
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
@@ -278,7 +278,7 @@ class Journal:
             self._housekeeper.run(opened.segment, now)
         if now < self._next_tick:
             return
-        self._next_tick = now + _TICK_SECONDS
+        self._next_tick = now + STAMP_SECONDS
         opened.stamp()
         opened.segment.sync()
         if opened.buffer.is_lost and not (self._closing or self._backoff.problem):

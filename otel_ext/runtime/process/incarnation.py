@@ -22,16 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "START_TIME",
     "Incarnation",
     "boot_id",
     "current",
     "declare_heartbeat",
     "pid_namespace",
     "process_start_time",
+    "process_stat",
 ]
 
 _BOOT_ID_FILE: Final = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE: Final = "/proc/self/ns/pid"
+START_TIME: Final = 19
+"""Index of the start time among the fields of `process_stat`."""
 _MOST_READ: Final = 4_096
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
@@ -77,18 +81,23 @@ def _read(path: str) -> bytes:
         os.close(descriptor)
 
 
-def process_start_time(pid: int) -> int:
-    """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
-
-    Together with the boot id it distinguishes a process from a later one with the
-    same pid (proc(5), field 22 of `/proc/PID/stat`).
-    """
+def process_stat(pid: int) -> list[bytes]:
+    """Return the fields of `/proc/PID/stat` after the command (proc(5)); empty if unknown."""
     try:
         stat = _read(f"/proc/{pid}/stat")
         # The command, in brackets, may contain spaces and brackets.
-        return int(stat[stat.rindex(b")") + 2 :].split()[19])
-    except (OSError, ValueError, IndexError):
-        return 0
+        return stat[stat.rindex(b")") + 2 :].split()
+    except (OSError, ValueError):
+        return []
+
+
+def process_start_time(pid: int) -> int:
+    """Return when the kernel started `pid`, in clock ticks since boot; 0 if unknown.
+
+    Together with the boot id it distinguishes a process from a later one with the same pid.
+    """
+    stat = process_stat(pid)
+    return int(stat[START_TIME]) if len(stat) > START_TIME else 0
 
 
 def pid_namespace() -> int:
