@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.types import JournalState
+    from otel_ext.journal.write.journal import JournalState
     from otel_ext.protocols import Encoding
     from otel_ext.record.model import Process, Record
 
@@ -265,7 +265,7 @@ class JsonlExporter:
                 journal.close_for_exit(left, unfinished=unfinished)
                 return
             journal.flush(int(left * _LAST_FLUSH * 1000))
-            journal.append_last(self._ending)
+            journal.append_last()
             journal.close(max(until - monotonic(), 0.0), unfinished=unfinished)
         except Exception as error:  # noqa: BLE001 - the program is ending
             report_problem("JsonlExporter: shutdown failed", error)

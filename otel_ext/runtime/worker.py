@@ -64,7 +64,7 @@ class Job:
     )
 
     def __init__(
-        self, worker: Worker, call: Callable[[], None], interval: float, name: str
+        self, worker: Worker, call: Callable[[], object], interval: float, name: str
     ) -> None:
         self._worker = worker
         self._call = _weak_call(call)
@@ -115,7 +115,7 @@ class Job:
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
 
 
-def _weak_call(call: Callable[[], None]) -> Callable[[], Callable[[], None] | None]:
+def _weak_call(call: Callable[[], object]) -> Callable[[], Callable[[], object] | None]:
     """Return a function that returns `call`, or None once the object of that method is gone."""
     if hasattr(call, "__self__") and hasattr(call, "__func__"):
         return WeakMethod(call)
@@ -152,7 +152,7 @@ class Worker(IsolatedThread):
         super().__init__(name, name=name)
         register_part(self._health)
 
-    def every(self, seconds: float, job: Callable[[], None], name: str) -> Job:
+    def every(self, seconds: float, job: Callable[[], object], name: str) -> Job:
         """Run `job` every `seconds`, the first time 20 ms after the thread has started.
 
         `ensure` starts the thread, also after a `stop`; this does not. A job that raises

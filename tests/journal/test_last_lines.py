@@ -89,11 +89,12 @@ def test_the_fullest_moment_is_known(tmp_path: Path) -> None:
 
 def test_a_queue_takes_the_last_lines_beyond_its_limit(tmp_path: Path) -> None:
     """On a disk that is slow but not full, they follow the waiting lines."""
-    journal = Journal(tmp_path, alone(durability="queued", ring_size=10_000))
     count = 0
+    settings = alone(durability="queued", ring_size=10_000)
+    journal = Journal(tmp_path, settings, last_lines=lambda: [line(count + 1)])
     while journal.append(line(count)):
         count += 1
-    journal.append_last(lambda: [line(count + 1)])
+    journal.append_last()
     assert journal.close()
     assert seqs_in(tmp_path) == [*range(count), count + 1]
     assert COUNTERS.value(BUFFER_PEAK) > 90

@@ -18,13 +18,10 @@ from otel_ext.journal.write.journal import Journal
 from otel_ext.journal.write.ring_buffer import RingBuffer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from otel_ext.journal.settings import JournalSettings
     from otel_ext.journal.write.buffers import LineBuffer
     from otel_ext.journal.write.opening import OpenJournal
-    from otel_ext.runtime.worker import Worker
 
 __all__ = ["PostExitJournal"]
 
@@ -34,15 +31,6 @@ _LATE_WAIT_SECONDS: Final = 0.25
 
 class PostExitJournal(Journal):
     r"""A `Journal` that can be closed for the exit and still accepts lines.
-
-    Args:
-        path: As for `Journal`.
-        settings: As for `Journal`.
-        first_lines: As for `Journal`.
-        last_lines: Makes the lines that close the file, as of this moment; none if those
-            written last are still correct.
-        worker: As for `Journal`.
-        on_request: As for `Journal`.
 
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
@@ -54,21 +42,7 @@ class PostExitJournal(Journal):
     [['{"n":1}', '{"end":1}', '{"n":2}', '{"end":1}']]
     """
 
-    def __init__(
-        self,
-        path: Path,
-        settings: JournalSettings | None = None,
-        *,
-        first_lines: Callable[[], Iterable[bytes]] = tuple,
-        last_lines: Callable[[], Iterable[bytes]] = tuple,
-        worker: Worker | None = None,
-        on_request: Callable[[], object] | None = None,
-    ) -> None:
-        self._last_lines = last_lines
-        self._is_exiting = False
-        super().__init__(
-            path, settings, first_lines=first_lines, worker=worker, on_request=on_request
-        )
+    _is_exiting = False
 
     def close_for_exit(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Do what `close` does, but accept later lines, too. Idempotent.
@@ -93,7 +67,7 @@ class PostExitJournal(Journal):
         done = self._wait_for_drain(deadline)
         opened = self._opened
         self._use(opened)
-        self.append_last(self._last_lines)
+        self.append_last()
         self._write_pending(opened)
         if done:
             self._wait_for_drain(deadline)  # this syncs the last lines, too
@@ -132,7 +106,7 @@ class PostExitJournal(Journal):
             return self._append_closed(line)
         buffer = opened.buffer
         taken = buffer.append(line)
-        self.append_last(self._last_lines)
+        self.append_last()
         if isinstance(buffer, DirectWriter) and buffer.pending and not buffer.problem:
             self.drain(_LATE_WAIT_SECONDS)  # a write failed, and there may be no later try
         return taken

@@ -13,15 +13,18 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.liveness import STAMP_SECONDS
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
-from otel_ext.journal.types import JournalState, Mode
-from otel_ext.journal.write.journal_ids import release_journal_number
 from otel_ext.journal.write.last_lines import LastLines
-from otel_ext.journal.write.opening import OpenJournal, make_lines, open_journal
+from otel_ext.journal.write.opening import (
+    OpenJournal,
+    make_lines,
+    open_journal,
+    release_journal_number,
+)
 from otel_ext.journal.write.ring_buffer import RingBuffer, appender
 from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
@@ -36,10 +39,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.write.buffers import LineBuffer
-    from otel_ext.journal.write.segment import SegmentWriter
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "JournalState"]
+
+Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
 
 _DRAIN_SECONDS: Final = 0.05
 _OPEN_WAIT_SECONDS: Final = 1.0
@@ -47,6 +51,24 @@ _POLL_SECONDS: Final = 0.002
 # One part in so many of the ring buffer may wait when a caller brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
+
+
+class JournalState(NamedTuple):
+    """The state of a journal, for `health()` and `doctor`.
+
+    Attributes:
+        mode: How lines leave the caller.
+        reason: Why it is not the configured mode; empty if it is.
+        segment: The file that is written to; None before the first line is in it.
+        pending: Bytes that wait to be written.
+        problem: Why the file cannot be written now, or only slowly; empty if it can.
+    """
+
+    mode: Mode
+    reason: str
+    segment: Path | None
+    pending: int
+    problem: str
 
 
 class Journal:
@@ -58,6 +80,8 @@ class Journal:
         settings: How lines are kept.
         first_lines: Makes the lines that begin every file: what a reader must know without
             the older files. Called on the thread that opens or rotates.
+        last_lines: Makes the lines that close the file, as of this moment; none if those
+            written last are still correct.
         worker: Calls `drain` on its thread; None if the owner calls it.
         on_request: Records where the open spans are; called on the worker's thread when
             another process asks for it through the ring buffer.
@@ -78,6 +102,7 @@ class Journal:
         settings: JournalSettings | None = None,
         *,
         first_lines: Callable[[], Iterable[bytes]] = tuple,
+        last_lines: Callable[[], Iterable[bytes]] = tuple,
         worker: Worker | None = None,
         on_request: Callable[[], object] | None = None,
     ) -> None:
@@ -85,12 +110,13 @@ class Journal:
         self.path = path.absolute()
         self.settings = settings or JournalSettings()
         self._first_lines = first_lines
+        self._last_lines = last_lines
         self._worker = worker
         self._on_request = on_request
         self._job: Job | None = None
         self._cell = HealthCell("journal", "nothing recorded yet")
-        self._inherited: SegmentWriter | None = None
-        self._last = LastLines()
+        # What closes the descriptors of a forked child's parent.
+        self._inherited: list[Callable[[], None]] = []
         self._reset()
         after_fork_in_child(self._after_fork)
 
@@ -107,16 +133,16 @@ class Journal:
         self._next_tick = 0.0
         self._closing = self._finished = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
-        self._last = LastLines(self._last)
+        self._last = LastLines(self._last_lines)
         self.append: Callable[[bytes], bool] = self._append_first
 
     def _after_fork(self) -> None:
         # The child must not change what belongs to its parent; only objects are swapped.
-        opened, closing = self._opened, self._closing
+        opened, closing, last = self._opened, self._closing, self._last
         self._reset()
         if opened is not None:
             opened.buffer.abandon()
-            self._inherited = opened.segment
+            self._inherited += [opened.segment.forget, last.forget]
         if closing:
             self._closing = self._finished = True
             self.append = self._append_closed
@@ -151,9 +177,8 @@ class Journal:
         return False
 
     def _open(self) -> None:
-        if self._inherited is not None:
-            self._inherited.forget()
-            self._inherited = None
+        while self._inherited:
+            self._inherited.pop()()
         opened = open_journal(self.path, self.settings, current(), self._first_lines)
         for line in make_lines(self._first_lines):
             opened.buffer.append(line)
@@ -164,10 +189,10 @@ class Journal:
             opened.buffer.append(line)
         if opened.mode == "write":
             self._last.reserve_room(opened)  # before callers fill the disk
-        self._report_mode()
+        self._report_mode(opened)
         if self._worker is not None:
             if self._job is None:
-                self._job = self._worker.every(_DRAIN_SECONDS, self._run, "journal")
+                self._job = self._worker.every(_DRAIN_SECONDS, self.drain, "journal")
             self._worker.ensure()
             if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
                 buffer.on_refused = self._append_to_full
@@ -191,10 +216,7 @@ class Journal:
         opened.buffer.on_refused = self._append_to_full
         return taken
 
-    def _report_mode(self) -> None:
-        opened = self._opened
-        if opened is None:
-            return
+    def _report_mode(self, opened: OpenJournal) -> None:
         problem = opened.reason or opened.buffer.problem
         if self._backoff.problem:
             self._cell.failed(f"{opened.mode}: {self._backoff.problem}")
@@ -202,9 +224,6 @@ class Journal:
             self._cell.degraded(f"{opened.mode}: {problem}")
         else:
             self._cell.healthy(opened.mode)
-
-    def _run(self) -> None:
-        self.drain()
 
     def drain(self, timeout: float = 5.0) -> bool:
         """Write what waits to the file, and do what is due; the worker's job.
@@ -250,7 +269,7 @@ class Journal:
             complete = False
         else:
             if self._backoff.reset():
-                self._report_mode()
+                self._report_mode(opened)
         opened = self._opened or opened
         self._tick(opened, now)
         if complete:
@@ -260,18 +279,18 @@ class Journal:
             self._last_complete_drain = number
         return complete
 
-    def _drain_buffer(self, opened: OpenJournal) -> bool:
-        return opened.drain(rotate=not self._closing)
-
     def _answer_request(self, opened: OpenJournal) -> None:
         if self._on_request is not None and isinstance(opened.buffer, RingBuffer):
             opened.buffer.serve_request(self._on_request)
+
+    def _drain_buffer(self, opened: OpenJournal) -> bool:
+        return opened.drain(rotate=not self._closing)
 
     def _note_failure(self, opened: OpenJournal, error: OSError) -> None:
         if not self._backoff.failures:
             report_problem(f"journal: {opened.segment.path or self.path} cannot be written", error)
         self._backoff.failed(monotonic(), str(error))
-        self._report_mode()
+        self._report_mode(opened)
 
     def _tick(self, opened: OpenJournal, now: float) -> None:
         if not self._closing:
@@ -283,7 +302,7 @@ class Journal:
         opened.segment.sync()
         if opened.buffer.is_lost and not (self._closing or self._backoff.problem):
             opened = self._replace_buffer(opened)
-        self._report_mode()
+        self._report_mode(opened)
 
     def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
         """Create another ring buffer after the old one, or its whole folder, was removed."""
@@ -343,10 +362,10 @@ class Journal:
                 return False
         return True
 
-    def append_last(self, make: Callable[[], Iterable[bytes]]) -> None:
+    def append_last(self) -> None:
         """Append the lines that close the file, in reserved room; `close` may make others."""
         if (opened := self._opened) is not None:
-            self._last.append(opened, make)
+            opened.buffer.append_last(make_lines(self._last_lines))
 
     def close(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Write what waits and stop; a drained ring buffer is removed. Idempotent.

@@ -28,22 +28,19 @@ _WAIT_SECONDS: Final = 0.1
 
 
 class LastLines:
-    """Closes one journal's file with its last lines.
+    """Keeps room for the lines that close one journal's file, and uses it.
 
     Args:
-        inherited: In a forked child, its parent's.
+        make: Makes the lines with the current counts; called again if what waits could not
+            be written, so that they count it.
     """
 
-    def __init__(self, inherited: LastLines | None = None) -> None:
+    def __init__(self, make: Callable[[], Iterable[bytes]]) -> None:
+        self._make = make
         self._reserve = Reserve()
-        self._inherited = inherited
-        self._make: Callable[[], Iterable[bytes]] = tuple
 
     def reserve_room(self, opened: OpenJournal) -> None:
         """Reserve room for the lines unless a ring buffer has it; on the thread that writes."""
-        if self._inherited is not None:
-            self._inherited.forget()
-            self._inherited = None
         if isinstance(opened.buffer, RingBuffer) or self._reserve.is_kept:
             return
         with suppress(OSError):  # the next write reports it
@@ -54,19 +51,6 @@ class LastLines:
     def forget(self) -> None:
         """Close inherited descriptors in a forked child, without releasing the blocks."""
         self._reserve.forget()
-        if self._inherited is not None:
-            self._inherited.forget()
-
-    def append(self, opened: OpenJournal, make: Callable[[], Iterable[bytes]]) -> None:
-        """Append the lines after all others.
-
-        Args:
-            opened: The journal.
-            make: Makes the lines with the current counts; called again if what waits could
-                not be written, so that they count it.
-        """
-        self._make = make
-        opened.buffer.append_last(make_lines(make))
 
     def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; count what waits in memory as lost.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from itertools import count
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -20,7 +21,6 @@ from otel_ext.journal.files import (
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
-from otel_ext.journal.write.journal_ids import claim_journal_number
 from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
@@ -38,6 +38,7 @@ __all__ = [
     "OpenJournal",
     "make_lines",
     "open_journal",
+    "release_journal_number",
     "target_of",
 ]
 
@@ -45,6 +46,9 @@ FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
 _MAX_RINGS: Final = 8
 _ATTEMPTS: Final = 5
 _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
+# The journals that are open. A forked child is another incarnation, so for it inherited
+# entries have no effect.
+_numbers: Final[dict[tuple[Path, str, int], object]] = {}
 
 
 class OpenJournal(NamedTuple):
@@ -133,6 +137,23 @@ def target_of(path: Path, incarnation: str) -> Target:
     return Target(path.parent, incarnation, path.name)
 
 
+def _claim_journal_number(folder: Path, incarnation: str) -> int:
+    """Return the lowest number that no other journal of the incarnation has in `folder`.
+
+    Most programs have one exporter for a folder. If there are several, each has files and a
+    ring buffer of its own, named with this number, so that a reader finds the newest segment
+    of each.
+    """
+    mine = object()
+    # `setdefault` is one step of the interpreter, so two threads never get the same number.
+    return next(n for n in count() if _numbers.setdefault((folder, incarnation, n), mine) is mine)
+
+
+def release_journal_number(folder: Path, incarnation: str, number: int) -> None:
+    """Make the number free: its journal left nothing that a reader must find."""
+    _numbers.pop((folder, incarnation, number), None)
+
+
 def open_journal(
     path: Path,
     settings: JournalSettings,
@@ -152,7 +173,7 @@ def open_journal(
     """
     target = target_of(path, incarnation.id)
     if journal is None:
-        journal = claim_journal_number(target.folder, incarnation.id)
+        journal = _claim_journal_number(target.folder, incarnation.id)
     target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
