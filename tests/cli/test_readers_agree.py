@@ -114,7 +114,7 @@ def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> Non
     file.write_text(json.dumps(record) + "\n" + next(line for line in lines if "job" in line))
     written_ns = max(file.stat().st_mtime_ns, start().time_ns)
     minute = 60_000_000_000
-    assert recover(file.parent, now_ns=written_ns + 2 * minute).uncertain == (process.id,)
+    assert recover(file.parent, now_ns=written_ns + 2 * minute).uncertain == [process.id]
     assert recover(file.parent, now_ns=written_ns + 4 * minute).spans == 1
 
 

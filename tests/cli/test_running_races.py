@@ -30,7 +30,7 @@ def shown_by_collector(collector: Collector) -> set[int]:
 
 def shown_by_recovery(folder: Path) -> set[int]:
     """Return the numbers of the spans that recovery would end."""
-    readers, _ = read_incarnations(folder)
+    readers, *_ = read_incarnations(folder)
     return {int(span.start.span_id, 16) for one in readers.values() for span in one.running()}
 
 

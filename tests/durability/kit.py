@@ -171,7 +171,7 @@ def assert_ended_once(found: Found) -> None:
 def recovered(folder: Path) -> Found:
     """Recover a folder, check that a second recovery changes nothing, and read it."""
     assert not recover(folder).failed
-    assert recover(folder).recovered == ()
+    assert recover(folder).recovered == []
     return read(folder)
 
 

@@ -127,7 +127,7 @@ def test_random_damage_then_recovery(tmp_path: Path, seed: int) -> None:
         # The writer of a damaged file may be unknown; without a grace recovery does not wait.
         report = recover(folder, grace_seconds=0)
         assert not report.failed
-        assert recover(folder, grace_seconds=0).recovered == ()
+        assert recover(folder, grace_seconds=0).recovered == []
         found = read(folder)
         ends = [r.key for r in found.phase("end") if r.abandoned == "process-died"]
         assert len(ends) == len(set(ends))

@@ -176,5 +176,5 @@ def test_recovery_adds_no_end_where_a_start_follows_an_abandoned_end(tmp_path: P
         os.utime(path, (number, number))
     assert listed(tmp_path) == []
     report = recover(tmp_path, grace_seconds=0.0)
-    assert (report.spans, report.failed) == (0, ())
+    assert (report.spans, report.failed) == (0, [])
     assert len(read(tmp_path).phase("end")) == 1

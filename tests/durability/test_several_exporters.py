@@ -84,7 +84,7 @@ def test_readers_and_retention_use_the_files_of_each_exporter(
         assert set(open_span_states(tmp_path)) == {"of 0", "of 1"}
         write_line(process)
         process.wait(20)
-    readers, _ = read_incarnations(tmp_path)
+    readers, *_ = read_incarnations(tmp_path)
     assert len({key.incarnation for key in readers}) == 1
     running_in_each = [[span.start.name for span in one.running()] for one in readers.values()]
     assert sorted(running_in_each) == [[], ["of 0"], ["of 1"]]

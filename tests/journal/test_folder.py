@@ -74,7 +74,7 @@ def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
     assert process.condition == "alive"
     assert process.worker_silent_ns is not None
     assert names(tmp_path) == ["drained", "in the ring buffer"]
-    assert read_incarnations(tmp_path)[1].items == []
+    assert read_incarnations(tmp_path)[1] == []
     journal.append(encode_line(process_end_record(me.process_for(None), me.next_seq())))
     assert journal.close()
     assert snapshot(tmp_path).processes == ()
@@ -172,10 +172,10 @@ def test_damage_is_reported_with_its_file(tmp_path: Path) -> None:
     """Skipped ranges have file, offset, length and reason; their number is bounded."""
     path = tmp_path / f"{DEAD}.jsonl"
     path.write_bytes(line(1, DEAD) + b"garbage\n" * 1_500 + line(2, DEAD))
-    _, skipped = read_incarnations(tmp_path)
-    assert len(skipped.items) == 1_000
-    assert skipped.total_bytes == 1_500 * 7
-    assert skipped.items[0] == (path, (len(line(1, DEAD)), 7, "garbage"))
+    _, skipped, skipped_bytes = read_incarnations(tmp_path)
+    assert len(skipped) == 1_000
+    assert skipped_bytes == 1_500 * 7
+    assert skipped[0] == (path, (len(line(1, DEAD)), 7, "garbage"))
 
 
 def test_the_heartbeat_is_kept(tmp_path: Path) -> None:

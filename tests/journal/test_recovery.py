@@ -50,7 +50,7 @@ def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> 
     """Each gets one end with the cause, the last sign of life, and the data of its start."""
     dead = die(tmp_path, mode)
     report = recover(tmp_path)
-    assert (report.spans, report.failed) == (4, ())
+    assert (report.spans, report.failed) == (4, [])
     [one] = report.recovered
     assert (one.process.id, one.process.pid) == (dead.id, dead.pid)
     assert (one.lines > 0) is (mode == "mapped")
@@ -81,7 +81,7 @@ def test_recovery_is_idempotent(tmp_path: Path) -> None:
     recover(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     again = recover(tmp_path)
-    assert again.recovered == ()
+    assert again.recovered == []
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert not (tmp_path / RING_FOLDER).exists()
 
@@ -140,7 +140,7 @@ def test_living_processes_are_not_recovered(tmp_path: Path) -> None:
     journal.drain()
     before = {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")}
     report = recover(tmp_path)
-    assert (len(report.living), report.recovered) == (1, ())
+    assert (len(report.living), report.recovered) == (1, [])
     assert {path: path.read_bytes() for path in tmp_path.glob("*.jsonl")} == before
     assert len(list((tmp_path / RING_FOLDER).glob("*.ring"))) == 1
     journal.close()
@@ -202,7 +202,7 @@ def test_a_stopped_process_is_alive(tmp_path: Path) -> None:
         assert process.stdout is not None
         process.stdout.readline()
         report = recover(tmp_path, grace_seconds=0, now_ns=NOW_NS)
-        assert (len(report.living), report.recovered) == (1, ())
+        assert (len(report.living), report.recovered) == (1, [])
         [reader] = read_incarnations(tmp_path)[0].values()
         assert [one.start.name for one in reader.running()] == ["work"]
         process.send_signal(signal.SIGKILL)
@@ -225,7 +225,7 @@ def test_a_shared_file_without_ring_buffers(tmp_path: Path) -> None:
     """A named file is searched even if its processes had no ring buffers."""
     die(tmp_path, "queued", name="app.jsonl")
     assert recover(tmp_path).spans == 4
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
 
 
 def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
@@ -236,9 +236,9 @@ def test_a_process_on_another_host_gets_a_grace_time(tmp_path: Path) -> None:
     path = tmp_path / f"{process}.jsonl"
     path.write_bytes(encode_line(first) + encode_line(start(2, process)))
     report = recover(tmp_path)
-    assert (report.uncertain, report.recovered) == ((process,), ())
+    assert (report.uncertain, report.recovered) == ([process], [])
     report = recover(tmp_path, now_ns=NOW_NS)
-    assert (report.uncertain, report.spans) == ((), 1)
+    assert (report.uncertain, report.spans) == ([], 1)
 
 
 def test_a_process_of_an_earlier_boot_is_dead(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_a_start_too_damaged_for_an_end_needs_no_second_recovery(tmp_path: Path)
     path = tmp_path / "app.jsonl"  # a shared file is always searched
     path.write_bytes(encode_line(first) + encode_line(start(2, process)) + damaged)
     assert recover(tmp_path, now_ns=NOW_NS).spans == 1
-    assert recover(tmp_path, now_ns=NOW_NS).recovered == ()
+    assert recover(tmp_path, now_ns=NOW_NS).recovered == []
 
 
 @pytest.mark.parametrize("what", ["header", "everything", "truncated", "grown", "empty"])
@@ -315,10 +315,10 @@ def test_a_late_real_end_is_not_abandoned(tmp_path: Path) -> None:
 
 def test_a_folder_without_records_needs_no_recovery(tmp_path: Path) -> None:
     """Neither an empty folder nor other files are an error."""
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
     (tmp_path / "x.jsonl").write_bytes(b"hello\n")
     (tmp_path / "dir.jsonl").mkdir()
-    assert recover(tmp_path).recovered == ()
+    assert recover(tmp_path).recovered == []
     assert sorted(path.name for path in tmp_path.iterdir()) == ["dir.jsonl", "x.jsonl"]
 
 
@@ -347,3 +347,15 @@ def test_ends_are_never_later_than_the_last_sign_of_life(tmp_path: Path) -> None
     [end] = ends_in(tmp_path)
     assert end.name == "open"
     assert end.time_ns <= died_before_ns
+
+
+def test_all_skipped_bytes_are_counted(tmp_path: Path) -> None:
+    """The report lists the first 1,000 damaged ranges and counts the bytes of all of them."""
+    dead = die(tmp_path, "queued")
+    [path] = tmp_path.glob("*.jsonl")
+    with path.open("ab") as file:
+        file.write(b"garbage\n" * 1_500)
+    report = recover(tmp_path)
+    assert [one.process.id for one in report.recovered] == [dead.id]
+    assert len(report.skipped) == 1_000
+    assert report.skipped_bytes == 1_500 * 7

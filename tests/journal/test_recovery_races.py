@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.recovery.locking import IncarnationLock
+from otel_ext.journal.recovery.locking import incarnation_lock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
@@ -93,15 +93,16 @@ def test_a_lock_whose_holder_died_is_taken_over(tmp_path: Path) -> None:
     hold = """
         import os, signal, sys
         from pathlib import Path
-        from otel_ext.journal.recovery.locking import IncarnationLock
-        assert IncarnationLock(Path(sys.argv[1]), sys.argv[2]).acquire()
-        print("held", flush=True)
-        signal.pause()
+        from otel_ext.journal.recovery.locking import incarnation_lock
+        with incarnation_lock(Path(sys.argv[1]), sys.argv[2]) as is_locked:
+            assert is_locked
+            print("held", flush=True)
+            signal.pause()
     """
     with running(hold, tmp_path, dead.id) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert recover(tmp_path).busy == (dead.id,)
+        assert recover(tmp_path).busy == [dead.id]
         process.kill()
         process.wait()
     assert recover(tmp_path).spans == 4
@@ -109,14 +110,12 @@ def test_a_lock_whose_holder_died_is_taken_over(tmp_path: Path) -> None:
 
 
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
-    """Only one of two locks on an incarnation can be taken; a release is idempotent."""
-    first, second = IncarnationLock(tmp_path, "a"), IncarnationLock(tmp_path, "a")
-    assert first.acquire()
-    assert not second.acquire()
-    first.release()
-    first.release()
-    assert second.acquire()
-    second.release()
+    """Only one of two locks on an incarnation can be taken, and nothing stays of them."""
+    with incarnation_lock(tmp_path, "a") as first, incarnation_lock(tmp_path, "a") as second:
+        assert first
+        assert not second
+    with incarnation_lock(tmp_path, "a") as again:
+        assert again
     assert list(tmp_path.iterdir()) == []
 
 

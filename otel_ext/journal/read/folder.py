@@ -19,27 +19,10 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.read.rings import RingContents
 
-__all__ = [
-    "JournalKey",
-    "SkippedLog",
-    "read_incarnations",
-]
+__all__ = ["MAX_SKIPPED", "JournalKey", "read_incarnations"]
 
-_MAX_SKIPPED: Final = 1_000
-
-
-class SkippedLog:
-    """Collects what could not be read, up to a limit."""
-
-    def __init__(self) -> None:
-        self.items: list[tuple[Path, Skipped]] = []
-        self.total_bytes = 0
-
-    def add(self, path: Path, item: Skipped) -> None:
-        """Record one damaged range in the file `path`."""
-        self.total_bytes += item.length
-        if len(self.items) < _MAX_SKIPPED:
-            self.items.append((path, item))
+MAX_SKIPPED: Final = 1_000
+"""How many damaged ranges are remembered."""
 
 
 class JournalKey(NamedTuple):
@@ -98,7 +81,7 @@ class _Readers:
 
 def read_incarnations(
     folder: Path, *, only: str = ""
-) -> tuple[dict[JournalKey, IncarnationReader], SkippedLog]:
+) -> tuple[dict[JournalKey, IncarnationReader], list[tuple[Path, Skipped]], int]:
     """Read a folder's ring buffers, then its segments, separately for each journal.
 
     In this order a line that the worker moves meanwhile is read at least once, and so is a
@@ -107,13 +90,17 @@ def read_incarnations(
     Args:
         folder: The folder of records.
         only: Id of the one incarnation to read; empty for all.
+
+    Returns:
+        The readers, the first damaged ranges with their files, and the bytes of all of them.
     """
     readers = _Readers()
-    skipped = SkippedLog()
+    skipped: list[tuple[Path, Skipped]] = []
+    skipped_bytes = 0
     for ring in read_rings(folder, only):
         readers.add_ring(ring)
-        for damage in ring.skipped:
-            skipped.add(ring.path, damage)
+        skipped += [(ring.path, damage) for damage in ring.skipped]
+        skipped_bytes += sum(damage.length for damage in ring.skipped)
     for path in list_segments(folder):
         segment = parse_segment_name(path.name)
         if segment is not None:
@@ -123,7 +110,9 @@ def read_incarnations(
         by_process: dict[str, IncarnationReader | None] = {}
         for item in scan(path):
             if isinstance(item, Skipped):
-                skipped.add(path, item)
+                skipped_bytes += item.length
+                if len(skipped) < MAX_SKIPPED:
+                    skipped.append((path, item))
                 continue
             process = item.key[0]
             if process not in by_process:
@@ -135,4 +124,4 @@ def read_incarnations(
             if (reader := by_process[process]) is not None:
                 reader.add_line(item)
     readers.finish()
-    return readers.found, skipped
+    return readers.found, skipped[:MAX_SKIPPED], skipped_bytes

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,13 +25,13 @@ from otel_ext.journal.files import (
     parse_segment_name,
 )
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
-from otel_ext.journal.read.folder import SkippedLog, read_incarnations
+from otel_ext.journal.read.folder import MAX_SKIPPED, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
-from otel_ext.journal.recovery.locking import LOCK_SUFFIX, IncarnationLock
+from otel_ext.journal.recovery.locking import LOCK_SUFFIX, incarnation_lock
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
@@ -70,10 +71,11 @@ class Recovered(NamedTuple):
     had_ring: bool = False
 
 
-class RecoveryReport(NamedTuple):
+@dataclass
+class RecoveryReport:
     """The result for a folder.
 
-    Attributes:
+    Args:
         folder: The folder of records.
         recovered: One result for each incarnation that needed recovery.
         living: Ids of incarnations that live, which were not changed.
@@ -85,12 +87,12 @@ class RecoveryReport(NamedTuple):
     """
 
     folder: Path
-    recovered: tuple[Recovered, ...]
-    living: tuple[str, ...]
-    uncertain: tuple[str, ...]
-    busy: tuple[str, ...]
-    skipped: tuple[tuple[Path, Skipped], ...]
-    skipped_bytes: int
+    recovered: list[Recovered] = field(default_factory=list)
+    living: list[str] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
+    busy: list[str] = field(default_factory=list)
+    skipped: list[tuple[Path, Skipped]] = field(default_factory=list)
+    skipped_bytes: int = 0
 
     @property
     def spans(self) -> int:
@@ -98,9 +100,9 @@ class RecoveryReport(NamedTuple):
         return sum(one.spans for one in self.recovered)
 
     @property
-    def failed(self) -> tuple[Recovered, ...]:
+    def failed(self) -> list[Recovered]:
         """The incarnations whose recovery failed."""
-        return tuple(one for one in self.recovered if one.problem)
+        return [one for one in self.recovered if one.problem]
 
 
 class _Recovery:
@@ -109,46 +111,47 @@ class _Recovery:
     def __init__(
         self,
         folder: Path,
-        grace_seconds: float | None,
-        outcomes: Mapping[PidAndStart, Outcome],
-        now_ns: int,
+        grace_seconds: float | None = None,
+        outcomes: Mapping[PidAndStart, Outcome] | None = None,
+        now_ns: int | None = None,
     ) -> None:
         self.folder = folder
+        self.report = RecoveryReport(folder)
         self._grace_seconds = grace_seconds
-        self.outcomes = outcomes
-        self.now_ns = now_ns
-        self.recovered: list[Recovered] = []
-        self.living: list[str] = []
-        self.uncertain: list[str] = []
-        self.busy: list[str] = []
-        self.skipped = SkippedLog()
+        self._outcomes = outcomes or {}
+        self._now_ns = time_ns() if now_ns is None else now_ns
         self._replaced = replaced_incarnations(folder)
 
     def recover(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and no other recovery works on it."""
-        identity = identity_from_id(incarnation)
-        may_live = incarnation not in self._replaced
-        if may_live and identity is not None and is_alive(identity) == "alive":
-            self.living.append(incarnation)
-            return
-        lock = IncarnationLock(self.folder, incarnation)
-        if not lock.acquire():
-            self.busy.append(incarnation)
-            return
         try:
-            # Read under the lock: another recovery may just have finished.
-            found, skipped = read_incarnations(self.folder, only=incarnation)
-            journals = list(found.values())
-            left = [reader for reader in journals if not self._is_done(reader)]
-            if not left:
+            identity = identity_from_id(incarnation)
+            may_live = identity is not None and incarnation not in self._replaced
+            if may_live and is_alive(identity) == "alive":
+                self.report.living.append(incarnation)
                 return
-            for path, damage in skipped.items:
-                self.skipped.add(path, damage)
-            if any(self._may_live(reader, journals) for reader in left):
-                return
-            self.recovered.append(self._recover(left, journals))
-        finally:
-            lock.release()
+            with incarnation_lock(self.folder, incarnation) as is_locked:
+                if is_locked:
+                    self._recover_locked(incarnation)
+                else:
+                    self.report.busy.append(incarnation)
+        except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
+            report_problem(f"recovery of {incarnation}", error)
+            failed = Recovered(Process(incarnation), 0, 0, 0, None, str(error))
+            self.report.recovered.append(failed)
+
+    def _recover_locked(self, incarnation: str) -> None:
+        # Read under the lock: another recovery may just have finished.
+        found, skipped, skipped_bytes = read_incarnations(self.folder, only=incarnation)
+        journals = list(found.values())
+        left = [reader for reader in journals if not self._is_done(reader)]
+        if not left:
+            return
+        report = self.report
+        report.skipped_bytes += skipped_bytes
+        report.skipped += skipped[: MAX_SKIPPED - len(report.skipped)]
+        if not any(self._may_live(reader, journals) for reader in left):
+            report.recovered.append(self._recover(left, journals))
 
     @staticmethod
     def _is_done(reader: IncarnationReader) -> bool:
@@ -160,10 +163,10 @@ class _Recovery:
             return False
         process = reader.facts().process
         if is_alive(process) == "alive":
-            self.living.append(reader.id)
+            self.report.living.append(reader.id)
             return True
         # A process that is not proven to be dead must also have been silent for a while.
-        silent_ns = self.now_ns - max(
+        silent_ns = self._now_ns - max(
             self._last_seen_ns(journals),
             modified_ns(
                 path
@@ -176,19 +179,19 @@ class _Recovery:
         if limit is None:
             limit = max(one.facts().silence_limit for one in journals)
         if not _is_proven(process) and silent_ns < limit * 1e9:
-            self.uncertain.append(reader.id)
+            self.report.uncertain.append(reader.id)
             return True
         return False
 
     def _last_seen_ns(self, journals: list[IncarnationReader]) -> int:
-        return max(reader.last_seen_ns(self.now_ns) for reader in journals)
+        return max(reader.last_seen_ns(self._now_ns) for reader in journals)
 
     def _recover(
         self, left: list[IncarnationReader], journals: list[IncarnationReader]
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
         process = max((reader.facts().process for reader in left), key=lambda one: one.pid)
-        outcome = find_outcome(self.outcomes, process) or zombie_outcome(process)
+        outcome = find_outcome(self._outcomes, process) or zombie_outcome(process)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)
@@ -311,28 +314,9 @@ def _unfinished_in(path: Path) -> list[str]:
 
 def recover_one(folder: Path, incarnation: str) -> RecoveryReport:
     """Recover one incarnation of a folder, if it is dead; see `recover`."""
-    return _recover_step(_Recovery(folder, None, {}, time_ns()), incarnation)
-
-
-def _recover_step(recovery: _Recovery, incarnation: str) -> RecoveryReport:
-    try:
-        recovery.recover(incarnation)
-    except Exception as error:  # noqa: BLE001 - one damaged incarnation must not stop the rest
-        report_problem(f"recovery of {incarnation}", error)
-        recovery.recovered.append(Recovered(Process(incarnation), 0, 0, 0, None, str(error)))
-    return _report(recovery)
-
-
-def _report(recovery: _Recovery) -> RecoveryReport:
-    return RecoveryReport(
-        recovery.folder,
-        tuple(recovery.recovered),
-        tuple(recovery.living),
-        tuple(recovery.uncertain),
-        tuple(recovery.busy),
-        tuple(recovery.skipped.items),
-        recovery.skipped.total_bytes,
-    )
+    recovery = _Recovery(folder)
+    recovery.recover(incarnation)
+    return recovery.report
 
 
 def recover(
@@ -366,10 +350,7 @@ def recover(
             hint="Name the folder that a program wrote its records to.",
             context={"path": str(folder), "errno": error.errno},
         ) from error
-    recovery = _Recovery(
-        folder, grace_seconds, outcomes or {}, time_ns() if now_ns is None else now_ns
-    )
-    report = _report(recovery)
+    recovery = _Recovery(folder, grace_seconds, outcomes, now_ns)
     for incarnation in _candidates(folder):
-        report = _recover_step(recovery, incarnation)
-    return report
+        recovery.recover(incarnation)
+    return recovery.report
