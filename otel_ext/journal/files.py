@@ -161,10 +161,16 @@ def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
         folder: The folder of records.
         incarnation: Only the ring buffers of this one; empty for all.
     """
+    rings = folder / RING_FOLDER
     try:
-        return sorted((folder / RING_FOLDER).glob(f"{incarnation}*{RING_SUFFIX}"))
+        names = sorted(os.listdir(rings))  # noqa: PTH208 - names only
     except OSError:
         return []
+    return [
+        rings / name
+        for name in names
+        if name.startswith(incarnation) and name.endswith(RING_SUFFIX)
+    ]
 
 
 def is_folder(path: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
-from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import (
@@ -230,9 +230,4 @@ def _open_span(
 def _modified_ns(path: Path, name: str) -> int:
     """Return when the file was last written to, if only this process writes to it."""
     parts = parse_segment_name(path.name)
-    if parts is None or parts.incarnation != name:
-        return 0
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
+    return 0 if parts is None or parts.incarnation != name else modified_ns([path])

@@ -15,7 +15,7 @@ import atexit
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.threads import end_threads_at_exit
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_SECONDS",
-    "HasRoom",
-    "TimedShutdown",
     "at_exit",
     "has_room",
     "is_exiting",
@@ -119,24 +117,6 @@ def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
     handler.add(shutdown)
 
 
-@runtime_checkable
-class TimedShutdown(Protocol):
-    """A component whose shutdown accepts a deadline."""
-
-    def shutdown_by(self, until: float) -> None:
-        """Shut down by the moment `until` of the monotonic clock. Idempotent."""
-        ...
-
-
-@runtime_checkable
-class HasRoom(Protocol):
-    """A component that can wait until its queue has room."""
-
-    def has_room(self, until: float) -> bool:
-        """Wait for room for many more records, at most to `until`; return whether there is."""
-        ...
-
-
 def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> None:
     """Call `part.shutdown_by(until)` if `part` has that method, else `shutdown`.
 
@@ -148,10 +128,11 @@ def shutdown_by(part: object, shutdown: Callable[[], object], until: float) -> N
     >>> shutdown_by(None, lambda: print("closed"), 0.0)
     closed
     """
-    if isinstance(part, TimedShutdown):
-        part.shutdown_by(until)
-    else:
+    timed: Callable[[float], object] | None = getattr(part, "shutdown_by", None)
+    if timed is None:
         shutdown()
+    else:
+        timed(until)
 
 
 def has_room(part: object, until: float) -> bool:
@@ -162,4 +143,5 @@ def has_room(part: object, until: float) -> bool:
     >>> has_room(None, 0.0)
     True
     """
-    return part.has_room(until) if isinstance(part, HasRoom) else True
+    waits: Callable[[float], bool] | None = getattr(part, "has_room", None)
+    return True if waits is None else waits(until)

@@ -8,15 +8,18 @@ since the time of day may have been set back. Every reader of a folder uses this
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import parse_ring_name, parse_segment_name
+from otel_ext.journal.files import (
+    list_rings,
+    list_segments,
+    parse_ring_name,
+    parse_segment_name,
+)
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.rings import read_ring
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.ring_layout import RING_SUFFIX
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.process.records import whole_number
 
@@ -94,14 +97,11 @@ def _kernel_process(incarnation: str) -> str:
 
 
 def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
-    with suppress(OSError):
-        for name in os.listdir(folder / RING_FOLDER):  # noqa: PTH208 - names only
-            if name.endswith(RING_SUFFIX):
-                yield parse_ring_name(name)[0], folder / RING_FOLDER / name
-    with suppress(OSError):
-        for name in os.listdir(folder):  # noqa: PTH208 - names only
-            if (segment := parse_segment_name(name)) is not None:
-                yield segment.incarnation, folder / name
+    for path in list_rings(folder):
+        yield parse_ring_name(path.name)[0], path
+    for path in list_segments(folder):
+        if (segment := parse_segment_name(path.name)) is not None:
+            yield segment.incarnation, path
 
 
 def _seen_alive_in(path: Path) -> _SeenAlive | None:

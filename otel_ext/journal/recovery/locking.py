@@ -1,4 +1,7 @@
-"""Lets only one recovery at a time work on an incarnation, by a lock file."""
+"""Lets only one recovery at a time work on an incarnation, by a lock file.
+
+A lock file is left where a recovery was killed, even in its last step.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import open_folder
-from otel_ext.journal.ring_layout import RING_FOLDER
+from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -17,9 +21,9 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["LOCK_SUFFIX", "incarnation_lock"]
+__all__ = ["incarnation_lock", "incarnations_with_ring"]
 
-LOCK_SUFFIX: Final = ".lock"
+_SUFFIX: Final = ".lock"
 
 
 @contextmanager
@@ -39,7 +43,7 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
     if sys.platform == "win32":
         yield True
         return
-    path = folder / RING_FOLDER / f"{incarnation}{LOCK_SUFFIX}"
+    path = folder / RING_FOLDER / f"{incarnation}{_SUFFIX}"
     parent = open_folder(path.parent, create=True)
     try:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,6 +61,17 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
         os.close(descriptor)
         with suppress(OSError):
             path.parent.rmdir()  # unless there are ring buffers in it
+
+
+def incarnations_with_ring(folder: Path) -> list[str]:
+    """Return the ids of incarnations with a ring buffer or a lock: they live or need recovery."""
+    try:
+        names = sorted(os.listdir(folder / RING_FOLDER))  # noqa: PTH208 - names only
+    except OSError:
+        return []
+    suffixes = (RING_SUFFIX, _SUFFIX)
+    found = [base_id(name.rpartition(".")[0]) for name in names if name.endswith(suffixes)]
+    return list(dict.fromkeys(found))
 
 
 def _lock(descriptor: int, path: Path) -> bool:

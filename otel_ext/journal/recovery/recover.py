@@ -31,8 +31,8 @@ from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
-from otel_ext.journal.recovery.locking import LOCK_SUFFIX, incarnation_lock
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.recovery.locking import incarnation_lock, incarnations_with_ring
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
@@ -284,11 +284,7 @@ def _is_proven(process: Process) -> bool:
 
 def _candidates(folder: Path) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
-    found: dict[str, None] = {}
-    # A lock file is left where a recovery was killed, even in its last step.
-    for suffix in (RING_SUFFIX, LOCK_SUFFIX):
-        for path in sorted(folder.joinpath(RING_FOLDER).glob(f"*{suffix}")):
-            found[base_id(path.name[: -len(suffix)])] = None
+    found = dict.fromkeys(incarnations_with_ring(folder))
     for path in list_segments(folder):
         if parse_segment_name(path.name) is None:
             found.update(dict.fromkeys(_unfinished_in(path)))

@@ -12,10 +12,10 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_with_process_end, parse_ring_name, parse_segment_name
+from otel_ext.journal.files import ends_with_process_end, parse_segment_name
 from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
 from otel_ext.journal.read.replaced import replaced_incarnations
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.recovery.locking import incarnations_with_ring
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             status = entry.stat(follow_symlinks=False)
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
-    with_ring = _with_ring(folder)
+    with_ring = incarnations_with_ring(folder)
     replaced = replaced_incarnations(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
@@ -93,15 +93,6 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
         ):
             closed.append(newest)
     return [segment for segment in closed if segment.path != current]
-
-
-def _with_ring(folder: Path) -> set[str]:
-    """Return the incarnations with a ring buffer: they live, or need recovery."""
-    try:
-        names = os.listdir(folder / RING_FOLDER)  # noqa: PTH208 - names only
-    except OSError:
-        return set()
-    return {parse_ring_name(name)[0] for name in names if name.endswith(RING_SUFFIX)}
 
 
 def _is_needed(incarnation: str, newest: _Closed, moment: float, replaced: frozenset[str]) -> bool:

@@ -7,26 +7,27 @@ a thread of its own that ends afterwards, so this process's records never wait f
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import ends_with_process_end, parse_segment_name, segment_file
+from otel_ext.journal.files import (
+    ends_with_process_end,
+    list_segments,
+    parse_segment_name,
+    segment_file,
+)
 from otel_ext.journal.liveness import identity_from_id, is_alive
-from otel_ext.journal.read.incarnations import base_id
+from otel_ext.journal.read.incarnations import modified_ns
 from otel_ext.journal.read.replaced import is_replaced_by
-from otel_ext.journal.recovery.locking import LOCK_SUFFIX
+from otel_ext.journal.recovery.locking import incarnations_with_ring
 from otel_ext.journal.recovery.recover import recover_one
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.runtime.isolated import IsolatedThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from otel_ext.journal.files import SegmentName
 
 __all__ = ["FolderWatch"]
 
@@ -63,11 +64,7 @@ class FolderWatch:
         self._not_before: dict[str, float] = {}
 
     def check(self) -> None:
-        """Check once, and start to recover the dead processes found; never waits.
-
-        Raises:
-            OSError: The folder cannot be read.
-        """
+        """Check once, and start to recover the dead processes found; never waits."""
         if not self._thread.is_idle:
             return
         self._list_names()
@@ -80,20 +77,16 @@ class FolderWatch:
         """List the names again if the folder has changed."""
         rings = self._folder / RING_FOLDER
         folders = [rings] if self._rings_only else [rings, self._folder]
-        seen = tuple(_changed_ns(folder) for folder in folders)
+        seen = tuple(modified_ns([folder]) for folder in folders)
         if seen == self._seen:
             return
         self._seen = seen
-        known: dict[str, dict[int, int]] = {}
-        self._with_ring = set()
-        for folder in folders:
-            for name, segment in _incarnations_in(folder):
-                newest = known.setdefault(name, {})
-                if segment is None:
-                    self._with_ring.add(name)
-                else:
-                    last = newest.get(segment.journal, 0)
-                    newest[segment.journal] = max(last, segment.number)
+        self._with_ring = set(incarnations_with_ring(self._folder))
+        known: dict[str, dict[int, int]] = {name: {} for name in self._with_ring}
+        for path in [] if self._rings_only else list_segments(self._folder):
+            if (segment := parse_segment_name(path.name)) is not None:
+                newest = known.setdefault(segment.incarnation, {})
+                newest[segment.journal] = segment.number  # they are listed in this order
         known.pop(self._own, None)
         self._known = known
         self._done &= known.keys()
@@ -139,20 +132,3 @@ class FolderWatch:
                 self._not_before[name] = monotonic() + _RETRY_SECONDS
             elif not report.living:
                 self._done.add(name)
-
-
-def _incarnations_in(folder: Path) -> Iterator[tuple[str, SegmentName | None]]:
-    # Not permitted: a process that gave up its privileges does no recovery.
-    with suppress(FileNotFoundError, PermissionError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name.endswith((RING_SUFFIX, LOCK_SUFFIX)):
-                yield base_id(entry.name.rpartition(".")[0]), None
-            elif (segment := parse_segment_name(entry.name)) is not None:
-                yield segment.incarnation, segment
-
-
-def _changed_ns(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except OSError:
-        return 0
