@@ -374,7 +374,7 @@ class JsonlExporter:
 
     def _accept_first(self) -> None:
         """Count a record, and the next ones directly; a forked child has counters of its own."""
-        self._accept = COUNTERS.stepper("accepted")
+        self._accept = COUNTERS.counter("accepted").__next__
         self._accept()
 
 

@@ -23,7 +23,7 @@ __all__ = [
     "RING_SUFFIX",
     "RingFacts",
     "RingState",
-    "chunk_bounds",
+    "chunk_start",
     "pack_facts",
     "unpack_facts",
     "unpack_state",
@@ -98,13 +98,9 @@ class RingState(NamedTuple):
     steady_ns: int = 0
 
 
-def chunk_bounds(index: int, chunk_size: int) -> tuple[int, int]:
-    """Return the offsets inside chunk `index` at which its content begins and ends.
-
-    >>> chunk_bounds(0, 8192), chunk_bounds(1, 8192)
-    ((4096, 8192), (0, 8192))
-    """
-    return (HEADER_SIZE if index == 0 else 0), chunk_size
+def chunk_start(index: int) -> int:
+    """Return the offset inside chunk `index` at which its content begins."""
+    return HEADER_SIZE if index == 0 else 0
 
 
 def pack_facts(facts: RingFacts) -> bytes:

@@ -91,7 +91,7 @@ class JournalFiles:
             not reader.spans.is_past_first_lines
             or (not reader.heartbeats and _follows_closely(segment.path, previous))
         ):
-            if not reader.has_process_start:  # that file may hold all of the ring buffers' lines
+            if not reader.started:  # that file may hold all of the ring buffers' lines
                 self._readers.pop(previous, None)
                 marks = {}
             reader.previous = self._read_file(previous, marks)

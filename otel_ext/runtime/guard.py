@@ -14,10 +14,13 @@ from typing import Final
 
 from otel_ext.runtime.counters import COUNTERS
 
-__all__ = ["ProblemReporter", "report_problem"]
+__all__ = ["report_problem"]
 
+_INTERVAL: Final = 60.0
 _MAX_KINDS: Final = 1_000
 _MAX_TEXT: Final = 500
+# By component and kind of error: when it may be reported again, by the monotonic clock.
+_next: Final[dict[tuple[str, str], float]] = {}
 
 
 def _printable(text: str) -> str:
@@ -32,39 +35,6 @@ def _describe(error: BaseException | str) -> str:
     except Exception:  # noqa: BLE001 - the error itself may be hostile
         text = "<unprintable>"
     return _printable(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-class ProblemReporter:
-    """Writes each kind of problem at most once in `interval` seconds.
-
-    Args:
-        interval: Seconds without a repetition, for each component and kind of error.
-    """
-
-    def __init__(self, interval: float = 60.0) -> None:
-        self._interval = interval
-        self._next: dict[tuple[str, str], float] = {}
-
-    def report(self, where: str, error: BaseException | str) -> None:
-        """Report `error` in the component `where`; never raises, never takes a lock.
-
-        Args:
-            where: The component and what the user loses, such as "JsonlExporter: record lost".
-            error: The exception, or a sentence.
-        """
-        try:
-            COUNTERS.add("problems")
-            kind = error if isinstance(error, str) else type(error).__name__
-            key = (where, kind[:100])
-            now = monotonic()
-            if now < self._next.get(key, 0.0):
-                return
-            if len(self._next) >= _MAX_KINDS:
-                self._next.clear()
-            self._next[key] = now + self._interval
-            _write_line(f"otel-ext: {_printable(where)}: {_describe(error)}\n")
-        except Exception:  # noqa: BLE001, S110 - there is no other way to report it
-            pass
 
 
 def _write_line(text: str) -> None:
@@ -90,14 +60,23 @@ def _is_writable(descriptor: int) -> bool:
     return [event for _, event in poller.poll(0)] == [select.POLLOUT]
 
 
-_REPORTER: Final = ProblemReporter()
-
-
 def report_problem(where: str, error: BaseException | str) -> None:
-    """Report `error` in the component `where` on stderr, at most once a minute; never raises.
+    """Report `error` in the component `where` on stderr; never raises, never takes a lock.
 
     Args:
-        where: The component and what the user loses.
+        where: The component and what the user loses, such as "JsonlExporter: record lost".
         error: The exception, or a sentence that names the value and the way out.
     """
-    _REPORTER.report(where, error)
+    try:
+        COUNTERS.add("problems")
+        kind = error if isinstance(error, str) else type(error).__name__
+        key = (where, kind[:100])
+        now = monotonic()
+        if now < _next.get(key, 0.0):
+            return
+        if len(_next) >= _MAX_KINDS:
+            _next.clear()
+        _next[key] = now + _INTERVAL
+        _write_line(f"otel-ext: {_printable(where)}: {_describe(error)}\n")
+    except Exception:  # noqa: BLE001, S110 - there is no other way to report it
+        pass

@@ -6,41 +6,49 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from otel_ext.runtime import guard
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.guard import ProblemReporter, report_problem
+from otel_ext.runtime.guard import report_problem
 from tests.programs import execute, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import pytest
+
+@pytest.fixture(autouse=True)
+def _nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what earlier tests reported."""
+    monkeypatch.setattr(guard, "_next", {})
 
 
 def test_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
     """The line contains the component, the kind of error and its text."""
-    ProblemReporter().report("journal", OSError("disk full"))
+    report_problem("journal", OSError("disk full"))
     assert capfd.readouterr().err == "otel-ext: journal: OSError: disk full\n"
 
 
-def test_each_kind_once_in_its_interval(capfd: pytest.CaptureFixture[str]) -> None:
+def test_each_kind_once_in_its_interval(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The same component and kind is reported again only after the interval; others at once."""
-    reporter = ProblemReporter(interval=0.2)
+    monkeypatch.setattr(guard, "_INTERVAL", 0.2)
     for _ in range(50):
-        reporter.report("a", OSError("first"))
-    reporter.report("a", ValueError("other kind"))
-    reporter.report("b", OSError("other component"))
+        report_problem("a", OSError("first"))
+    report_problem("a", ValueError("other kind"))
+    report_problem("b", OSError("other component"))
     assert len(capfd.readouterr().err.splitlines()) == 3
     time.sleep(0.25)
-    reporter.report("a", OSError("again"))
+    report_problem("a", OSError("again"))
     assert capfd.readouterr().err == "otel-ext: a: OSError: again\n"
 
 
 def test_every_problem_is_counted() -> None:
     """A problem that is not reported is counted, too."""
     before = COUNTERS.value("problems")
-    reporter = ProblemReporter()
     for _ in range(7):
-        reporter.report("counted", "again and again")
+        report_problem("counted", "again and again")
     assert COUNTERS.value("problems") - before == 7
 
 
@@ -51,11 +59,10 @@ def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -
         def __str__(self) -> str:
             raise RuntimeError
 
-    reporter = ProblemReporter()
-    reporter.report("a", HostileError())
-    reporter.report("b", ValueError("\x1b[2J\n\u202e\ud800"))
-    reporter.report("c\x1b", ValueError("x" * 100_000))
-    reporter.report("d", ValueError())
+    report_problem("a", HostileError())
+    report_problem("b", ValueError("\x1b[2J\n\u202e\ud800"))
+    report_problem("c\x1b", ValueError("x" * 100_000))
+    report_problem("d", ValueError())
     output = capfd.readouterr().err
     lines = output.splitlines()
     assert lines[0] == "otel-ext: a: HostileError: <unprintable>"
@@ -67,10 +74,9 @@ def test_hostile_errors_are_reported_safely(capfd: pytest.CaptureFixture[str]) -
 
 def test_memory_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
     """Ever new kinds of problems do not fill memory."""
-    reporter = ProblemReporter()
     for number in range(3_000):
-        reporter.report(f"component {number}", "problem")
-    assert len(reporter._next) <= 1_000  # noqa: SLF001 - its size is what is tested
+        report_problem(f"component {number}", "problem")
+    assert len(guard._next) <= 1_000  # noqa: SLF001 - its size is what is tested
     assert capfd.readouterr().err
 
 
@@ -84,7 +90,7 @@ def test_a_replaced_stderr_is_not_called(
             raise AssertionError(name)
 
     monkeypatch.setattr(sys, "stderr", Trap())
-    ProblemReporter().report("trap", "not sprung")
+    report_problem("trap", "not sprung")
     assert capfd.readouterr().err == "otel-ext: trap: not sprung\n"
 
 
@@ -100,14 +106,14 @@ def test_closed_stderr_and_unread_pipe(tmp_path: Path) -> None:
         tmp_path,
         """
 import os
-from otel_ext.runtime.guard import ProblemReporter
-reporter = ProblemReporter(interval=0)
+from otel_ext.runtime import guard
+guard._INTERVAL = 0
 reader, writer = os.pipe()
 os.dup2(writer, 2)
 for number in range(5_000):
-    reporter.report("unread", "x" * 400)
+    guard.report_problem("unread", "x" * 400)
 os.close(2)
-reporter.report("closed", "x")
+guard.report_problem("closed", "x")
 print("done")
 """,
     )

@@ -46,6 +46,7 @@ class FileReader:
         spans: Its open spans.
         ends_after_mark: Keys whose end the last `read` found beyond its mark.
         previous: The segment before, if it still counts, else None.
+        started: Ids of the incarnations with a record of their process in the file.
         processes: Newest `process.start` line by the process's id.
         heartbeats: Newest heartbeat line by the process's id.
         last_text: The timestamp in the last line that our encoder wrote.
@@ -61,7 +62,7 @@ class FileReader:
     def _reset(self) -> None:
         self.spans = OpenSpans()
         self.ends_after_mark: set[Key] = set()
-        self._started: set[str] = set()
+        self.started: set[str] = set()
         self.processes: dict[str, bytes] = {}
         self.heartbeats: dict[str, bytes] = {}
         self.last_text = ""
@@ -80,7 +81,7 @@ class FileReader:
                 spans.add(key, START, line)
             spans.ended |= self.ends_after_mark
         for ring in rings:
-            is_intact = ring.id in self._started
+            is_intact = ring.id in self.started
             for one in ring.lines:
                 if one.meta["kind"] == "span":
                     spans.add_ring_line(ring, one, is_file_intact=is_intact)
@@ -91,11 +92,6 @@ class FileReader:
     def add_ends_of(self, earlier: FileReader) -> None:
         """Add the ends in an earlier segment, for lines in the ring buffer."""
         self.ends_after_mark |= earlier.ends_after_mark | earlier.spans.ended
-
-    @property
-    def has_process_start(self) -> bool:
-        """Whether the file holds a `process.start` record."""
-        return bool(self._started)
 
     def read(self, mark: int = 0) -> None:
         """Read the lines that were added since the last call; damaged lines are skipped.
@@ -154,7 +150,7 @@ class FileReader:
                     self.ends_after_mark.add(key_of(item.meta))
             elif kind == "process":
                 self.add_process_line(item)
-                self._started.add(base_id(item.key[0]))
+                self.started.add(base_id(item.key[0]))
                 if item.meta.get("event") != PROCESS_START:
                     self.spans.is_past_first_lines = True
             else:
@@ -176,12 +172,7 @@ class FileReader:
         return self._decoded[line]
 
     def process_record(self, name: str, what: str) -> Record | None:
-        """Return the newest `process.start` or heartbeat of the process `name`.
-
-        Args:
-            name: The incarnation's id.
-            what: `start` or `heartbeat`.
-        """
+        """Return the newest record `what` (`start` or `heartbeat`) of the process `name`."""
         line = (self.processes if what == "start" else self.heartbeats).get(name)
         if line is None:
             return None if self.previous is None else self.previous.process_record(name, what)

@@ -17,7 +17,7 @@ from otel_ext.journal.ring_layout import (
     LAST_LINES_AT,
     RingFacts,
     RingState,
-    chunk_bounds,
+    chunk_start,
     unpack_facts,
     unpack_state,
 )
@@ -199,8 +199,7 @@ def _line_areas(
         return
     for index, drained in enumerate(state.drained):
         base = index * facts.chunk_size
-        start, end = chunk_bounds(index, facts.chunk_size)
-        yield base + start, min(base + end, size), base + drained
+        yield base + chunk_start(index), min(base + facts.chunk_size, size), base + drained
     yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
 
 

@@ -62,51 +62,35 @@ def salvage(data: bytes) -> Iterator[Salvaged]:
     [(6, 62)]
     """
     done = 0
-    budget = _Budget(len(data) * _BUDGET_FACTOR)
+    budget = len(data) * _BUDGET_FACTOR
     for match in RECORD_START.finditer(data):
-        if match.start() < done:
+        start = match.start()
+        if start < done:
             continue
-        found = _record_at(data, match.start(), budget)
+        # The search up to the next beginning is short; a value may contain one, too.
+        following = RECORD_START.search(data, start + 1)
+        found = _record_in(data, start, len(data) if following is None else following.start())
+        if found is None and following is not None and budget >= len(data) - start:
+            # Without the budget, beginnings of records only cost the square of their length.
+            budget -= len(data) - start
+            found = _record_in(data, start, len(data))
         if found is not None:
             done = found.end
             yield found
 
 
-class _Budget:
-    """Limits how many bytes are searched beyond the next beginning of a record.
-
-    Without it, damage made of record beginnings only costs the square of its length.
-    """
-
-    def __init__(self, left: int) -> None:
-        self._left = left
-
-    def take(self, size: int) -> bool:
-        """Use `size` bytes; return false if fewer are left."""
-        if size > self._left:
-            return False
-        self._left -= size
-        return True
-
-
-def _record_at(data: bytes, start: int, budget: _Budget) -> Salvaged | None:
-    """Return the whole record that begins at `start`; None without one."""
-    following = RECORD_START.search(data, start + 1)
-    limits = [len(data)] if following is None else [following.start(), len(data)]
-    for number, limit in enumerate(limits):
-        # The search up to the next beginning is short; a value may contain one, too.
-        if number and not budget.take(limit - start):
-            return None
-        # Where damage follows the record, it ends at one of the closing brackets before that.
-        end = data.find(b"\0", start, limit)
-        end = limit if end < 0 else end
-        for _ in range(_MAX_ENDS_TRIED):
-            end = data.rfind(b"}", start, end) + 1
-            if end <= start:
-                break
-            loaded = parse_json(data[start:end])
-            if isinstance(loaded, dict):
-                meta = metadata_of(cast("dict[str, object]", loaded))
-                return None if meta is None else Salvaged(start, end, meta)
-            end -= 1
+def _record_in(data: bytes, start: int, limit: int) -> Salvaged | None:
+    """Return the whole record that begins at `start` and ends before `limit`."""
+    # Where damage follows the record, it ends at one of the closing brackets before that.
+    end = data.find(b"\0", start, limit)
+    end = limit if end < 0 else end
+    for _ in range(_MAX_ENDS_TRIED):
+        end = data.rfind(b"}", start, end) + 1
+        if end <= start:
+            break
+        loaded = parse_json(data[start:end])
+        if isinstance(loaded, dict):
+            meta = metadata_of(cast("dict[str, object]", loaded))
+            return None if meta is None else Salvaged(start, end, meta)
+        end -= 1
     return None

@@ -28,7 +28,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -77,6 +77,8 @@ class RingBuffer:
         "path",
     )
 
+    problem = ""
+
     def __init__(self, descriptor: int, path: Path, facts: RingFacts) -> None:
         self.path = path
         self.facts = facts
@@ -86,7 +88,7 @@ class RingBuffer:
         self._guard: AbstractContextManager[object] = nullcontext() if HAS_GIL else RLock()
         self._cursors = cursors_in(self._chunks)
         self._stores = [store_into(cursor, self._guard) for cursor in self._cursors]
-        self._drained = [start for start, _ in self._bounds()]
+        self._drained = [ring_layout.chunk_start(index) for index in range(len(self._chunks))]
         self._sealed_ends: list[int | None] = [None] * len(self._chunks)
         self._current = self._switches = self._peak = 0
         self._last_end = ring_layout.LAST_LINES_AT
@@ -183,11 +185,6 @@ class RingBuffer:
         return False
 
     @property
-    def problem(self) -> str:
-        """Always empty: a ring buffer works as it should."""
-        return ""
-
-    @property
     def is_lost(self) -> bool:
         """Whether the file was removed, so that a kill would lose its lines."""
         return is_gone(self.path)
@@ -206,7 +203,7 @@ class RingBuffer:
 
     def _note_peak(self) -> None:
         # Room becomes free only when a chunk is recycled, so use peaks before that.
-        used = sum(self._end(index) - start for index, (start, _) in enumerate(self._bounds()))
+        used = sum(self._end(n) - ring_layout.chunk_start(n) for n in range(len(self._chunks)))
         self._peak = max(self._peak, used)
 
     def drain(self, write: Callable[[memoryview], int]) -> bool:
@@ -234,7 +231,7 @@ class RingBuffer:
     def _drain_chunk(self, index: int, write: Callable[[memoryview], int]) -> bool:
         if not self._write_out(index, write):
             return False
-        start = self._start(index)
+        start = ring_layout.chunk_start(index)
         used = self._drained[index] - start
         if index == self._current:
             if used < _RECYCLE_BYTES:
@@ -287,7 +284,7 @@ class RingBuffer:
     def _recycle(self, index: int) -> None:
         self._note_peak()
         chunk = self._chunks[index]
-        start, end = self._start(index), self._end(index)
+        start, end = ring_layout.chunk_start(index), self._end(index)
         # In small pieces, from the end, so that a reader meanwhile finds no holes.
         for upper in range(end, start, -len(_ZEROS)):
             lower = max(start, upper - len(_ZEROS))
@@ -311,29 +308,15 @@ class RingBuffer:
         self._set_word(ring_layout.LAST_SEQ_AT, last_seq)
         self._set_word(ring_layout.DROPPED_AT, dropped)
 
-    @property
-    def request(self) -> int:
-        """The last request of another process for the open spans' location; 0 if none."""
-        return self._word(ring_layout.REQUEST_AT)
-
-    @property
-    def answer(self) -> int:
-        """The request that was answered last."""
-        return self._word(ring_layout.ANSWER_AT)
-
     def serve_request(self, on_request: Callable[[], object]) -> None:
-        """Call `on_request` if there is a request that was not answered yet."""
-        request = self.request
-        if request == self.answer:
+        """Call `on_request` if another process has requested the open spans' location."""
+        request = self._word(ring_layout.REQUEST_AT)
+        if request == self._word(ring_layout.ANSWER_AT):
             return
         try:
             on_request()
         except Exception as error:  # noqa: BLE001 - draining must go on
             report_problem("journal: a request from outside", error)
-        self.answer_request(request)
-
-    def answer_request(self, request: int) -> None:
-        """Mark a request as answered: what it asks for has been stored."""
         self._set_word(ring_layout.ANSWER_AT, request)
 
     def seal(self, reason: str) -> None:
@@ -362,23 +345,13 @@ class RingBuffer:
 
         Args:
             remove: Mark it closed and delete its file, since it was drained.
-
-        Returns:
-            0: no line of a ring buffer is lost.
         """
         if remove:
             self._set_word(ring_layout.EXIT_MARK_AT, 1)
             with suppress(OSError):
                 self.path.unlink(missing_ok=True)
                 self.path.parent.rmdir()  # unless other ring buffers are in it
-        return 0
-
-    def _bounds(self) -> Iterator[tuple[int, int]]:
-        for index in range(len(self._chunks)):
-            yield ring_layout.chunk_bounds(index, self.facts.chunk_size)
-
-    def _start(self, index: int) -> int:
-        return ring_layout.chunk_bounds(index, self.facts.chunk_size)[0]
+        return 0  # no line of a ring buffer is lost
 
     def _end(self, index: int) -> int:
         sealed = self._sealed_ends[index]
