@@ -155,12 +155,7 @@ def newest_segments(folder: Path) -> dict[tuple[str, int], Path]:
 
 
 def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
-    """Return the ring buffers of a folder of records, by name.
-
-    Args:
-        folder: The folder of records.
-        incarnation: Only the ring buffers of this one; empty for all.
-    """
+    """Return the ring buffers of a folder, by name; of one incarnation if that is not empty."""
     rings = folder / RING_FOLDER
     try:
         names = sorted(os.listdir(rings))  # noqa: PTH208 - names only

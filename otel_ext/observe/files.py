@@ -47,11 +47,7 @@ class JournalFiles:
         self._closed: dict[Path, int] = {}
 
     def read(self, paths: Iterable[Path]) -> Iterator[tuple[FileReader, list[RingContents]]]:
-        """Yield each file that may hold open spans, read to its end, with the ring buffers it has.
-
-        Args:
-            paths: Folders of records, or single files.
-        """
+        """Yield each file that may hold open spans, read to its end, and its ring buffers."""
         self._used = set()
         for input_path in paths:
             yield from self._read_path(input_path)
@@ -119,12 +115,7 @@ class JournalFiles:
 def _newest(
     segments: Iterable[Path], marks: Mapping[Path, int]
 ) -> dict[tuple[str, int], _NewestSegment]:
-    """Return the newest segment of each journal.
-
-    Args:
-        segments: The segments, oldest first.
-        marks: Sizes of the files that existed before the ring buffers were read.
-    """
+    """Return the newest segment of each journal; `marks` has those listed earlier."""
     newest: dict[tuple[str, int], _NewestSegment] = {}
     for path in segments:
         name = parse_segment_name(path.name)

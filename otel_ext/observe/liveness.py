@@ -54,12 +54,7 @@ class LivenessEvidence(NamedTuple):
 
     @classmethod
     def of_rings(cls, rings: Sequence[RingContents], now_ns: int) -> LivenessEvidence:
-        """Return when a process was last active by its ring buffers.
-
-        Args:
-            rings: All ring buffers of the process.
-            now_ns: The time, nanoseconds since the epoch.
-        """
+        """Return when a process was last active by all its ring buffers."""
         return cls(
             stamp_ns=max((ring.stamp_ns for ring in rings), default=0),
             steady_ns=max((ring.state.steady_ns for ring in rings if ring.state), default=0),

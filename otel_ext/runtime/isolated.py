@@ -35,11 +35,7 @@ _HANGING_SECONDS: Final = 1.0
 class Ticket:
     """A submitted call and its outcome.
 
-    Args:
-        call: What to call.
-        arguments: Its arguments.
-        report: Called with an error that no caller gets.
-        is_left: Whether no caller waits for the call or looks at its error.
+    `report` gets an error that no caller gets; with `is_left` no caller waits for the call.
     """
 
     __slots__ = (
@@ -253,9 +249,7 @@ class IsolatedThread:
     def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
         """Submit a call unless an earlier one still runs; then return that one's ticket.
 
-        Args:
-            call: What to call.
-            is_last: Leave the earlier call behind instead; no other will follow this one.
+        The last call (`is_last`), which no other follows, leaves the earlier one behind.
         """
         earlier = self._state.alone
         if earlier is not None and not earlier.wait(0.0):
@@ -302,11 +296,7 @@ class IsolatedThread:
             raise
 
     def stop(self, timeout: float = 0.0) -> bool:
-        """Let the thread end after the queued calls; return whether it has within `timeout`.
-
-        Args:
-            timeout: Seconds to wait; 0 does not wait.
-        """
+        """Let the thread end after the queued calls; return whether it has in `timeout` seconds."""
         state = self._state
         state.stop()
         if not state.running:

@@ -212,11 +212,7 @@ class Worker(IsolatedThread):
     def stop(self, timeout: float = 2.0) -> bool:
         """End the thread after the running job; `ensure` does not start it again.
 
-        Args:
-            timeout: Seconds to wait; 0 does not wait.
-
-        Returns:
-            Whether the thread has ended.
+        Waits up to `timeout` seconds, and returns whether the thread has ended.
         """
         self._stopped = True
         self._cell = None

@@ -27,9 +27,6 @@ class FollowedFile:
     Args:
         path: The file; it may come and go.
         forget: Called before another file of that name is read.
-
-    Attributes:
-        path: The same.
     """
 
     def __init__(self, path: Path, forget: Callable[[], None] = lambda: None) -> None:
@@ -53,12 +50,7 @@ class FollowedFile:
                 yield block
 
     def last_lines(self, number: int, most: int) -> list[bytes]:
-        """Return the last complete lines; `added` continues after them.
-
-        Args:
-            number: How many lines.
-            most: How many bytes to read at most.
-        """
+        """Return the last complete lines, of `most` bytes; `added` continues after them."""
         lines: list[bytes] = []
         with suppress(OSError), self._opened() as descriptor:
             start, data = os.fstat(descriptor).st_size, b""

@@ -81,11 +81,7 @@ class OpenSpans:
         self._ranks: dict[Key, tuple[object, ...]] = {}
 
     def copy(self, ended: set[Key]) -> OpenSpans:
-        """Return a copy that takes the lines of ring buffers.
-
-        Args:
-            ended: Further keys whose starts and updates are ignored.
-        """
+        """Return a copy that takes the lines of ring buffers and knows further `ended` spans."""
         other = OpenSpans()
         other.starts, other.updates = dict(self.starts), dict(self.updates)
         other._ranks = dict(self._ranks)
@@ -99,13 +95,7 @@ class OpenSpans:
         self._repeated.clear()
 
     def add(self, key: Key, phase: bytes, line: bytes) -> None:
-        """Add one line of a segment.
-
-        Args:
-            key: Its span.
-            phase: The first letter of its phase.
-            line: The line without its newline.
-        """
+        """Add one line of a segment, with the first letter of its phase."""
         if phase == START:
             if key not in self.ended:
                 self.starts.setdefault(key, line)
@@ -149,15 +139,9 @@ class OpenSpans:
         """Add one line of a span in a ring buffer; return the same as `add_line`.
 
         A line stays in the ring buffer for a while after it was drained to the file. While the
-        file is as its writer left it, drained starts are ignored: their ends may be in an older
-        file. They count if something truncated, moved or deleted the file, because a program
-        that hangs does not write it again.
-
-        Args:
-            ring: The ring buffer.
-            line: The line.
-            is_file_intact: Whether the newest file is as its writer left it, and older files
-                were not read.
+        newest file is as its writer left it, and older ones were not read, drained starts are
+        ignored: their ends may be in an older file. They count if something truncated, moved or
+        deleted the file, because a program that hangs does not write it again.
         """
         if is_file_intact and line.meta.get("phase") == "start" and ring.is_drained(line):
             return b""

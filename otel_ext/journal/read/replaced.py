@@ -61,9 +61,6 @@ def replaced_incarnations(folder: Path) -> frozenset[str]:
     """Return the ids of the incarnations in a folder whose program was replaced.
 
     It opens files only of processes with several incarnations.
-
-    Args:
-        folder: The folder of records; the result is empty if it cannot be read.
     """
     files: dict[str, dict[str, list[Path]]] = {}
     for incarnation, path in _files_in(folder):

@@ -93,10 +93,9 @@ class RingContents(NamedTuple):
         return str(self.lines[-1].meta.get("timestamp", "")) if self.lines else ""
 
     def newest_ns(self, until_ns: int) -> int:
-        """Return the time of the newest record that waits in the ring buffer; 0 without one.
+        """Return the time of the newest record that waits, at most `until_ns`; 0 without one.
 
-        Args:
-            until_ns: Later records are ignored, since programs may date their spans freely.
+        Later records are ignored, since programs may date their spans freely.
         """
         # Timestamps have the same length as text and sort like the times themselves.
         until = format_ns(until_ns)
@@ -128,24 +127,13 @@ class RingContents(NamedTuple):
 def read_rings(
     folder: Path, incarnation: str = "", *, lines: bool = True
 ) -> Iterator[RingContents]:
-    """Yield the content of the ring buffers of a folder of records, by name.
-
-    Args:
-        folder: The folder of records.
-        incarnation: Only the ring buffers of this one; empty for all.
-        lines: Whether to read more than the header.
-    """
+    """Yield the content of the ring buffers of a folder, or of one incarnation."""
     for path in list_rings(folder, incarnation):
         yield read_ring(path, lines=lines)
 
 
 def read_ring(path: Path, *, lines: bool = True) -> RingContents:
-    """Return the content of a ring buffer, whatever its process does; never raises.
-
-    Args:
-        path: The ring buffer.
-        lines: Whether to read more than the header.
-    """
+    """Return the content, or only the header, of a ring buffer, in use or not; never raises."""
     flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))

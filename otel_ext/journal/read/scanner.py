@@ -44,13 +44,7 @@ _NULS: Final = re.compile(rb"\0{8,}")
 
 
 class Line(NamedTuple):
-    """One whole line.
-
-    Attributes:
-        offset: Its offset in the file.
-        data: Its bytes, without the newline.
-        meta: Its metadata, decoded.
-    """
+    """One whole line: its offset in the file, its bytes without the newline, its metadata."""
 
     offset: int
     data: bytes
@@ -63,13 +57,7 @@ class Line(NamedTuple):
 
 
 class Skipped(NamedTuple):
-    """A range of bytes without a record.
-
-    Attributes:
-        offset: Its offset in the file.
-        length: How many bytes it has.
-        reason: What is wrong with it.
-    """
+    """A range of bytes without a record, and what is wrong with it."""
 
     offset: int
     length: int
@@ -228,13 +216,7 @@ def _cut(rest: bytes) -> int:
 
 
 def scan_line(data: bytes, offset: int = 0, *, ended: bool = True) -> Iterator[Line | Skipped]:
-    """Yield the records and the damage in the bytes between two newlines.
-
-    Args:
-        data: The bytes.
-        offset: Their offset in the file.
-        ended: Whether a newline follows.
-    """
+    """Yield the records and the damage in bytes that end with a newline, unless not `ended`."""
     if not data:
         return
     if _is_blank(data):
@@ -288,12 +270,7 @@ def _classify_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
 
 
 def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
-    """Yield the records and the damaged ranges of a file of lines, in order.
-
-    Args:
-        path: The file.
-        start: Offset to begin at.
-    """
+    """Yield the records and the damaged ranges of a file of lines, in order."""
     for item in scan(path, start):
         if isinstance(item, Skipped):
             yield item

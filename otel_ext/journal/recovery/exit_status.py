@@ -59,12 +59,7 @@ def zombie_outcome(process: Process) -> Outcome:
 
 
 def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> Outcome | None:
-    """Return how the process ended according to its parent; None if that is unknown.
-
-    Args:
-        outcomes: How processes of this boot ended.
-        process: The process. Earlier ones of the folder may have had the same pid.
-    """
+    """Return how a process of this boot ended according to its parent; None if unknown."""
     if process.boot_id and not is_this_boot(process.boot_id):
         return None
     return outcomes.get((process.pid, process.start_time))

@@ -20,11 +20,7 @@ _CHECK_SECONDS: Final = 0.5
 
 
 class Housekeeper:
-    """Keeps one folder in order, in small steps.
-
-    Args:
-        settings: Whether to recover, and how much to keep.
-    """
+    """Recovers and deletes in one folder, as the settings say, in small steps."""
 
     def __init__(self, settings: JournalSettings) -> None:
         self._settings = settings
@@ -32,12 +28,7 @@ class Housekeeper:
         self._next_check = self._next_retention = 0.0
 
     def run(self, segment: SegmentWriter, now: float) -> None:
-        """Do what is due; called several times a second, never raises.
-
-        Args:
-            segment: The writer of the current file.
-            now: The monotonic time, seconds.
-        """
+        """Do what is due `now` (monotonic); called several times a second, never raises."""
         try:
             self._recover_dead(segment, now)
             self._apply_retention(segment, now)

@@ -33,10 +33,6 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
     It never waits. The kernel releases the lock when its holder dies. `flock` belongs to the
     open file, so it also keeps two threads apart.
 
-    Args:
-        folder: The folder of records.
-        incarnation: Id of the incarnation to recover.
-
     Raises:
         OSError: The lock file cannot be created.
     """

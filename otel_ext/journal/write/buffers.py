@@ -79,11 +79,7 @@ class LineBuffer(Protocol):
 
 
 class QueueBuffer:
-    """Holds lines in the process's own memory, bounded in bytes; a kill loses them.
-
-    Args:
-        max_bytes: Bytes that may wait; a line beyond them is refused.
-    """
+    """Holds at most `max_bytes` in the process's own memory, where a kill loses them."""
 
     problem = ""
     is_lost = False
@@ -178,10 +174,6 @@ class DirectWriter(QueueBuffer):
 
     A slow disk makes the caller slow, by design. If a write takes more than a second, or
     fails, lines go through the queue for a while, where a kill loses them; this is reported.
-
-    Args:
-        segment: The writer of the file.
-        max_bytes: Bytes that may wait in the queue.
     """
 
     def __init__(self, segment: SegmentWriter, max_bytes: int) -> None:

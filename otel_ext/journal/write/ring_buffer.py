@@ -106,12 +106,7 @@ class RingBuffer:
 
     @classmethod
     def create(cls, folder: int, path: Path, facts: RingFacts) -> RingBuffer:
-        """Create a ring buffer whose blocks are all reserved.
-
-        Args:
-            folder: Descriptor of the folder of `path`.
-            path: The file to create; must not exist yet.
-            facts: The constant part of its header; `size` is a multiple of the chunk size.
+        """Create the file `path` in an open folder, with all blocks reserved, as a ring buffer.
 
         Raises:
             OSError: No room, a limit, a name that is taken, or no memory to map.
@@ -296,13 +291,7 @@ class RingBuffer:
             self._cursors[index].seek(start)
 
     def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Record in the header that the worker lives, with its counts.
-
-        Args:
-            now_ns: The time, nanoseconds since the epoch.
-            last_seq: Number of the incarnation's last record.
-            dropped: How many records were dropped so far.
-        """
+        """Record in the header that the worker lives, with the counts so far."""
         self._set_word(ring_layout.STAMP_AT, now_ns)
         self._set_word(ring_layout.STEADY_STAMP_AT, monotonic_ns())
         self._set_word(ring_layout.LAST_SEQ_AT, last_seq)
@@ -320,11 +309,7 @@ class RingBuffer:
         self._set_word(ring_layout.ANSWER_AT, request)
 
     def seal(self, reason: str) -> None:
-        """Take no more lines; stored ones can still be drained.
-
-        Args:
-            reason: Later lines are counted under `dropped.REASON`.
-        """
+        """Take no more lines, and count them under `dropped.REASON`; stored ones can be drained."""
         self._refusal = reason
         for index in range(len(self._chunks)):
             self._seal(index)
@@ -339,12 +324,9 @@ class RingBuffer:
             cursor.seek(self.facts.chunk_size)
 
     def close(self, *, remove: bool) -> int:
-        """Release a sealed ring buffer.
+        """Release a sealed ring buffer; mark it closed and delete its file if it was drained.
 
         The memory stays mapped as long as this object: a caller may be about to use it.
-
-        Args:
-            remove: Mark it closed and delete its file, since it was drained.
         """
         if remove:
             self._set_word(ring_layout.EXIT_MARK_AT, 1)

@@ -121,9 +121,6 @@ class SegmentWriter:
         The bytes counted always end with a line. Half a line is not counted and does not
         stay; the next call must pass the line again.
 
-        Args:
-            lines: One or more lines, each with its newline.
-
         Raises:
             OSError: Nothing could be written now; try again later.
         """

@@ -95,13 +95,7 @@ def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
 
 
 def process_end_record(process: Process, seq: int, totals: Mapping[str, object] = EMPTY) -> Record:
-    """Return the record that ends the file of `process` at an orderly exit.
-
-    Args:
-        process: The same process as in its start record.
-        seq: The record's number within the process.
-        totals: The counters, as in a heartbeat.
-    """
+    """Return the record that ends the file of `process` in order, with the counters."""
     return process_record(PROCESS_END, process, seq, totals)
 
 
@@ -140,14 +134,7 @@ def closing_records(
 def process_record(
     name: str, process: Process, seq: int, facts: Mapping[str, object] = EMPTY
 ) -> Record:
-    """Return a record of kind `process` with the current time.
-
-    Args:
-        name: What happened, such as `process.start`.
-        process: The process that it describes.
-        seq: The record's number within the process.
-        facts: Metadata that only this record has.
-    """
+    """Return a record of kind `process` with the current time, and `facts` as its metadata."""
     return Record("process", None, name, time_ns(), seq, process, _main_call_site(), extra=facts)
 
 
