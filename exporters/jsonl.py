@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable
 
-    from otel_ext.journal.write.journal import JournalState
+    from otel_ext.journal.write.opening import JournalState
     from otel_ext.protocols import Encoding
     from otel_ext.record.model import Process, Record
 

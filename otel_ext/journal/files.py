@@ -1,7 +1,7 @@
 """Names, lists and opens the journal's folders and files, safe from other users.
 
 Folders have mode 0700 and files 0600; a link is not followed in the last step of a path;
-started programs inherit no descriptor.
+Python lets started programs inherit no descriptor.
 """
 
 from __future__ import annotations
@@ -10,17 +10,19 @@ import errno
 import os
 import re
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 __all__ = [
     "TAIL_BYTES",
     "SegmentName",
-    "StandardDescriptorsFilled",
     "Target",
     "can_make_files_in",
     "create_exclusive",
@@ -39,14 +41,13 @@ __all__ = [
     "parse_segment_name",
     "ring_file",
     "segment_file",
+    "standard_descriptors_filled",
     "sync_data",
     "sync_folder",
 ]
 
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
-_CLOEXEC: Final = getattr(os, "O_CLOEXEC", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
-_STANDARD: Final = range(3)
 TAIL_BYTES: Final = 16 * 1024
 """The end of a file that has its closing lines."""
 _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
@@ -245,7 +246,7 @@ def open_folder(path: Path, *, create: bool = False) -> int:
         if create:
             with suppress(FileExistsError):
                 os.mkdir(path, 0o700)  # noqa: PTH102 - on the user's path, kept light
-        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW | _CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _NOFOLLOW)
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -277,30 +278,24 @@ def _make_private(path: Path, descriptor: int) -> None:
 
 def create_exclusive(name: str | Path, flags: int, *, dir_fd: int | None = None) -> int:
     """Create a file with mode 0600, which must not exist yet, and return its descriptor."""
-    flags |= os.O_CREAT | os.O_EXCL | _NOFOLLOW | _CLOEXEC
+    flags |= os.O_CREAT | os.O_EXCL | _NOFOLLOW
     return os.open(name, flags, 0o600, dir_fd=dir_fd)
 
 
-class StandardDescriptorsFilled:
-    """Keeps files opened inside off the descriptors 0 to 2, which a daemon may have closed.
+@contextmanager
+def standard_descriptors_filled() -> Generator[None, None, None]:
+    """Keep files opened inside off the descriptors 0 to 2, which a daemon may have closed.
 
     Otherwise code that prints without a check, as C code does, prints into the records.
     """
-
-    __slots__ = ("_held",)
-
-    def __init__(self) -> None:
-        self._held: list[int] = []
-
-    def __enter__(self) -> None:
-        """Open the closed ones of the descriptors 0 to 2."""
+    held: list[int] = []
+    try:
         with suppress(OSError):  # records under such a number are better than none
-            while not all(map(_is_open, _STANDARD)):
-                self._held.append(os.open(os.devnull, os.O_RDONLY | _CLOEXEC))
-
-    def __exit__(self, *_: object) -> None:
-        """Close the ones that were opened."""
-        for descriptor in self._held:
+            while not all(map(_is_open, range(3))):
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in held:
             os.close(descriptor)
 
 
@@ -336,7 +331,7 @@ def can_make_files_in(folder: Path) -> bool:
 def sync_folder(path: Path) -> None:
     """Sync the folder's entries to the disk, where the system can do that."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY | _CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | _DIRECTORY)
     except OSError:
         return
     try:

@@ -83,7 +83,6 @@ class RingState(NamedTuple):
     Attributes:
         stamp_ns: When the worker last stamped it, nanoseconds since the epoch.
         last_seq: Number of the incarnation's last record at that moment.
-        closed: Whether the ring buffer was drained and closed in order.
         drained: For each chunk, the offset up to which its lines are in the segment.
         dropped: How many records the process had dropped when the worker last stamped it.
         steady_ns: When the ring buffer was created or last stamped, by the monotonic clock,
@@ -92,7 +91,6 @@ class RingState(NamedTuple):
 
     stamp_ns: int
     last_seq: int
-    closed: bool
     drained: tuple[int, ...]
     dropped: int = 0
     steady_ns: int = 0
@@ -151,8 +149,7 @@ def unpack_state(header: bytes, chunks: int) -> RingState:
     """Return the changing words of a header page for a ring buffer of `chunks` chunks."""
     (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
     (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
-    (exit_mark,) = WORD.unpack_from(header, EXIT_MARK_AT)
     (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
     drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
     (dropped,) = WORD.unpack_from(header, DROPPED_AT)
-    return RingState(stamp_ns, last_seq, exit_mark == 1, drained, dropped, steady_ns)
+    return RingState(stamp_ns, last_seq, drained, dropped, steady_ns)

@@ -72,9 +72,8 @@ def request_stacks(
 
 def _write_request(ring: Path, value: int) -> bool:
     """Write the request into a ring buffer's header; return whether that worked."""
-    flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
     try:
-        descriptor = os.open(ring, flags)
+        descriptor = os.open(ring, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
     except OSError:
         return False
     try:
@@ -94,7 +93,7 @@ def _has_answered(ring: Path, value: int) -> bool:
     A closed ring buffer counts as an answer.
     """
     try:
-        descriptor = os.open(ring, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = os.open(ring, os.O_RDONLY)
     except OSError:
         return True  # the program ended meanwhile
     try:

@@ -37,16 +37,6 @@ class Backoff:
     (True, 0)
     """
 
-    __slots__ = (
-        "_asked_until",
-        "_randomization",
-        "_until",
-        "failures",
-        "initial_interval",
-        "max_interval",
-        "problem",
-    )
-
     def __init__(
         self,
         initial_interval: float,

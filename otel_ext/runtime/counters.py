@@ -33,8 +33,6 @@ class Counters:
     {'queue_full': 3}
     """
 
-    __slots__ = ("_counts",)
-
     def __init__(self) -> None:
         self._counts: dict[str, count[int]] = {}
 

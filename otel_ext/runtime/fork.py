@@ -21,7 +21,7 @@ from collections import deque
 from contextlib import suppress
 from itertools import count
 from threading import RLock
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext._accel import configure
 from otel_ext.runtime.weak_method import WeakMethod
@@ -37,13 +37,6 @@ _MADV_WIPEONFORK: Final = 18
 _WAIT: Final = 1.0
 
 
-class _Mark(Protocol):
-    """Its only item is 0 in a process that was forked since the item was set."""
-
-    def __getitem__(self, index: int, /) -> int: ...
-    def __setitem__(self, index: int, value: int, /) -> None: ...
-
-
 class _ProcessId:
     """A mark that compares process ids: one system call for each read."""
 
@@ -55,6 +48,10 @@ class _ProcessId:
 
     def __setitem__(self, index: int, value: int, /) -> None:
         self._pid = os.getpid() if value else 0
+
+
+_Mark: TypeAlias = bytearray | memoryview | _ProcessId
+"""Its only item is 0 in a process that was forked since the item was set."""
 
 
 def _wiped_page() -> memoryview | None:

@@ -105,8 +105,6 @@ class HealthCell:
     ('degraded', 'disk full')
     """
 
-    __slots__ = ("__weakref__", "_report", "name")
-
     def __init__(self, name: str, detail: str = "") -> None:
         self.name = name
         self._report = PartHealth(name, "healthy", detail, time_ns())

@@ -105,20 +105,6 @@ class Ticket:
 class _State:
     """A thread and its queue; a forked child gets a new one, and so does `abandon`."""
 
-    __slots__ = (
-        "alone",
-        "busy_since",
-        "ended",
-        "ident",
-        "next_start",
-        "queue",
-        "running",
-        "starting",
-        "stopping",
-        "wake_event",
-        "working",
-    )
-
     def __init__(self) -> None:
         self.queue: deque[Ticket] = deque()
         self.alone: Ticket | None = None

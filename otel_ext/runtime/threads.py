@@ -19,7 +19,7 @@ import sys
 import threading
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from otel_ext.runtime.fork import after_fork_in_child, check_process, forked_without_hooks
 
@@ -39,17 +39,8 @@ __all__ = [
 # How long the exit waits for all threads together: one that does not hang needs milliseconds.
 _END_SECONDS: Final = 0.25
 
-
-class Lock(Protocol):
-    """The interpreter's own lock: any thread may release it."""
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:  # noqa: FBT001, FBT002
-        """Take the lock; return whether that succeeded within `timeout` seconds."""
-        ...
-
-    def release(self) -> None:
-        """Release the lock; RuntimeError if no thread holds it."""
-        ...
+Lock: TypeAlias = _thread.LockType
+"""The interpreter's own lock: any thread may release it."""
 
 
 def _patched(name: str) -> Callable[..., object] | None:
@@ -111,8 +102,6 @@ class WakeEvent:
 
 class _Running:
     """A thread of this package."""
-
-    __slots__ = ("_found", "_stop", "_thread")
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop

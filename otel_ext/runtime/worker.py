@@ -52,17 +52,6 @@ _SUPPRESS: Final = ("suppress_instrumentation", "_SUPPRESS_INSTRUMENTATION_KEY")
 class Job:
     """One periodic job: `cancel` removes it, `wake` runs it as soon as possible."""
 
-    __slots__ = (
-        "_call",
-        "_worker",
-        "backoff",
-        "due",
-        "interval",
-        "name",
-        "since_ns",
-        "woken",
-    )
-
     def __init__(
         self, worker: Worker, call: Callable[[], object], interval: float, name: str
     ) -> None:

@@ -128,7 +128,7 @@ def test_the_header_shows_whose_ring_buffer_it_is(tmp_path: Path) -> None:
     found = read_ring(ring.path)
     assert found.facts == ring.facts
     assert found.state is not None
-    assert (found.state.stamp_ns, found.state.last_seq, found.state.closed) == (123, 5, False)
+    assert (found.state.stamp_ns, found.state.last_seq) == (123, 5)
     assert found.state.dropped == 2
     assert [one.key for one in found.lines] == [("p", number) for number in range(1, 6)]
     assert not found.skipped

@@ -332,7 +332,7 @@ def test_a_job_that_runs_for_long_shows_in_the_health(
     """The health names a job that hangs, for example on a blocked disk."""
     monkeypatch.setattr("otel_ext.runtime.worker._LONG_JOB", 0.01)
     release = threading.Event()
-    worker.every(60, release.wait, "drain")  # type: ignore[arg-type]
+    worker.every(60, release.wait, "drain")
     worker.ensure()
     assert becomes_true(lambda: "drain has been running for" in part_of(worker, " jobs").detail)
     release.set()

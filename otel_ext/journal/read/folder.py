@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.journal.files import list_segments, parse_segment_name
 from otel_ext.journal.read.incarnations import (
@@ -25,18 +25,8 @@ MAX_SKIPPED: Final = 1_000
 """How many damaged ranges are remembered."""
 
 
-class JournalKey(NamedTuple):
-    """Identifies the journal of a line or a ring buffer.
-
-    Attributes:
-        incarnation: Id of the incarnation that wrote it.
-        number: Number of the journal among those of the incarnation.
-        file: Name of the shared file it writes to; empty for segments.
-    """
-
-    incarnation: str
-    number: int = 0
-    file: str = ""
+JournalKey: TypeAlias = tuple[str, int, str]
+"""Incarnation and number of a journal, and the shared file that it writes to, if any."""
 
 
 class _Readers:
@@ -51,7 +41,8 @@ class _Readers:
         """Return the reader of a journal, which has lines in `segment`."""
         reader = self.found.get(key)
         if reader is None:
-            reader = IncarnationReader(key.incarnation, self.numbers[key.incarnation], key.number)
+            name, number, _ = key
+            reader = IncarnationReader(name, self.numbers[name], number)
             self.found[key] = reader
         if segment is not None and segment not in reader.segments:
             reader.segments.append(segment)
@@ -63,7 +54,7 @@ class _Readers:
             self.found[key].begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
-        key = JournalKey(ring.id, 0, ring.target) if ring.target else JournalKey(*ring.stream)
+        key = (ring.id, 0, ring.target) if ring.target else (*ring.stream, "")
         if ring.facts is None:
             self._nameless.append((key, ring))
         else:
@@ -73,7 +64,7 @@ class _Readers:
         """Add the lines of the ring buffers, after the last segment."""
         for key, ring in self._nameless:
             # Without a header it is not known whether it drains to a shared file.
-            others = (one for one in self.found if one.incarnation == key.incarnation)
+            others = (one for one in self.found if one[0] == key[0])
             self.get(key if key in self.found else next(others, key)).add_ring(ring)
         for reader in self.found.values():
             reader.add_ring_lines()
@@ -106,7 +97,7 @@ def read_incarnations(
         if segment is not None:
             if only not in {"", segment.incarnation}:
                 continue
-            readers.begin_segment(JournalKey(segment.incarnation, segment.journal))
+            readers.begin_segment((*segment.stream, ""))
         by_process: dict[str, IncarnationReader | None] = {}
         for item in scan(path):
             if isinstance(item, Skipped):
@@ -117,9 +108,7 @@ def read_incarnations(
             process = item.key[0]
             if process not in by_process:
                 name = base_id(process)
-                key = (
-                    JournalKey(name, segment.journal) if segment else JournalKey(name, 0, path.name)
-                )
+                key = (name, segment.journal, "") if segment else (name, 0, path.name)
                 by_process[process] = readers.get(key, path) if only in {"", name} else None
             if (reader := by_process[process]) is not None:
                 reader.add_line(item)

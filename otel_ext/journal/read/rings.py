@@ -134,9 +134,9 @@ def read_rings(
 
 def read_ring(path: Path, *, lines: bool = True) -> RingContents:
     """Return the content, or only the header, of a ring buffer, in use or not; never raises."""
-    flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(path, flags)
     except OSError:
         return RingContents(path, None, None, (), (Skipped(0, 0, "unreadable"),))
     try:

@@ -42,7 +42,7 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
     path = folder / RING_FOLDER / f"{incarnation}{_SUFFIX}"
     parent = open_folder(path.parent, create=True)
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
         descriptor = os.open(path.name, flags, 0o600, dir_fd=parent)
     finally:
         os.close(parent)

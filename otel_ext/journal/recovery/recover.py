@@ -28,7 +28,7 @@ from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, 
 from otel_ext.journal.read.folder import MAX_SKIPPED, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.replaced import replaced_incarnations
-from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
 from otel_ext.journal.recovery.locking import incarnation_lock, incarnations_with_ring
@@ -43,7 +43,6 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.journal.read.scanner import Skipped
 
 __all__ = ["Recovered", "RecoveryReport", "recover", "recover_one"]
 
@@ -87,11 +86,11 @@ class RecoveryReport:
     """
 
     folder: Path
-    recovered: list[Recovered] = field(default_factory=list)
-    living: list[str] = field(default_factory=list)
-    uncertain: list[str] = field(default_factory=list)
-    busy: list[str] = field(default_factory=list)
-    skipped: list[tuple[Path, Skipped]] = field(default_factory=list)
+    recovered: list[Recovered] = field(default_factory=list[Recovered])
+    living: list[str] = field(default_factory=list[str])
+    uncertain: list[str] = field(default_factory=list[str])
+    busy: list[str] = field(default_factory=list[str])
+    skipped: list[tuple[Path, Skipped]] = field(default_factory=list[tuple[Path, Skipped]])
     skipped_bytes: int = 0
 
     @property
@@ -125,9 +124,8 @@ class _Recovery:
     def recover(self, incarnation: str) -> None:
         """Recover one incarnation, if it is dead and no other recovery works on it."""
         try:
-            identity = identity_from_id(incarnation)
-            may_live = identity is not None and incarnation not in self._replaced
-            if may_live and is_alive(identity) == "alive":
+            process = None if incarnation in self._replaced else identity_from_id(incarnation)
+            if process is not None and is_alive(process) == "alive":
                 self.report.living.append(incarnation)
                 return
             with incarnation_lock(self.folder, incarnation) as is_locked:

@@ -1,6 +1,6 @@
 """Buffers in which lines wait for the worker: a queue in memory, or writes to the file itself.
 
-These and the ring buffer implement `LineBuffer`. A line that `append` refuses is counted.
+They have the methods of the ring buffer. A line that `append` refuses is counted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from time import monotonic, perf_counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -18,64 +18,12 @@ if TYPE_CHECKING:
 
     from otel_ext.journal.write.segment import SegmentWriter
 
-__all__ = ["DirectWriter", "LineBuffer", "QueueBuffer"]
+__all__ = ["DirectWriter", "QueueBuffer"]
 
 _STEP: Final = 256 * 1024
 _SLOW_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 30.0
 _SLOW: Final = "a write took more than 1 s, so records wait in memory for 30 s"
-
-
-class LineBuffer(Protocol):
-    """Holds lines until the worker has written them to the file."""
-
-    def append(self, line: bytes) -> bool:
-        """Take one line, from any thread at any time; return whether there was room."""
-        ...
-
-    def append_last(self, lines: Iterable[bytes]) -> None:
-        """Take the lines that close the file, after all others, however full it is."""
-        ...
-
-    @property
-    def problem(self) -> str:
-        """Why it works worse than it should; empty if it works well."""
-        ...
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether it can no longer keep its promises and must be replaced."""
-        ...
-
-    @property
-    def pending(self) -> int:
-        """How many bytes wait for the worker."""
-        ...
-
-    @property
-    def peak(self) -> int:
-        """The largest part of it that has been in use, in per cent."""
-        ...
-
-    def drain(self, write: Callable[[memoryview], int]) -> bool:
-        """Write what waits to the file; return whether nothing is left."""
-        ...
-
-    def stamp(self, now_ns: int, last_seq: int, dropped: int = 0) -> None:
-        """Record that the worker lives, if the buffer has room for that."""
-        ...
-
-    def seal(self, reason: str) -> None:
-        """Take no more lines; later ones are counted under `dropped.REASON`."""
-        ...
-
-    def abandon(self) -> None:
-        """Refuse all lines in a forked child, without changing what belongs to the parent."""
-        ...
-
-    def close(self, *, remove: bool) -> int:
-        """Release everything, drained or not, and return how many lines are lost."""
-        ...
 
 
 class QueueBuffer:

@@ -20,8 +20,7 @@ from otel_ext.journal.write.ring_buffer import RingBuffer
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_ext.journal.write.buffers import LineBuffer
-    from otel_ext.journal.write.opening import OpenJournal
+    from otel_ext.journal.write.opening import LineBuffer, OpenJournal
 
 __all__ = ["PostExitJournal"]
 

@@ -13,13 +13,15 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from time import monotonic, sleep
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.liveness import STAMP_SECONDS
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.last_lines import LastLines
 from otel_ext.journal.write.opening import (
+    JournalState,
+    Mode,
     OpenJournal,
     make_lines,
     open_journal,
@@ -38,12 +40,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from otel_ext.journal.write.buffers import LineBuffer
+    from otel_ext.journal.write.opening import LineBuffer
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Journal", "JournalState"]
-
-Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
+__all__ = ["Journal"]
 
 _DRAIN_SECONDS: Final = 0.05
 _OPEN_WAIT_SECONDS: Final = 1.0
@@ -51,24 +51,6 @@ _POLL_SECONDS: Final = 0.002
 # One part in so many of the ring buffer may wait when a caller brings many lines at once.
 _ROOM: Final = 4
 _MAX_EARLY: Final = 10_000
-
-
-class JournalState(NamedTuple):
-    """The state of a journal, for `health()` and `doctor`.
-
-    Attributes:
-        mode: How lines leave the caller.
-        reason: Why it is not the configured mode; empty if it is.
-        segment: The file that is written to; None before the first line is in it.
-        pending: Bytes that wait to be written.
-        problem: Why the file cannot be written now, or only slowly; empty if it can.
-    """
-
-    mode: Mode
-    reason: str
-    segment: Path | None
-    pending: int
-    problem: str
 
 
 class Journal:

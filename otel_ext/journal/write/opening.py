@@ -7,20 +7,20 @@ import stat
 from contextlib import suppress
 from itertools import count
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from otel_ext._accel import choose
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardDescriptorsFilled,
     Target,
     make_folder,
     open_folder,
     ring_file,
+    standard_descriptors_filled,
 )
 from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
-from otel_ext.journal.write.buffers import DirectWriter, LineBuffer, QueueBuffer
+from otel_ext.journal.write.buffers import DirectWriter, QueueBuffer
 from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.counters import COUNTERS
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from otel_ext.runtime.process.incarnation import Incarnation
 
 __all__ = [
+    "JournalState",
+    "LineBuffer",
+    "Mode",
     "OpenJournal",
     "make_lines",
     "open_journal",
@@ -42,6 +45,9 @@ __all__ = [
     "target_of",
 ]
 
+Mode = Literal["unopened", "mapped", "queued", "write", "closed"]
+LineBuffer: TypeAlias = RingBuffer | QueueBuffer
+"""Where lines wait until the worker has written them to the file."""
 FILE_SUFFIXES: Final = frozenset({".jsonl", ".json"})
 _MAX_RINGS: Final = 8
 _ATTEMPTS: Final = 5
@@ -49,6 +55,24 @@ _PAGE: Final = 65_536  # a multiple of every platform's granularity for mapping
 # The journals that are open. A forked child is another incarnation, so for it inherited
 # entries have no effect.
 _numbers: Final[dict[tuple[Path, str, int], object]] = {}
+
+
+class JournalState(NamedTuple):
+    """The state of a journal, for `health()` and `doctor`.
+
+    Attributes:
+        mode: How lines leave the caller.
+        reason: Why it is not the configured mode; empty if it is.
+        segment: The file that is written to; None before the first line is in it.
+        pending: Bytes that wait to be written.
+        problem: Why the file cannot be written now, or only slowly; empty if it can.
+    """
+
+    mode: Mode
+    reason: str
+    segment: Path | None
+    pending: int
+    problem: str
 
 
 class OpenJournal(NamedTuple):
@@ -215,7 +239,7 @@ def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnati
     path = target.folder.joinpath(RING_FOLDER, ring_file(incarnation.id, target.journal))
     for _ in range(_ATTEMPTS):
         try:
-            with StandardDescriptorsFilled():
+            with standard_descriptors_filled():
                 return _create_ring(path, facts)
         except FileNotFoundError:
             continue  # another process has just removed the folder, empty

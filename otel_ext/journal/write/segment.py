@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
-    StandardDescriptorsFilled,
     Target,
     can_make_files_in,
     create_exclusive,
@@ -26,6 +25,7 @@ from otel_ext.journal.files import (
     is_gone,
     make_folder,
     segment_file,
+    standard_descriptors_filled,
     sync_data,
     sync_folder,
 )
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentWriter"]
 
-_FLAGS: Final = os.O_WRONLY | os.O_APPEND | getattr(os, "O_CLOEXEC", 0)
+_FLAGS: Final = os.O_WRONLY | os.O_APPEND
 _FILE_FLAGS: Final = os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 _STEP: Final = 256 * 1024
 _MAX_NUMBER: Final = 999_999
@@ -109,7 +109,7 @@ class SegmentWriter:
         """
         if self.descriptor < 0:
             make_folder(self.target.folder)
-            with StandardDescriptorsFilled():
+            with standard_descriptors_filled():
                 self._adopt(self._open_file() if self.target.file else self._create_segment())
         if self._first_lines_due:
             self._write_first_lines()

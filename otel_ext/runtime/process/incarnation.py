@@ -74,7 +74,7 @@ def _read(path: str) -> bytes:
     is touched costs the copy of a page: so it uses neither `pathlib` nor `io`. It does not
     decode, because a program that gave up its rights may be unable to load an encoding.
     """
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         return os.read(descriptor, _MOST_READ)
     finally:
@@ -122,20 +122,6 @@ class Incarnation:
     >>> one.process_for(None).id == one.id
     True
     """
-
-    __slots__ = (
-        "_expected",
-        "_first",
-        "_known",
-        "_last",
-        "_numbers",
-        "_processes",
-        "_seq",
-        "id",
-        "next_seq",
-        "pid",
-        "process",
-    )
 
     def __init__(self) -> None:
         self.pid = pid = os.getpid()

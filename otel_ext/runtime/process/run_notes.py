@@ -41,7 +41,7 @@ def note(kind: str, text: str = "") -> None:
     if not folder:
         return
     line = f"{kind} {' '.join(text.split())}\n".encode("utf-8", "replace")
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     try:
         descriptor = os.open(Path(folder, str(os.getpid())), flags, 0o600)
         try:

@@ -46,7 +46,7 @@ def chain_sigterm(
     before = signal.getsignal(signal.SIGTERM)
     # None: C code installed it, so Python can neither call nor restore it.
     if threading.current_thread() is not threading.main_thread() or before is None:
-        return _restore_nothing
+        return lambda: None
 
     def handle(number: int, frame: FrameType | None) -> None:
         ends = before == signal.SIG_DFL
@@ -67,7 +67,3 @@ def chain_sigterm(
 
     signal.signal(signal.SIGTERM, handle)
     return restore
-
-
-def _restore_nothing() -> None:
-    """Do nothing: no handler was installed."""
