@@ -258,7 +258,7 @@ def make_exporter(
         # Imported here for the worker: a module that is first imported while the
         # interpreter exits can make a program ended by Ctrl-C exit with 1 (evaluating
         # code makes Python forget the interrupt).
-        import_module("otel_ext.journal.recovery.watching")
+        import_module("otel_ext.journal.recovery.recover")
     # `is_compat` is called for each record, so compat mode can change while the program runs.
     journal = JsonlExporter(
         config.output.folder,

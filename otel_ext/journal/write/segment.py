@@ -13,7 +13,7 @@ import os
 import stat
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
@@ -49,11 +49,6 @@ _AFTER_LOSS_SECONDS: Final = 10.0
 _REFUSED: Final = "dropped.queue_full"
 # After these the same file may take more later, when there is room or a pipe is read.
 _TRANSIENT: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.EINTR})
-
-
-class _Identity(NamedTuple):
-    device: int
-    inode: int
 
 
 class SegmentWriter:
@@ -93,7 +88,7 @@ class SegmentWriter:
         self._max_bytes = max_bytes
         self._max_age = max_age
         self._sync: Sync = sync
-        self._identity = _Identity(-1, -1)
+        self._identity = (-1, -1)
         self._number = self._size = self._first_lines_end = 0
         self._refused = COUNTERS.value(_REFUSED)
         self._opened_at = self._checked_at = 0.0
@@ -282,7 +277,7 @@ class SegmentWriter:
         except OSError:
             # Out of reach is not gone: the open file can still be written to.
             return is_gone(self.path)
-        return _Identity(status.st_dev, status.st_ino) != self._identity
+        return (status.st_dev, status.st_ino) != self._identity
 
     def _create_segment(self) -> int:
         folder = self.target.folder
@@ -322,7 +317,7 @@ class SegmentWriter:
             descriptor = self._parked
         self._parked = -1
         self.descriptor = descriptor
-        self._identity = _Identity(status.st_dev, status.st_ino)
+        self._identity = (status.st_dev, status.st_ino)
         self.is_regular = stat.S_ISREG(status.st_mode)
         self._size = self._first_lines_end = status.st_size
         self._opened_at = self._checked_at = monotonic()
