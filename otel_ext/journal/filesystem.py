@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["FileSystem", "file_system_of"]
 
-_KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "tmpfs", "xfs"})
+_KEEPS_BLOCKS: Final = frozenset({"ext2", "ext3", "ext4", "overlay", "tmpfs", "xfs"})
 _MOUNTS: Final = Path("/proc/self/mountinfo")
 _MAX_CACHED: Final = 64
 # By device and file system id: after an unmount the kernel uses a device number again.
@@ -48,31 +48,21 @@ def file_system_of(folder: Path) -> FileSystem:
     try:
         device = os.stat(folder).st_dev  # noqa: PTH116 - on the user's path, kept light
         figures = os.statvfs(folder)
-        kind = _kinds.get((device, figures.f_fsid)) or _find_kind(device, figures.f_fsid)
+        key = device, figures.f_fsid
+        kind = _kinds.get(key) or _kind_of_device(device)
     except OSError as error:
         return FileSystem("", f"its file system is unknown ({error.strerror})")
-    if kind in _KEEPS_BLOCKS:
-        return FileSystem(kind, "")
-    if kind == "overlay":
-        return _overlay(figures.f_files)
     if not kind:
         return FileSystem("", "its file system is unknown")
-    return FileSystem(kind, f"a file system of kind {kind} may not keep reserved blocks")
-
-
-def _overlay(inodes: int) -> FileSystem:
+    if len(_kinds) < _MAX_CACHED:
+        _kinds[key] = kind
     # A container's own layer shows the figures of the file system below. One without a
     # fixed number of inodes (btrfs reports 0) keeps no blocks.
-    if inodes == 0:
-        return FileSystem("overlay", "the file system below may not keep reserved blocks")
-    return FileSystem("overlay", "")
-
-
-def _find_kind(device: int, number: int) -> str:
-    kind = _kind_of_device(device)
-    if kind and len(_kinds) < _MAX_CACHED:
-        _kinds[device, number] = kind
-    return kind
+    if kind == "overlay" and figures.f_files == 0:
+        return FileSystem(kind, "the file system below may not keep reserved blocks")
+    if kind in _KEEPS_BLOCKS:
+        return FileSystem(kind, "")
+    return FileSystem(kind, f"a file system of kind {kind} may not keep reserved blocks")
 
 
 def _kind_of_device(device: int) -> str:

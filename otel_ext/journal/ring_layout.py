@@ -85,6 +85,8 @@ class RingState(NamedTuple):
         last_seq: Number of the incarnation's last record at that moment.
         drained: For each chunk, the offset up to which its lines are in the segment.
         dropped: How many records the process had dropped when the worker last stamped it.
+        request: The last request for the location of open spans; 0 if none.
+        answer: The request that was answered last.
         steady_ns: When the ring buffer was created or last stamped, by the monotonic clock,
             which cannot be set and which all processes of one boot share; 0 if unknown.
     """
@@ -92,8 +94,10 @@ class RingState(NamedTuple):
     stamp_ns: int
     last_seq: int
     drained: tuple[int, ...]
-    dropped: int = 0
-    steady_ns: int = 0
+    dropped: int
+    request: int
+    answer: int
+    steady_ns: int
 
 
 def chunk_start(index: int) -> int:
@@ -147,9 +151,17 @@ def unpack_facts(header: bytes) -> RingFacts | None:
 
 def unpack_state(header: bytes, chunks: int) -> RingState:
     """Return the changing words of a header page for a ring buffer of `chunks` chunks."""
-    (stamp_ns,) = WORD.unpack_from(header, STAMP_AT)
-    (last_seq,) = WORD.unpack_from(header, LAST_SEQ_AT)
-    (steady_ns,) = WORD.unpack_from(header, STEADY_STAMP_AT)
-    drained = struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT)
-    (dropped,) = WORD.unpack_from(header, DROPPED_AT)
-    return RingState(stamp_ns, last_seq, drained, dropped, steady_ns)
+
+    def word(at: int) -> int:
+        value: int = WORD.unpack_from(header, at)[0]
+        return value
+
+    return RingState(
+        stamp_ns=word(STAMP_AT),
+        last_seq=word(LAST_SEQ_AT),
+        drained=struct.unpack_from(f"<{chunks}Q", header, DRAINED_AT),
+        dropped=word(DROPPED_AT),
+        request=word(REQUEST_AT),
+        answer=word(ANSWER_AT),
+        steady_ns=word(STEADY_STAMP_AT),
+    )

@@ -25,13 +25,7 @@ _HEARTBEAT_DUE_NS: Final = 10_000_000_000
 
 
 class _NewestSegment(NamedTuple):
-    """A journal's newest segment.
-
-    Attributes:
-        path: The segment.
-        previous: The segment before it.
-        rotated_out: Earlier segments that the journal left while the ring buffers were read.
-    """
+    """A journal's newest segment, the one before, and those it left while its rings were read."""
 
     path: Path
     previous: Path | None

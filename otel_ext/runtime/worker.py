@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from contextvars import Context
 from functools import partial
-from itertools import count
 from math import inf
 from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Final, cast
@@ -129,8 +128,7 @@ class Worker(IsolatedThread):
     """
 
     def __init__(self, name: str = WORKER_NAME) -> None:
-        self._jobs: dict[int, Job] = {}
-        self._numbers = count()
+        self._jobs: dict[Job, None] = {}
         # The name of the running job; empty while a call runs, or nothing.
         self._job_name = ""
         self._stopped = False
@@ -162,19 +160,17 @@ class Worker(IsolatedThread):
         if self._stopped:
             self._stopped = False
             self.abandon()  # it may still be ending
-        self._jobs[next(self._numbers)] = made
+        self._jobs[made] = None
         self.notify()
         return made
 
     def forget(self, job: Job) -> None:
         """Remove `job` from the list."""
-        for number, known in self._jobs.copy().items():
-            if known is job:
-                self._jobs.pop(number, None)
+        self._jobs.pop(job, None)
 
     def wake(self) -> None:
         """Run all jobs now, except those that wait after a failure."""
-        for job in list(self._jobs.values()):
+        for job in list(self._jobs):
             if not job.backoff.failures:
                 job.due = 0.0
         self.notify()
@@ -225,7 +221,7 @@ class Worker(IsolatedThread):
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:
         self._started_at = monotonic()
-        for job in list(self._jobs.values()):
+        for job in list(self._jobs):
             job.postpone()
         if self._context is None:
             return partial(_run_untraced, body)
@@ -234,17 +230,17 @@ class Worker(IsolatedThread):
 
     def work(self) -> float:
         """Run the jobs that are due; return the seconds until the next one is."""
-        for number, job in self._jobs.copy().items():
+        for job in list(self._jobs):
             now = monotonic()
             if job.due > now + _SLACK:
                 continue
             self._job_name = job.name
             self._state.busy_since = now
             if not job.run():
-                self._jobs.pop(number, None)
+                self.forget(job)
         self._job_name = ""
         self._state.busy_since = inf
-        due = min((job.due for job in list(self._jobs.values())), default=_LONGEST_SLEEP * 1e9)
+        due = min((job.due for job in list(self._jobs)), default=_LONGEST_SLEEP * 1e9)
         return min(max(due - monotonic(), 0.0), _LONGEST_SLEEP)
 
     def _health(self) -> PartHealth:
@@ -252,7 +248,7 @@ class Worker(IsolatedThread):
         if seconds > _LONG_JOB:
             text = f"{self._job_name or 'a flush'} has been running for {seconds:.0f} s"
             return PartHealth(f"{self.name} jobs", "degraded", text, time_ns())
-        failing = [job for job in list(self._jobs.values()) if job.backoff.failures]
+        failing = [job for job in list(self._jobs) if job.backoff.failures]
         if not failing:
             return PartHealth(f"{self.name} jobs", "healthy", f"{len(self._jobs)} jobs")
         text = "; ".join(
@@ -268,7 +264,7 @@ class Worker(IsolatedThread):
         self._stopped = False
         self._job_name = ""
         self._restarts.reset()
-        for job in self._jobs.values():
+        for job in self._jobs:
             job.due = 0.0
             job.backoff.reset()
 

@@ -8,7 +8,7 @@ since the time of day may have been set back. Every reader of a folder uses this
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import RecordError
 from otel_ext.journal.files import (
@@ -32,18 +32,12 @@ __all__ = ["is_replaced_by", "replaced_incarnations"]
 _FIRST_LINE: Final = 256 * 1024
 
 
-class _SeenAlive(NamedTuple):
-    """A moment at which an incarnation was alive, in order of `steady_ns`.
+_Moment: TypeAlias = tuple[int, int, int]
+"""When an incarnation was alive, in their order, and the PID namespace of its pid; 0 if unknown.
 
-    Attributes:
-        steady_ns: The moment by the monotonic clock; 0 if unknown.
-        time_ns: The moment by the time of day, which decides if the other is equal.
-        pid_namespace: The PID namespace of its pid; 0 if unknown.
-    """
-
-    steady_ns: int
-    time_ns: int
-    pid_namespace: int
+The first number is nanoseconds of the monotonic clock. The second, of the time of day, decides
+if the first is equal.
+"""
 
 
 def is_replaced_by(incarnation: str, own: str) -> bool:
@@ -75,12 +69,12 @@ def replaced_incarnations(folder: Path) -> frozenset[str]:
 
 def _replaced_of(incarnations: dict[str, list[Path]]) -> set[str]:
     """Return all of these incarnations, which share pid and start time, but the last opened."""
-    by_namespace: dict[int, list[tuple[_SeenAlive, str]]] = {}
+    by_namespace: dict[int, list[tuple[_Moment, str]]] = {}
     for incarnation, paths in incarnations.items():
         moments = [one for one in map(_seen_alive_in, paths) if one is not None]
         if moments:  # else it is unknown when it was opened
             # One begins when the other has ended, so any moment of each will do.
-            namespace = max(one.pid_namespace for one in moments)
+            namespace = max(namespace for *_, namespace in moments)
             by_namespace.setdefault(namespace, []).append((max(moments), incarnation))
     return {incarnation for group in by_namespace.values() for _, incarnation in sorted(group)[:-1]}
 
@@ -101,22 +95,19 @@ def _files_in(folder: Path) -> Iterable[tuple[str, Path]]:
             yield segment.incarnation, path
 
 
-def _seen_alive_in(path: Path) -> _SeenAlive | None:
+def _seen_alive_in(path: Path) -> _Moment | None:
     """Return the moment in a ring buffer or a segment's first line; None if unreadable."""
     if path.name.endswith(RING_SUFFIX):
         ring = read_ring(path, lines=False)
         if ring.facts is None or ring.state is None:
             return None
         namespace = ring.facts.process.pid_namespace
-        return _SeenAlive(ring.state.steady_ns, ring.facts.created_ns, namespace)
+        return ring.state.steady_ns, ring.facts.created_ns, namespace
     try:
         with path.open("rb") as file:
             record = decode_line(file.readline(_FIRST_LINE))
     except (OSError, RecordError):
         return None
     extra = record.extra
-    return _SeenAlive(
-        whole_number(extra.get("steady_ns")),
-        record.time_ns,
-        whole_number(extra.get("pid_namespace")),
-    )
+    steady_ns, namespace = map(whole_number, (extra.get("steady_ns"), extra.get("pid_namespace")))
+    return steady_ns, record.time_ns, namespace

@@ -162,7 +162,9 @@ def _read_ring(path: Path, descriptor: int, *, lines: bool) -> RingContents:
         for item in scan_descriptor(descriptor, start, end):
             if isinstance(item, Line):
                 chunk.append(item)
-            elif not _is_blank_end(item, end) and item.offset + item.length > drained:
+            elif (at := item.offset + item.length) > drained and not (
+                item.reason == "nul" and at >= end  # what has not been filled yet
+            ):
                 skipped.append(item)
         chunks.append(chunk)
     if facts is None:
@@ -189,7 +191,3 @@ def _line_areas(
         base = index * facts.chunk_size
         yield base + chunk_start(index), min(base + facts.chunk_size, size), base + drained
     yield LAST_LINES_AT, HEADER_SIZE, LAST_LINES_AT
-
-
-def _is_blank_end(item: Skipped, end: int) -> bool:
-    return item.reason == "nul" and item.offset + item.length >= end

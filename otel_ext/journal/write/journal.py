@@ -124,7 +124,7 @@ class Journal:
         self._reset()
         if opened is not None:
             opened.buffer.abandon()
-            self._inherited += [opened.segment.forget, last.forget]
+            self._inherited += [opened.segment.forget, last.reserve.forget]
         if closing:
             self._closing = self._finished = True
             self.append = self._append_closed
@@ -382,7 +382,7 @@ class Journal:
 
     def _finish(self, opened: OpenJournal) -> None:
         """Close the file, then remove the ring buffer, whose lines are all in the file."""
-        self._last.close()
+        self._last.reserve.release()
         opened.segment.close()
         target = opened.segment.target
         opened.buffer.close(remove=not (self._unfinished and target.file))

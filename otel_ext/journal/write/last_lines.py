@@ -33,24 +33,23 @@ class LastLines:
     Args:
         make: Makes the lines with the current counts; called again if what waits could not
             be written, so that they count it.
+
+    Attributes:
+        reserve: The room; the journal releases it when it is no longer needed.
     """
 
     def __init__(self, make: Callable[[], Iterable[bytes]]) -> None:
         self._make = make
-        self._reserve = Reserve()
+        self.reserve = Reserve()
 
     def reserve_room(self, opened: OpenJournal) -> None:
         """Reserve room for the lines unless a ring buffer has it; on the thread that writes."""
-        if isinstance(opened.buffer, RingBuffer) or self._reserve.is_kept:
+        if isinstance(opened.buffer, RingBuffer) or self.reserve.is_kept:
             return
         with suppress(OSError):  # the next write reports it
             opened.segment.open()
             if opened.segment.is_regular:
-                self._reserve.keep(opened.segment.target.folder)
-
-    def forget(self) -> None:
-        """Close inherited descriptors in a forked child, without releasing the blocks."""
-        self._reserve.forget()
+                self.reserve.keep(opened.segment.target.folder)
 
     def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; count what waits in memory as lost.
@@ -67,13 +66,13 @@ class LastLines:
             lost = opened.buffer.close(remove=False)
             if lost:
                 self._write_account(opened, lost, problem)
-            self._reserve.release()
+            self.reserve.release()
         finally:
             lock.release()
 
     def _write_account(self, opened: OpenJournal, lost: int, problem: str) -> None:
         """Write the lines into the reserved room, and report how many records are lost."""
-        self._reserve.release()
+        self.reserve.release()
         lines = b"".join(make_lines(self._make))
         written = 0
         with suppress(OSError):
@@ -85,7 +84,3 @@ class LastLines:
             f" program ended{account}",
             problem,
         )
-
-    def close(self) -> None:
-        """Release the reserved room. Idempotent."""
-        self._reserve.release()
