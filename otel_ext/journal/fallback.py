@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.files import open_folder
+from otel_ext.journal.files import can_make_files_in, open_folder
 from otel_ext.journal.path_check import problem_with
 
 __all__ = ["fallback_folder", "problem_with_output"]
@@ -69,19 +69,15 @@ def _problem_of(path: Path, *, trial: bool) -> str:
     # lexists: where a link leads nowhere, no folder of that name can be made either.
     nearest = next(one for one in (path, *path.parents) if os.path.lexists(one))
     if nearest.is_dir():
-        return _problem_in(nearest) if trial else _problem_by_rights(nearest)
+        if trial:
+            return _problem_in(nearest)
+        why = "cannot be written to by this user, or is on a read-only disk"
+        return "" if can_make_files_in(nearest) else f"{nearest} {why}"
     if nearest != path or not path.is_file():
         return f"{nearest} is not a folder"
     if problem_with(path):
         return f"{path} holds something other than records"
     return _problem_appending(path)  # several processes may append to one file
-
-
-def _problem_by_rights(folder: Path) -> str:
-    effective = os.access in os.supports_effective_ids
-    if os.access(folder, os.W_OK | os.X_OK, effective_ids=effective):
-        return ""
-    return f"{folder} cannot be written to by this user, or is on a read-only disk"
 
 
 def _problem_in(folder: Path) -> str:
@@ -91,11 +87,10 @@ def _problem_in(folder: Path) -> str:
         trial.mkdir(0o700)
         trial.rmdir()
     except FileExistsError:
-        return ""  # left by a process that was killed here
+        pass  # left by a process that was killed here
     except OSError as error:
-        return (
-            "" if error.errno in _TRANSIENT else f"{folder} cannot be written to: {error.strerror}"
-        )
+        if error.errno not in _TRANSIENT:
+            return f"{folder} cannot be written to: {error.strerror}"
     return ""
 
 

@@ -74,13 +74,7 @@ class Target(NamedTuple):
 
 
 class SegmentName(NamedTuple):
-    """The parts of a segment's file name.
-
-    Attributes:
-        incarnation: Id of the incarnation that wrote it.
-        number: 0 for the journal's first segment.
-        journal: 0 for the first journal of its process in the folder.
-    """
+    """The parts of a segment's file name; 0 for the first journal, and its first segment."""
 
     incarnation: str
     number: int
@@ -170,11 +164,8 @@ def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
 
 
 def is_folder(path: Path) -> bool:
-    """Return whether `path` is a folder, false if that cannot be seen.
-
-    Not `Path.is_dir`, which raises if a folder above may not be searched.
-    """
-    return os.path.isdir(path)  # noqa: PTH112 - see above
+    """Return whether it is a folder; `Path.is_dir` raises if a folder may not be searched."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def folder_of(path: Path) -> Path:

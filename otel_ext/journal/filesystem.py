@@ -23,12 +23,7 @@ _kinds: Final[dict[tuple[int, int], str]] = {}
 
 
 class FileSystem(NamedTuple):
-    """The kind of a file system, and why it cannot hold a ring buffer.
-
-    Attributes:
-        kind: The kernel's name of it; empty if unknown.
-        refusal: Why it may not hold a ring buffer; empty if it may.
-    """
+    """The kind of a file system, if known, and why it cannot hold a ring buffer, if so."""
 
     kind: str
     refusal: str

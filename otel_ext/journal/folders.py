@@ -23,33 +23,29 @@ _PROC: Final = Path("/proc")
 _RING: Final = f"/{RING_FOLDER}/"
 
 
-def find_folders(proc: Path = _PROC) -> list[Path]:
+def find_folders() -> list[Path]:
     """Return the journal folders that living processes use now, sorted.
 
-    Args:
-        proc: Mount point of the kernel's process file system.
-
-    Returns:
-        Folders; empty if the platform has no such file system.
+    Empty if the platform has no `/proc`.
 
     >>> all(folder.is_absolute() for folder in find_folders())
     True
     """
     found: set[Path] = set()
-    for process in _processes(proc):
+    for process in _processes():
         found.update(_mapped(process))
         found.update(_opened(process))
     return sorted(folder for folder in found if is_folder(folder))
 
 
-def _processes(proc: Path) -> Iterator[Path]:
+def _processes() -> Iterator[Path]:
     try:
-        names = os.listdir(proc)  # noqa: PTH208 - names only, without an object for each
+        names = os.listdir(_PROC)  # noqa: PTH208 - names only, without an object for each
     except OSError:
         return
     for name in names:
         if name.isdecimal():
-            yield proc / name
+            yield _PROC / name
 
 
 def _mapped(process: Path) -> Iterator[Path]:

@@ -25,7 +25,7 @@ _HEARTBEAT_DUE_NS: Final = 10_000_000_000
 
 
 class _NewestSegment(NamedTuple):
-    """A journal's newest segment, the one before, and those it left while its rings were read."""
+    """A journal's newest segment, the one before, and those left while ring buffers were read."""
 
     path: Path
     previous: Path | None

@@ -30,12 +30,9 @@ class Frame(NamedTuple):
 
 
 class Location(NamedTuple):
-    """Where a span is, or was last seen.
+    """Where a span is, or was last seen, at `seen_ns` (since the epoch).
 
-    Attributes:
-        frame: The location.
-        is_now: Whether the span was seen there while it was open; else it was opened there.
-        seen_ns: When it was there, nanoseconds since the epoch.
+    It was seen there while it was open, or else (not `is_now`) opened there.
     """
 
     frame: Frame

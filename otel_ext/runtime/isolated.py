@@ -89,8 +89,7 @@ class Ticket:
     def succeeds_by(self, until: float) -> bool:
         """Wait until the moment `until` of the monotonic clock; report a failure or a late end.
 
-        Returns:
-            Whether the call ended in time, did not raise and did not return False.
+        Returns whether the call ended in time, did not raise and did not return False.
         """
         if not self.wait(until - monotonic()):
             self.is_left = True
@@ -303,8 +302,7 @@ class IsolatedThread:
     def work(self) -> float | None:
         """Do what is due apart from calls; called by the thread.
 
-        Returns:
-            Seconds until something is due, unless the thread is woken; None ends it.
+        Returns the seconds until something is due, unless the thread is woken; None ends it.
         """
         return _CHECK_SECONDS if self._stays else None
 

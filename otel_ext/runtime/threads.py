@@ -237,14 +237,13 @@ def _is_uwsgi_master() -> bool:
 def start_thread(
     function: Callable[[], None], name: str, stop: Callable[[], object] = tuple
 ) -> None:
-    """Run `function` on a native daemon thread.
+    """Run `function` on a native daemon thread; it should not raise.
 
     Args:
-        function: The body of the thread; it should not raise.
+        function: The body of the thread.
         name: The thread's name, for debuggers and `threading.enumerate()`.
-        stop: Makes `function` return soon, without waiting; called at the exit of the
-            program. It returns False if `function` hangs. The default is for a function
-            that always returns soon.
+        stop: Makes a `function` that takes long return soon, without waiting; called at the
+            exit of the program. It returns False if `function` hangs.
 
     Raises:
         RuntimeError: If the system has no more threads, or `may_start_threads` is False.

@@ -168,13 +168,6 @@ class Worker(IsolatedThread):
         """Remove `job` from the list."""
         self._jobs.pop(job, None)
 
-    def wake(self) -> None:
-        """Run all jobs now, except those that wait after a failure."""
-        for job in list(self._jobs):
-            if not job.backoff.failures:
-                job.due = 0.0
-        self.notify()
-
     def notify(self) -> None:
         """Wake the thread to check its jobs; never waits, safe in signal handlers."""
         self._state.wake_event.set()

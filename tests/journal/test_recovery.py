@@ -130,7 +130,7 @@ def test_the_outcome_of_a_process_of_this_boot_is_not_used_for_an_older_one() ->
     here = own_process(pid=7, start_time=99)
     assert find_outcome(outcomes, here) == Outcome(signal=11)
     here.boot_id = "0" * 36
-    assert find_outcome(outcomes, here) is None
+    assert find_outcome(outcomes, here) == Outcome()
 
 
 def test_living_processes_are_not_recovered(tmp_path: Path) -> None:

@@ -21,14 +21,7 @@ _AHEAD_NS: Final = 2_000_000_000
 
 
 class IncarnationFacts(NamedTuple):
-    """What is known of an incarnation.
-
-    Attributes:
-        id: Its id.
-        start: Its `process.start` record; None if it was not found.
-        heartbeat: Its newest heartbeat; None if there was none.
-        rings: Its ring buffers.
-    """
+    """What is known of an incarnation, by its own records, if found, and its ring buffers."""
 
     id: str
     start: Record | None

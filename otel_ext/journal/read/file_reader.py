@@ -96,9 +96,7 @@ class FileReader:
     def read(self, mark: int = 0) -> None:
         """Read the lines that were added since the last call; damaged lines are skipped.
 
-        Args:
-            mark: The size of the file before the ring buffers were read; ends beyond it are
-                noted in `ends_after_mark`.
+        `mark` is the size of the file before the ring buffers were read.
         """
         self.ends_after_mark = set()
         for block in self._file.added():

@@ -51,7 +51,7 @@ class _Readers:
     def begin_segment(self, key: JournalKey) -> None:
         """Start with the lines of another segment of a journal."""
         if key in self.found:
-            self.found[key].begin_segment()
+            self.found[key].spans.begin_segment()
 
     def add_ring(self, ring: RingContents) -> None:
         key = (ring.id, 0, ring.target) if ring.target else (*ring.stream, "")

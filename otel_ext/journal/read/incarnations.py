@@ -66,15 +66,8 @@ class SequenceNumbers:
 class IncarnationReader:
     """Takes the lines of one journal and keeps those that still matter.
 
-    Memory grows with the open spans, not with the lines.
-
-    Args:
-        incarnation: Id of the incarnation that wrote them.
-        numbers: The sequence numbers of all journals of the incarnation.
-        journal: Number of the journal.
-
-    Attributes:
-        spans: Its open spans.
+    Memory grows with the open spans, not with the lines. The sequence numbers are those of all
+    journals of the incarnation.
     """
 
     def __init__(
@@ -108,10 +101,6 @@ class IncarnationReader:
             self._note_start(self.spans.add_line(line))
         elif line.meta.get("event") != PROCESS_START:
             self.spans.is_past_first_lines = True
-
-    def begin_segment(self) -> None:
-        """Start with the lines of another segment."""
-        self.spans.begin_segment()
 
     def add_ring_lines(self) -> None:
         """Add the lines of the ring buffers; call this after the last segment."""

@@ -124,10 +124,9 @@ class OpenSpans:
         self.updates[key] = line
 
     def add_line(self, line: Line) -> bytes:
-        """Add one line of a span whose metadata is decoded.
+        """Add one line of a span whose metadata is decoded; return its phase.
 
-        Returns:
-            Its phase as in `add`; empty if it is ignored because the span has ended.
+        Empty if the line is ignored because the span has ended.
         """
         key, phase = key_of(line.meta), str(line.meta.get("phase"))[:1].encode()
         self.add(key, phase, line.data)
@@ -157,10 +156,8 @@ class OpenSpans:
     ) -> Iterator[RunningSpan]:
         """Yield the open spans.
 
-        Args:
-            has_all_starts: Whether all starts of an update's process are known: an update without
-                one then belongs to a span that has ended.
-            decoded: Returns the record in a line.
+        An update without a start belongs to a span that has ended, if `has_all_starts` returns
+        that all starts of its process are known. `decoded` returns the record in a line.
         """
         for key in dict.fromkeys((*self.starts, *self.updates)):
             update = decoded(self.updates[key]) if key in self.updates else None

@@ -74,14 +74,8 @@ class Located(NamedTuple):
 def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
     """Yield the lines and the damaged ranges of a file, in order.
 
-    Args:
-        path: The file.
-        start: Offset to begin at, where a line begins; if negative, so many bytes before
-            the end, perhaps inside a line.
-
-    Yields:
-        Each whole line and each range without one. A file that cannot be opened yields
-        one `Skipped` of length 0.
+    It begins at the offset `start`; if that is negative, so many bytes before the end, perhaps
+    inside a line. A file that cannot be opened yields one `Skipped` of length 0.
     """
     try:
         descriptor = open_to_read(path)
@@ -97,11 +91,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Line | Skipped]:
 
 
 def open_to_read(path: Path) -> int:
-    """Open a file of records and return its descriptor; a pipe does not block.
-
-    Raises:
-        OSError: It cannot be opened.
-    """
+    """Open a file of records and return its descriptor; a pipe does not block."""
     return os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -148,13 +138,9 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
 
 
 class Block(NamedTuple):
-    """Lines of a file that follow each other.
+    """Lines of a file that follow each other, without their newlines.
 
-    Attributes:
-        offset: The offset of the first.
-        lines: The lines without their newlines, or one piece of a line that is too long.
-        end: The offset after them.
-        ended: Whether they have their newlines, false for what may still grow to a line.
+    Or one piece of a line that is too long. `ended` is false for what may still grow to a line.
     """
 
     offset: int
@@ -169,11 +155,7 @@ class Block(NamedTuple):
 
 
 def read_blocks(descriptor: int, start: int, end: int | None = None) -> Iterator[Block]:
-    """Yield the lines of an open file from `start` to `end`, many at a time.
-
-    Raises:
-        OSError: It cannot be read any further.
-    """
+    """Yield the lines of an open file from `start` to `end`, many at a time."""
     at = rest_at = start
     rest = b""
     problem: OSError | None = None
@@ -269,9 +251,9 @@ def _classify_one(data: bytes, offset: int, *, ended: bool) -> Skipped:
     return Skipped(offset, len(data), reason)
 
 
-def read_records(path: Path, start: int = 0) -> Iterator[Located | Skipped]:
+def read_records(path: Path) -> Iterator[Located | Skipped]:
     """Yield the records and the damaged ranges of a file of lines, in order."""
-    for item in scan(path, start):
+    for item in scan(path):
         if isinstance(item, Skipped):
             yield item
             continue

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process
 
-__all__ = ["Outcome", "PidAndStart", "find_outcome", "zombie_outcome"]
+__all__ = ["Outcome", "PidAndStart", "find_outcome"]
 
 PidAndStart: TypeAlias = tuple[int, int]
 """Identifies a process of this boot: its pid, and its start time in clock ticks."""
@@ -52,14 +52,14 @@ class Outcome(NamedTuple):
         return {} if self.exit_status is None else {"exit_status": self.exit_status}
 
 
-def zombie_outcome(process: Process) -> Outcome:
-    """Return how a zombie ended; an empty outcome if its parent has waited for it."""
-    status = zombie_status(process)
+def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> Outcome:
+    """Return how a process ended according to its parent, or as a zombie; else an empty outcome.
+
+    A process of another boot may have had the same pid and start time.
+    """
+    is_other_boot = process.boot_id and not is_this_boot(process.boot_id)
+    known = None if is_other_boot else outcomes.get((process.pid, process.start_time))
+    if known is not None:
+        return known
+    status = zombie_status(process)  # None if its parent has waited for it
     return Outcome() if status is None else Outcome.from_wait_status(status)
-
-
-def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> Outcome | None:
-    """Return how a process of this boot ended according to its parent; None if unknown."""
-    if process.boot_id and not is_this_boot(process.boot_id):
-        return None
-    return outcomes.get((process.pid, process.start_time))

@@ -30,7 +30,7 @@ from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modif
 from otel_ext.journal.read.replaced import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
-from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome, zombie_outcome
+from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome
 from otel_ext.journal.recovery.locking import incarnation_lock, incarnations_with_ring
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.segment import SegmentWriter
@@ -189,7 +189,7 @@ class _Recovery:
     ) -> Recovered:
         """Recover the unfinished journals of one incarnation, each in its own file."""
         process = max((reader.facts().process for reader in left), key=lambda one: one.pid)
-        outcome = find_outcome(self._outcomes, process) or zombie_outcome(process)
+        outcome = find_outcome(self._outcomes, process)
         last_seen_ns = max(self._last_seen_ns(journals), outcome.seen_ns)
         facts: dict[str, object] = {"last_seen": format_ns(last_seen_ns), **outcome.as_extra()}
         had_ring = any(reader.rings for reader in journals)

@@ -46,13 +46,8 @@ class PostExitJournal(Journal):
     def close_for_exit(self, timeout: float = 2.0, *, unfinished: bool = False) -> bool:
         """Do what `close` does, but accept later lines, too. Idempotent.
 
-        Args:
-            timeout: Seconds to drain the ring buffer. If that is too short, the ring buffer
-                stays, for `recover`, and takes the later lines.
-            unfinished: As for `close`.
-
-        Returns:
-            Whether all lines so far are in the file.
+        If `timeout` is too short to drain the ring buffer, it stays for `recover`, and takes the
+        later lines. Returns whether all lines so far are in the file.
         """
         if self._is_exiting or self._closing:
             return True

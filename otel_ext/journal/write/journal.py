@@ -210,11 +210,7 @@ class Journal:
     def drain(self, timeout: float = 5.0) -> bool:
         """Write what waits to the file, and do what is due; the worker's job.
 
-        Args:
-            timeout: Seconds to wait for another thread that drains.
-
-        Returns:
-            Whether nothing is left.
+        Waits `timeout` seconds for another thread that drains; returns whether nothing is left.
         """
         if self._drainer == threading.get_ident():
             return False  # a signal handler that interrupted draining

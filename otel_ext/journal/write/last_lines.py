@@ -30,12 +30,8 @@ _WAIT_SECONDS: Final = 0.1
 class LastLines:
     """Keeps room for the lines that close one journal's file, and uses it.
 
-    Args:
-        make: Makes the lines with the current counts; called again if what waits could not
-            be written, so that they count it.
-
-    Attributes:
-        reserve: The room; the journal releases it when it is no longer needed.
+    `make` makes the lines with the current counts, again if what waits could not be written.
+    The journal releases `reserve` when it is no longer needed.
     """
 
     def __init__(self, make: Callable[[], Iterable[bytes]]) -> None:
@@ -54,10 +50,8 @@ class LastLines:
     def give_up(self, opened: OpenJournal, lock: Lock, problem: str) -> None:
         """Leave what waits in the ring buffer; count what waits in memory as lost.
 
-        Args:
-            opened: The journal.
-            lock: Held by the thread that writes, perhaps to a disk that hangs.
-            problem: Why the file cannot be written; empty if it only hangs.
+        The thread that writes, perhaps to a disk that hangs, holds `lock`. `problem` is empty if
+        the disk only hangs.
         """
         if not (problem and lock.acquire(timeout=_WAIT_SECONDS)):
             opened.buffer.close(remove=False)

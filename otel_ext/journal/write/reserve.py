@@ -22,11 +22,7 @@ _CANNOT_RESERVE: Final = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP
 
 
 def reserve_blocks(descriptor: int, size: int) -> None:
-    """Allocate all blocks of an empty file, filled with zeros.
-
-    Raises:
-        OSError: There is no room for them.
-    """
+    """Allocate all blocks of an empty file, filled with zeros; OSError without room for them."""
     try:
         os.posix_fallocate(descriptor, 0, size)
     except (AttributeError, OSError) as error:

@@ -97,11 +97,7 @@ class SegmentWriter:
         self.is_regular = True
 
     def open(self) -> None:
-        """Open the file if it is not open.
-
-        Raises:
-            OSError: It cannot be created, or the first lines cannot be written.
-        """
+        """Open the file if it is not open; OSError if its first lines cannot be written."""
         if self.descriptor < 0:
             make_folder(self.target.folder)
             with standard_descriptors_filled():
@@ -225,11 +221,7 @@ class SegmentWriter:
         return not self._first_lines_due and self._is_ours(self.descriptor)
 
     def prepare_direct_writes(self) -> None:
-        """Open the file for callers that write themselves; start a new one when due.
-
-        Raises:
-            OSError: It cannot be opened.
-        """
+        """Open the file for callers that write themselves; start a new one when due."""
         self._check_file()
         self.open()
         size = os.fstat(self.descriptor).st_size if self.is_regular else self._size
@@ -339,11 +331,7 @@ class SegmentWriter:
         self._first_lines_due = False
 
     def write_all(self, lines: Iterable[bytes]) -> None:
-        """Append all of these whole lines.
-
-        Raises:
-            OSError: Some could not be written; others may be in the file.
-        """
+        """Append all of these whole lines; OSError if some could not be written."""
         self.open()
         self._append_all(lines)
 
@@ -363,11 +351,7 @@ class SegmentWriter:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
     def sync_or_fail(self) -> None:
-        """Sync to the disk what was written.
-
-        Raises:
-            OSError: It failed.
-        """
+        """Sync to the disk what was written; OSError if that fails."""
         if self.descriptor >= 0 and self.is_regular:
             sync_data(self.descriptor)
             self._unsynced = False

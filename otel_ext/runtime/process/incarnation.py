@@ -115,6 +115,7 @@ class Incarnation:
         id: Its id.
         pid: Its process id.
         process: The process without its command line and its resource.
+        counter: The counter that `next_seq` advances, for compiled code that does the same.
 
     >>> one = Incarnation()
     >>> one.next_seq() < one.next_seq()
@@ -129,9 +130,9 @@ class Incarnation:
         short_boot = boot.replace("-", "")[:8] or "noboot"
         self.id = f"{short_boot}-{pid}-{started}-{os.urandom(4).hex()}"
         self.process = Process(self.id, pid, started, boot, host, pid_namespace=pid_namespace())
-        self._seq = count(1)
+        self.counter = count(1)
         # `__next__` is one step of the interpreter, so numbers are unique without a lock.
-        self.next_seq: Callable[[], int] = self._seq.__next__
+        self.next_seq: Callable[[], int] = self.counter.__next__
         self._first: dict[str, dict[str, object]] = {}
         self._numbers = count(2)
         self._processes: list[Process] = []
@@ -140,14 +141,9 @@ class Incarnation:
         self._last: tuple[object, Process] | None = None
 
     @property
-    def counter(self) -> count[int]:
-        """The counter that `next_seq` advances, for compiled code that does the same."""
-        return self._seq
-
-    @property
     def last_seq(self) -> int:
         """The last number returned by `next_seq`; 0 before the first."""
-        return int(repr(self._seq)[6:-1]) - 1
+        return int(repr(self.counter)[6:-1]) - 1
 
     def process_for(self, resource: object) -> Process:
         """Return the process with `resource`, the same object each time.
@@ -170,13 +166,9 @@ class Incarnation:
         return known[1]
 
     def expect(self, resource: object) -> Process:
-        """Return the process with `resource`, assuming that this resource is recorded first.
+        """Return the process with `resource` (see `process_for`), if that is recorded first.
 
-        The resource that is recorded first gets the incarnation's id, so this call assigns
-        none.
-
-        Args:
-            resource: As for `process_for`.
+        The resource that is recorded first gets the incarnation's id, so this call assigns none.
         """
         self._expected = expected = self.describe(self.id, _attributes_of(resource))
         return expected

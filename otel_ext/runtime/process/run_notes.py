@@ -70,11 +70,7 @@ def notes_folder() -> Generator[Path | None, None, None]:
 
 
 def read_notes(folder: Path) -> dict[str, list[str]]:
-    """Return the notes of all processes by kind, each text once, in the order of the files.
-
-    Args:
-        folder: The folder of the notes; it may be missing.
-    """
+    """Return the notes of all processes by kind, each text once, in the order of the files."""
     found: dict[str, dict[str, None]] = {}
     try:
         paths = sorted(folder.iterdir())[:_MAX_FILES]
