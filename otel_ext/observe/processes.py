@@ -123,11 +123,7 @@ class RunningProcess(NamedTuple):
 
 def is_on_another_host(process: Process) -> bool:
     """Whether the process runs on another machine."""
-    return (
-        bool(process.host)
-        and process.host != socket.gethostname()
-        and (is_alive(process) == "unknown")
-    )
+    return process.host not in {"", socket.gethostname()} and is_alive(process) == "unknown"
 
 
 def living_argv(process: Process) -> tuple[str, ...]:

@@ -169,9 +169,9 @@ class Collector:
         evidence = LivenessEvidence.of_rings(own_rings, now.wall_ns)._replace(
             seen_ns=_modified_ns(reader.path, name) or max(record_times, default=0)
         )
-        is_replaced = name in self._replaced[reader.path.parent]
-        limit = facts.silence_limit
-        condition = "dead" if is_replaced else condition_of(process, evidence, now, limit)
+        condition = condition_of(process, evidence, now, facts.silence_limit)
+        if name in self._replaced[reader.path.parent]:
+            condition = "dead"
         return RunningProcess(
             id=name,
             pid=process.pid,

@@ -111,9 +111,7 @@ def shut_down_at_exit(shutdown: Callable[[], None]) -> None:
     Args:
         shutdown: Idempotent; the program may have called it before.
     """
-    handler = _handler.get("handler")
-    if handler is None:
-        handler = _handler.setdefault("handler", _ExitHandler())
+    handler = _handler.get("handler") or _handler.setdefault("handler", _ExitHandler())
     handler.add(shutdown)
 
 

@@ -38,17 +38,6 @@ class Ticket:
     `report` gets an error that no caller gets; with `is_left` no caller waits for the call.
     """
 
-    __slots__ = (
-        "_arguments",
-        "_call",
-        "_done",
-        "_is_done",
-        "_report",
-        "error",
-        "is_left",
-        "result",
-    )
-
     def __init__(
         self,
         call: Callable[..., object],

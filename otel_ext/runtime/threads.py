@@ -81,8 +81,6 @@ class WakeEvent:
     (True, False)
     """
 
-    __slots__ = ("_lock",)
-
     def __init__(self) -> None:
         # Held while the event is not set: setting it releases the lock, which never waits.
         self._lock = new_lock()
@@ -193,8 +191,8 @@ _threads: Final[dict[str, _Threads]] = {}
 
 
 def _our_threads() -> _Threads:
-    found = _threads.get("threads")
-    return found if found is not None else _threads.setdefault("threads", _Threads())
+    # setdefault is one step of the interpreter: two threads get the same object.
+    return _threads.get("threads") or _threads.setdefault("threads", _Threads())
 
 
 def end_threads_at_exit() -> None:

@@ -37,8 +37,6 @@ class WeakMethod(Generic[_T]):
     True
     """
 
-    __slots__ = ("_function", "_object")
-
     def __init__(
         self, method: Callable[[], _T], callback: Callable[[object], object] | None = None
     ) -> None:

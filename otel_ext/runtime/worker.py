@@ -11,6 +11,7 @@ from contextvars import Context
 from functools import partial
 from math import inf
 from time import monotonic, time_ns
+from types import MethodType
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry import context
@@ -55,7 +56,8 @@ class Job:
         self, worker: Worker, call: Callable[[], object], interval: float, name: str
     ) -> None:
         self._worker = worker
-        self._call = _weak_call(call)
+        # Weak for a bound method: the job ends with its object.
+        self._call = WeakMethod(call) if isinstance(call, MethodType) else lambda: call
         self.interval = interval
         self.name = name
         self.due = monotonic() + _FIRST_PAUSE
@@ -101,13 +103,6 @@ class Job:
         now = monotonic()
         self.due = now + self.backoff.failed(now, f"{type(error).__name__}: {error}")
         report_problem(f"{WORKER_NAME}: {self.name} failed and will be tried again", error)
-
-
-def _weak_call(call: Callable[[], object]) -> Callable[[], Callable[[], object] | None]:
-    """Return a function that returns `call`, or None once the object of that method is gone."""
-    if hasattr(call, "__self__") and hasattr(call, "__func__"):
-        return WeakMethod(call)
-    return lambda: call
 
 
 class Worker(IsolatedThread):
@@ -301,5 +296,4 @@ def shared_worker() -> Worker:
     >>> shared_worker() is shared_worker()
     True
     """
-    found = _shared.get("worker")
-    return found if found is not None else _shared.setdefault("worker", Worker())
+    return _shared.get("worker") or _shared.setdefault("worker", Worker())

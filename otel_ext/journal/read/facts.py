@@ -47,11 +47,6 @@ class IncarnationFacts(NamedTuple):
         return process_from(self.id, EMPTY if self.start is None else self.start.extra)
 
     @property
-    def stamp_ns(self) -> int:
-        """When its worker last stamped a ring buffer, or when that was made; 0 without one."""
-        return max((ring.stamp_ns for ring in self.rings), default=0)
-
-    @property
     def silence_limit(self) -> float:
         """Seconds of silence after which the process counts as dead or hung."""
         return silence_limit(self.recorded.heartbeat_ms, has_ring=bool(self.rings))

@@ -146,9 +146,9 @@ class IncarnationReader:
 
     def last_seen_ns(self, now_ns: int) -> int:
         """Return when the process was last alive; see `estimate_last_seen_ns`."""
-        return estimate_last_seen_ns(
-            time_of(self._last_text), self.facts().stamp_ns, modified_ns(self.segments), now_ns
-        )
+        stamp_ns = max((ring.stamp_ns for ring in self.rings), default=0)
+        record_ns, file_ns = time_of(self._last_text), modified_ns(self.segments)
+        return estimate_last_seen_ns(record_ns, stamp_ns, file_ns, now_ns)
 
     @property
     def is_compat(self) -> bool:

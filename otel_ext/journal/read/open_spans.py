@@ -69,8 +69,6 @@ class OpenSpans:
             that these, which repeat the open spans, are complete.
     """
 
-    __slots__ = ("_ranks", "_repeated", "ended", "is_past_first_lines", "starts", "updates")
-
     def __init__(self) -> None:
         self.starts: dict[Key, bytes] = {}
         self.updates: dict[Key, bytes] = {}

@@ -33,7 +33,6 @@ from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
-from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.threads import new_lock
 
 if TYPE_CHECKING:
@@ -161,10 +160,9 @@ class Journal:
     def _open(self) -> None:
         while self._inherited:
             self._inherited.pop()()
-        opened = open_journal(self.path, self.settings, current(), self._first_lines)
+        opened = open_journal(self.path, self.settings, self._first_lines)
         for line in make_lines(self._first_lines):
             opened.buffer.append(line)
-        buffer = opened.buffer
         self._use(opened)
         early, self._early = self._early, []
         for line in early:
@@ -176,8 +174,8 @@ class Journal:
             if self._job is None:
                 self._job = self._worker.every(_DRAIN_SECONDS, self.drain, "journal")
             self._worker.ensure()
-            if isinstance(buffer, RingBuffer) and not self._worker.is_alive:
-                buffer.on_refused = self._append_to_full
+            if isinstance(opened.buffer, RingBuffer) and not self._worker.is_alive:
+                opened.buffer.on_refused = self._append_to_full
 
     def _use(self, opened: OpenJournal) -> None:
         """Let callers append to the buffer of `opened`."""
@@ -285,8 +283,7 @@ class Journal:
     def _replace_buffer(self, lost: OpenJournal) -> OpenJournal:
         """Create another ring buffer after the old one, or its whole folder, was removed."""
         journal = lost.segment.target.journal
-        mine, first_lines = current(), self._first_lines
-        fresh = open_journal(self.path, self.settings, mine, first_lines, journal=journal)
+        fresh = open_journal(self.path, self.settings, self._first_lines, journal=journal)
         opened = fresh._replace(segment=lost.segment)
         with suppress(OSError):
             self._hand_over(lost, opened)

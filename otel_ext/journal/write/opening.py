@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.settings import Durability, JournalSettings
-    from otel_ext.runtime.process.incarnation import Incarnation
 
 __all__ = [
     "JournalState",
@@ -181,7 +180,6 @@ def release_journal_number(folder: Path, incarnation: str, number: int) -> None:
 def open_journal(
     path: Path,
     settings: JournalSettings,
-    incarnation: Incarnation,
     first_lines: Callable[[], Iterable[bytes]],
     *,
     journal: int | None = None,
@@ -191,13 +189,12 @@ def open_journal(
     Args:
         path: A folder or a file.
         settings: How lines are kept.
-        incarnation: The incarnation that writes.
         first_lines: Makes the lines that begin every further file.
         journal: Number of the journal; None for a new one.
     """
-    target = target_of(path, incarnation.id)
+    target = target_of(path, current().id)
     if journal is None:
-        journal = _claim_journal_number(target.folder, incarnation.id)
+        journal = _claim_journal_number(target.folder, target.incarnation)
     target = target._replace(journal=journal)
     mode = settings.durability
     segment = SegmentWriter(
@@ -211,7 +208,7 @@ def open_journal(
     reason = ""
     if mode == "mapped":
         try:
-            return OpenJournal(mode, "", _make_ring(target, settings, incarnation), segment)
+            return OpenJournal(mode, "", _make_ring(target, settings.ring_size), segment)
         except (OSError, ValueError) as error:
             reason = f"no ring buffer: {error}"
     elif mode == "write":
@@ -225,18 +222,18 @@ def open_journal(
     return OpenJournal("queued", reason, QueueBuffer(settings.ring_size), segment)
 
 
-def _make_ring(target: Target, settings: JournalSettings, incarnation: Incarnation) -> RingBuffer:
+def _make_ring(target: Target, ring_size: int) -> RingBuffer:
     make_folder(target.folder)
     file_system = file_system_of(target.folder)
     if not file_system.can_map:
         raise JournalError(file_system.refusal)
-    chunk_size = max(settings.ring_size // CHUNKS // _PAGE, 1) * _PAGE
+    chunk_size = max(ring_size // CHUNKS // _PAGE, 1) * _PAGE
     size = chunk_size * CHUNKS
-    facts = RingFacts(incarnation.process, time_ns(), target.file, size, chunk_size)
+    facts = RingFacts(current().process, time_ns(), target.file, size, chunk_size)
     if target.journal >= _MAX_RINGS:
         folder = str(target.folder / RING_FOLDER)
         raise JournalError(f"{folder!r} holds {_MAX_RINGS} ring buffers of this process")
-    path = target.folder.joinpath(RING_FOLDER, ring_file(incarnation.id, target.journal))
+    path = target.folder.joinpath(RING_FOLDER, ring_file(target.incarnation, target.journal))
     for _ in range(_ATTEMPTS):
         try:
             with standard_descriptors_filled():
