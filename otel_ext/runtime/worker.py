@@ -173,13 +173,13 @@ class Worker(IsolatedThread):
             return True
         if self._stopped or not may_start_threads():
             return False
-        if self._cell is None:
-            self._cell = HealthCell(self.name, "not started")
+        # Another thread may stop the worker meanwhile.
+        cell = self._cell = self._cell or HealthCell(self.name, "not started")
         failures = self._restarts.failures
         is_started = super().ensure()
         if is_started and self._restarts.failures == failures:  # else it has died already
             again = f"running, started again after {failures} failures"
-            self._cell.healthy(again if failures else "running")
+            cell.healthy(again if failures else "running")
         return is_started
 
     def stop(self, timeout: float = 2.0) -> bool:
@@ -201,8 +201,8 @@ class Worker(IsolatedThread):
     def _refused(self, error: BaseException) -> float:
         text = f"{type(error).__name__}: {error}"
         delay = self._restarts.failed(monotonic(), text)
-        if self._cell is not None:
-            self._cell.failed(f"{text}; starts again with the first span after {delay:.1f} s")
+        if (cell := self._cell) is not None:
+            cell.failed(f"{text}; starts again with the first span after {delay:.1f} s")
         if "at interpreter shutdown" not in text:  # then a flush does the remaining work
             report_problem(f"{self.name}: stopped and will be started again", error)
         return delay
