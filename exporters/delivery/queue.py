@@ -9,7 +9,6 @@ spans that never ended).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.exporters.otlp.settings import OtlpSettings
@@ -17,6 +16,8 @@ from otel_ext.record.model import PlainAttributes
 from otel_ext.record.sanitise.sanitiser import PLAIN
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_ext.record.model import Record
 
 __all__ = ["Item", "Priority", "PriorityQueue", "QueueLimits", "size_of"]
@@ -158,8 +159,9 @@ def size_of(record: Record) -> int:
     """
     size = _BASE + len(record.name) + _size_of(record.attributes)
     if record.events or record.links or record.extra:
-        size += sum(_SMALL + _size_of(one.attributes) for one in (*record.events, *record.links))
         size += _size_of(record.extra)
+        size += sum(_SMALL + _size_of(event.attributes) for event in record.events)
+        size += sum(_SMALL + _size_of(link.attributes) for link in record.links)
     return size
 
 
