@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.delivery.metrics import wants_metrics
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import LOGS, RequestCodec
+from otel_ext.exporters.otlp.metrics import ExporterMetrics
 from otel_ext.exporters.otlp.settings import OtlpSettings
+from otel_ext.exporters.otlp.transport.answers import Answer
 from otel_ext.exporters.otlp.variables import GRPC, HTTP, SignalVariables
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +71,7 @@ class OtlpSender(RequestCodec):
         for variables in self._variables.values():
             variables.credential_provider()  # raises if there is none of this name
             _import_all(variables.protocol)
+        self._metrics = _make_metrics(self._variables) if wants_metrics() else {}
         self._transports: dict[str, _Transport] = {}
         # Connections of the parent process: a child must neither use nor close them.
         self._inherited: list[dict[str, _Transport]] = []
@@ -79,10 +84,8 @@ class OtlpSender(RequestCodec):
             return SendResult(ok=False, message=message, refusal="data")
         if request.signal == LOGS and self._no_logs:
             return SendResult(ok=True, rejected=request.records, message=self._no_logs)
-        try:
-            result = self._transport(request.signal).send(request)
-        except Exception as error:  # noqa: BLE001 - a credential provider is the user's code
-            return SendResult(ok=False, retry=True, message=f"{type(error).__name__}: {error}")
+        metrics = self._metrics.get(request.signal)
+        result = (metrics.measure(request, self._try) if metrics else self._try(request)).result
         if request.signal != LOGS or result.refusal != "signal":
             return result
         self._no_logs = (
@@ -91,6 +94,13 @@ class OtlpSender(RequestCodec):
         )
         self._on_no_logs()
         return SendResult(ok=True, rejected=request.records, message=self._no_logs)
+
+    def _try(self, request: Request) -> Answer:
+        try:
+            return self._transport(request.signal).send(request)
+        except Exception as error:  # noqa: BLE001 - a credential provider is the user's code
+            name = type(error).__name__
+            return Answer(SendResult(ok=False, retry=True, message=f"{name}: {error}"), name)
 
     def close(self) -> None:
         """Close the connections and abandon requests in flight. Idempotent."""
@@ -124,6 +134,14 @@ def _import_all(protocol: str) -> None:
     """
     for name in (*_MODULES[protocol], _CODEC):
         import_module(name)
+
+
+def _make_metrics(all_variables: dict[str, SignalVariables]) -> dict[str, ExporterMetrics]:
+    try:
+        return {signal: ExporterMetrics(signal, one) for signal, one in all_variables.items()}
+    except Exception as error:  # noqa: BLE001 - a meter provider may be the user's code
+        report_problem("OTLP: the metrics about requests are lost", error)
+        return {}
 
 
 def _connect(signal: str, variables: SignalVariables) -> _Transport:

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from otel_ext.protocols import SendResult
 
-__all__ = ["LONGEST_MESSAGE", "accepted"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["LONGEST_MESSAGE", "Answer", "accepted"]
 
 LONGEST_MESSAGE: Final = 300
 """The maximum of characters of a receiver's message."""
+
+
+class Answer(NamedTuple):
+    """The outcome of a request, with what the metrics report about a failure.
+
+    Attributes:
+        result: The outcome for the queue.
+        error: The class of the exception, or the status; empty if the request was accepted.
+        status: The attribute with the status that refused it, if there is one.
+    """
+
+    result: SendResult
+    error: str = ""
+    status: Mapping[str, str | int] = {}
 
 
 def accepted(signal: str, body: bytes) -> SendResult:

@@ -11,7 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
+from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, Answer, accepted
 from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
 
@@ -72,7 +72,7 @@ class GrpcTransport:
         self._options = [("grpc.primary_user_agent", variables.user_agent)]
         self._channel: grpc.Channel | None = None
 
-    def send(self, request: Request) -> SendResult:
+    def send(self, request: Request) -> Answer:
         """Send a request and wait for the answer."""
         channel: Any = self._channel
         if channel is None:
@@ -85,10 +85,12 @@ class GrpcTransport:
             if failure.code() is grpc.StatusCode.UNAVAILABLE:
                 # Otherwise the channel would wait for minutes until it connects again.
                 self.close()
-            return _result_of(failure)
+            status = {"rpc.response.status_code": failure.code().name}
+            return Answer(_result_of(failure), type(error).__qualname__, status)
         except ValueError as error:  # the channel was closed meanwhile
-            return SendResult(ok=False, retry=True, message=str(error))
-        return accepted(request.signal, answer)
+            result = SendResult(ok=False, retry=True, message=str(error))
+            return Answer(result, type(error).__qualname__)
+        return Answer(accepted(request.signal, answer))
 
     def close(self) -> None:
         """Close the connection and abort a request in flight. Idempotent."""

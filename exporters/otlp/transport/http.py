@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, accepted
+from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, Answer, accepted
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 
@@ -68,7 +68,7 @@ class HttpTransport:
             self._headers.setdefault("content-encoding", compression)
         self._session = _session(variables)
 
-    def send(self, request: Request) -> SendResult:
+    def send(self, request: Request) -> Answer:
         """Send a request and wait for the answer."""
         body = request.body if self._compress is None else self._compress(request.body)
         try:
@@ -76,16 +76,20 @@ class HttpTransport:
         except Exception as error:  # noqa: BLE001 - the session may be the user's
             message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
             # A ValueError: the address or a header cannot be used.
-            return SendResult(ok=False, retry=not isinstance(error, ValueError), message=message)
+            retry = not isinstance(error, ValueError)
+            result = SendResult(ok=False, retry=retry, message=message)
+            return Answer(result, type(error).__qualname__)
         if answer.status_code in _OK:
-            return accepted(request.signal, answer.content)
-        return SendResult(
+            return Answer(accepted(request.signal, answer.content))
+        result = SendResult(
             ok=False,
             retry=answer.status_code in _RETRYABLE,
             retry_after=_retry_after(answer.headers),
             message=f"{answer.url} answered {answer.status_code} {answer.reason}",
             refusal=_REFUSALS.get(answer.status_code, ""),
         )
+        status = {"http.response.status_code": answer.status_code}
+        return Answer(result, str(answer.status_code), status)
 
     def close(self) -> None:
         """Close the connections; a request in flight ends with its timeout at the latest."""
