@@ -58,7 +58,7 @@ class SecretJudge:
         self.harmless_below = LEAST_CARD if callback is None else None
 
     def key(self, path: str, key: str, budget: Budget) -> tuple[str, str]:
-        """Return a key without secrets, and the rule for its value; empty if there is none."""
+        """Return a key without secrets, and the rule for its value; empty without one."""
         budget.left -= _KEY
         verdict = self._texts.verdicts.get(path)
         if verdict is None:

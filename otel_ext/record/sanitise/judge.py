@@ -29,7 +29,7 @@ class Judge(Protocol):
     """Lists of lower integers, and of floats, need no judge; None if it must see every value."""
 
     def key(self, path: str, key: str, budget: Budget) -> tuple[str, str]:
-        """Return a key without secrets, and the rule for its value; empty if there is none."""
+        """Return a key without secrets, and the rule for its value; empty without one."""
         ...
 
     def scalar(self, path: str, value: object, budget: Budget) -> object:
