@@ -6,6 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
@@ -50,18 +51,18 @@ class FanOut:
         self._shutdown_seconds = shutdown_seconds
         self._calls = [IsolatedThread(name, stays=False) for name in self._names]
         self._closed = False
-        self.needs_raw_records = any(
-            getattr(one, "needs_raw_records", False) is True for one in exporters
-        )
+        self._raw = [getattr(one, "needs_raw_records", False) is True for one in exporters]
+        self.needs_raw_records = any(self._raw)
         self.never_starts_spans = all(
             getattr(one, "never_starts_spans", False) is True for one in exporters
         )
 
     def export(self, record: Record) -> None:
         """Pass one record to each exporter; never raises."""
-        for name, exporter in zip(self._names, self._exporters, strict=True):
+        plain = PLAIN.sanitise(record) if self.needs_raw_records else record
+        for name, exporter, is_raw in zip(self._names, self._exporters, self._raw, strict=True):
             try:
-                exporter.export(record)
+                exporter.export(record if is_raw else plain)
             except Exception as error:  # noqa: BLE001 - the next exporter must get it
                 COUNTERS.add("fanout.failed")
                 report_problem(f"{name}: a record is lost", error)

@@ -309,8 +309,10 @@ class JsonlExporter:
                 return False
             # The journal is not open yet: its first lines will introduce these.
             self._encoding = encoding
-            own = process if process.id == current.id else current.process_for(None)
-            own = own.clean or own
+            own = process
+            if process.id != current.id:
+                own = current.process_for(None)
+                own = own.clean or own  # nothing else has redacted it for this file
             self._introduced[own.id] = own
             if self._open_sources:
                 self._quick = (self._introduced, COUNTERS.counter("accepted"), self._journal)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.protocols import LineExporter
+from otel_ext.record.codec import encode_line
 from otel_ext.redaction.redactor import Redactor
 from otel_ext.runtime.deadline import has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Process, Record
 
 __all__ = ["RedactingExporter"]
+
+_MAX_ENCODINGS: Final = 64
 
 
 class RedactingExporter:
@@ -58,16 +61,28 @@ class RedactingExporter:
         inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
         self.never_starts_spans = inner_never_starts_spans and not self._redactor.has_callback
+        # An exporter of lines writes some itself (the facts of the process), so it gets an
+        # encoding that redacts them too.
+        self._redacting = lru_cache(_MAX_ENCODINGS)(self._redact_and)
         if isinstance(inner, LineExporter):
             # A wrapper around this exporter chooses the encoding, as it would for `inner`.
             self.export_as = partial(self._export_line, inner)
 
     def export(self, record: Record) -> None:
         """Pass one record on, without secrets."""
-        self._inner.export(self._redactor.redact(record))
+        inner = self._inner
+        if isinstance(inner, LineExporter):
+            self._export_line(inner, record, encode_line)
+        else:
+            inner.export(self._redactor.redact(record))
 
     def _export_line(self, lines: LineExporter, record: Record, encoding: Encoding) -> None:
-        lines.export_as(self._redactor.redact(record), encoding)
+        lines.export_as(self._redactor.redact(record), self._redacting(encoding))
+
+    def _redact_and(self, encoding: Encoding) -> Encoding:
+        redact = self._redactor.redact
+        # The redactor remembers the record that it redacted last on this thread.
+        return lambda record: encoding(redact(record))
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Pass the open spans on to `inner`, without secrets."""
@@ -75,10 +90,11 @@ class RedactingExporter:
         if learn is not None and type(self).export is RedactingExporter.export:
             learn(self._inner, lambda: map(self._redactor.redact, open_records()))
 
-    def prepare_first_line(self, process: Process, encoding: Encoding | None = None) -> None:
+    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
         """Let `inner` prepare the first line of its file; see `JsonlExporter`."""
-        if type(self).export is RedactingExporter.export:
-            prepare_first_line(self._inner, self._redactor.process(process), encoding)
+        if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
+            clean = self._redactor.process(process)
+            prepare_first_line(self._inner, clean, self._redacting(encoding))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flush `inner`; whether that was done in time."""

@@ -39,7 +39,7 @@ class RecordExporter(Protocol):
 
     The records of a processor are sanitised: their values are plain, bounded in size and,
     with redaction, without secrets. An exporter that does that itself has an attribute
-    `needs_raw_records = True`.
+    `needs_raw_records = True`; so has a wrapper around one.
 
     An exporter that never runs code which could start spans has an attribute
     `never_starts_spans = True`; the processor then skips its guard against recursion.

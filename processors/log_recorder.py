@@ -67,7 +67,7 @@ class LogRecorder:
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
         self._redact = redact
-        self._sanitise = redact or sanitiser_for(exporter).sanitise
+        self._make_safe = sanitiser_for(exporter).sanitise
         self.capture = self._capturing.capture
 
     @property
@@ -100,6 +100,10 @@ class LogRecorder:
             report_problem(f"{type(self).__name__}: a log record is lost", error)
         finally:
             _busy.reset(token)
+
+    def _sanitise(self, record: Record) -> Record:
+        """Return the record without secrets, if that is wanted, and safe for the exporter."""
+        return self._make_safe(record if self._redact is None else self._redact(record))
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; export it unless this exporter already has it."""

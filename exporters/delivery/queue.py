@@ -28,6 +28,8 @@ Item: TypeAlias = "tuple[Record, int]"
 # A record with its attributes' dictionary and the values that are not text.
 _BASE: Final = 1_024
 _SMALL: Final = 64
+# A number in a list.
+_NESTED: Final = 16
 # Shares of a limit: the sending thread must return before the rest fills up.
 _FILLING_SHARE: Final = 0.2
 _INCOMING_SHARE: Final = 0.02
@@ -166,4 +168,6 @@ def size_of(record: Record) -> int:
 
 
 def _size_of(attributes: object) -> int:
-    return attributes.size if type(attributes) is PlainAttributes else _SMALL
+    size: int = getattr(attributes, "size", _SMALL)
+    nested: int = getattr(attributes, "nested", 0)
+    return size + _NESTED * nested

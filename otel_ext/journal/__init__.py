@@ -51,8 +51,7 @@ What recovery may assume
 
 `write/` takes lines and writes them; `read/` scans files and ring buffers and never changes
 them; `recovery/` ends the spans of dead processes and deletes old segments. The modules beside
-them hold what these share: names of files, layout, liveness. Names load on first use, since a
-program that only writes needs no reader.
+them hold what these share: names of files, layout, liveness.
 
 All readers, recovery and commands alike, find lines by read/scanner.py, what was added to a
 file by read/follow.py, ring buffers by read/rings.py, which spans are open by

@@ -6,7 +6,7 @@
 #include "speed.h"
 #include <time.h>
 
-#define LOOK_EVERY 64    /* as _CHECK_EVERY of the processor */
+#define LOOK_EVERY 61    /* as _CHECK_EVERY of the processor */
 
 typedef struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotonic_ns; } Hooks;
 

@@ -41,10 +41,15 @@ static int is_known(PyObject *parts, PyObject *text)
     return known;
 }
 
-/* UTF-8 cannot encode a lone surrogate. */
-static int is_utf8(PyObject *text)
+/* The bytes of a text in UTF-8; -1 with an error if it has a lone surrogate. */
+static Py_ssize_t utf8_size(PyObject *text)
 {
-    return PyUnicode_IS_COMPACT_ASCII(text) || PyUnicode_AsUTF8AndSize(text, NULL) != NULL;
+    if (PyUnicode_IS_COMPACT_ASCII(text))
+        return PyUnicode_GET_LENGTH(text);
+    PyObject *bytes = PyUnicode_AsUTF8String(text);    /* the text itself keeps no copy */
+    Py_ssize_t size = bytes == NULL ? -1 : PyBytes_GET_SIZE(bytes);
+    Py_XDECREF(bytes);
+    return size;
 }
 
 static int redacts(PyObject *parts)
@@ -55,14 +60,10 @@ static int redacts(PyObject *parts)
 static int is_clean_text(PyObject *parts, PyObject *text)
 {
     if (!redacts(parts))
-        return is_utf8(text);
+        return 1;
     PyObject *is_suspicious = PyTuple_GET_ITEM(parts, S_IS_SUSPICIOUS);
     Py_ssize_t size = PyUnicode_GET_LENGTH(text);
-    if (is_seen(texts, SEEN, text, is_suspicious))
-        return 1;
-    if (!is_utf8(text))
-        return 0;
-    if (size < limit(parts, S_SHORTEST))
+    if (is_seen(texts, SEEN, text, is_suspicious) || size < limit(parts, S_SHORTEST))
         return 1;
     if (size > limit(parts, S_LONGEST))
         return is_known(parts, text);
@@ -108,8 +109,10 @@ static int is_safe_number(PyObject *parts, PyObject *value)
 static int is_safe_value(PyObject *parts, PyObject *value, Py_ssize_t *size)
 {
     if (PyUnicode_CheckExact(value)) {
-        *size += PyUnicode_GET_LENGTH(value);
-        return is_clean_text(parts, value);
+        Py_ssize_t most = limit(parts, S_LONGEST);
+        Py_ssize_t bytes = PyUnicode_GET_LENGTH(value) > most ? most + 1 : utf8_size(value);
+        *size += bytes;
+        return bytes < 0 ? -1 : *size > most ? 0 : is_clean_text(parts, value);
     }
     if (PyFloat_CheckExact(value)) {
         double number = PyFloat_AS_DOUBLE(value);
@@ -169,7 +172,7 @@ static int is_clean_process(PyObject *parts, PyObject *process)
     if (known == NULL)
         return PyErr_Occurred() ? -1 : 0;
     int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
-                && PyTuple_GET_ITEM(known, 0) == process && PyTuple_GET_ITEM(known, 1) == process;
+                && PyTuple_GET_ITEM(known, 1) == process;
     if (clean)
         speed_see(processes, 1, process, looked_at);
     return clean;
@@ -202,7 +205,7 @@ static int is_empty(PyObject *container)
 static int is_plain_name(PyObject *name)
 {
     return PyUnicode_CheckExact(name) && PyUnicode_GET_LENGTH(name) <= LONGEST_NAME
-           && is_utf8(name);
+           && utf8_size(name) >= 0;
 }
 
 /* Is a name empty, or was it found clean? */
@@ -217,7 +220,8 @@ static int has_safe_names(PyObject *parts, PyObject *record)
     if (!redacts(parts))
         return is_plain_name(FIELD(NAME)) && is_plain_name(FIELD(LOGGER))
                && is_plain_name(FIELD(LEVEL));
-    return PyUnicode_CheckExact(FIELD(NAME)) && is_clean_text(parts, FIELD(NAME)) == 1
+    return PyUnicode_CheckExact(FIELD(NAME)) && utf8_size(FIELD(NAME)) >= 0
+           && is_clean_text(parts, FIELD(NAME)) == 1
            && is_clean_held(parts, FIELD(SITE), s_fragment, &of_site, 1) == 1
            && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
            && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1

@@ -67,7 +67,14 @@ def encode_line_python(record: Record) -> bytes:
     attributes = record.attributes
     if type(attributes) is not PlainAttributes or not attributes.is_sanitised:
         record = PLAIN.sanitise(record)
-        attributes = record.attributes
+    try:
+        return _encoded(record)
+    except (TypeError, ValueError):  # an exporter has put other values into it
+        return _encoded(PLAIN.make_safe(record))
+
+
+def _encoded(record: Record) -> bytes:
+    attributes = record.attributes
     meta = _span_meta(record) if record.kind == "span" else _other_meta(record)
     if not attributes:
         return f"{meta}}}}}\n".encode()

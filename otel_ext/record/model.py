@@ -266,13 +266,17 @@ class PlainAttributes(dict[str, object]):
 
     Attributes:
         size: About how many bytes they have as JSON; not set before.
+        nested: About how many values their lists and dicts hold; not set if none.
+        by: The sanitiser that walked them; not set if none had to.
 
     >>> PlainAttributes({"n": 1}).is_sanitised
     False
     """
 
-    __slots__ = ("size",)
+    __slots__ = ("by", "nested", "size")
     size: int
+    nested: int
+    by: object
 
     @property
     def is_sanitised(self) -> bool:

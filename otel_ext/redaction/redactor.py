@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from time import time_ns
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import (
@@ -34,13 +34,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_ext.record.model import PlainAttributes, Record
+    from otel_ext.record.sanitise.sanitiser import Named
     from otel_ext.redaction.judge import RedactCallback
     from otel_ext.runtime.health import State
 
 __all__ = ["Redactor", "make_redactor"]
 
 _MAX_KNOWN: Final = 1_024
+_MAX_MADE: Final = 4_096
 _COUNTED: Final = "redacted."
+
+Made = TypeVar("Made")
 
 
 class _Last(threading.local):
@@ -86,6 +90,7 @@ class Redactor(Sanitiser):
         self.has_callback = callback is not None
         self._callback = callback
         self._processes: dict[str, tuple[Process, Process]] = {}
+        self._made: dict[int, object] = {}
         self._last = _Last()
         super().__init__()
         texts = self._texts
@@ -133,6 +138,9 @@ class Redactor(Sanitiser):
         """Return `record` without secrets; only what cannot hold one if a callback made it."""
         if self._last.is_called:  # it would be called for its own spans, without end
             return self.emptied(record, RuntimeError())
+        if self.has_callback and getattr(record.attributes, "by", None) is self:
+            # Made from a record of this redactor: each value gets to the callback once.
+            return record._replace(extra=self.further(record)) if record.extra else record
         return super().make_safe(record)
 
     def _call(self, path: str, value: object) -> object:
@@ -155,7 +163,9 @@ class Redactor(Sanitiser):
         names = (record.name, record.logger, record.level, "" if thread is None else thread.name)
         return (
             (record.call_site.fragment in clean or self._is_plain_site(record.call_site))
-            and all(name in clean or self._is_clean_name(name) for name in names)
+            and all(
+                type(name) is str and (name in clean or self._is_clean_name(name)) for name in names
+            )
             and (task is None or texts.is_clean(task.name))
         )
 
@@ -197,14 +207,31 @@ class Redactor(Sanitiser):
 
     def call_site(self, call_site: CallSite, text: Callable[[str, object], str]) -> CallSite:
         """Return a call site without secrets; itself if it has none."""
-        if call_site.fragment in self._texts.clean:
+        if call_site.fragment in self._texts.clean or self._made.get(id(call_site)) is call_site:
             return call_site
         file, function = text("file", call_site.file), text("function", call_site.function)
-        if file == call_site.file and function == call_site.function:
-            if not self.has_callback:
-                self._texts.remember(call_site.fragment)
-            return call_site
-        return CallSite(file, call_site.line, function)
+        if file != call_site.file or function != call_site.function:
+            call_site = CallSite(file, call_site.line, function)
+        elif not self.has_callback:
+            self._texts.remember(call_site.fragment)
+        return self._keep(call_site)
+
+    def named(
+        self, info: Named | None, path: str, text: Callable[[str, object], str]
+    ) -> Named | None:
+        """Return a thread or task without secrets in its name; itself if it has none."""
+        if info is None or self._made.get(id(info)) is info:
+            return info
+        name = text(path, info.name)
+        return self._keep(info if name == info.name else type(info)(info.id, name))
+
+    def _keep(self, made: Made) -> Made:
+        """Remember what the callback has seen: the end of a span has it from its start."""
+        if self.has_callback:
+            if len(self._made) >= _MAX_MADE:
+                self._made.clear()
+            self._made[id(made)] = made
+        return made
 
     def further(self, record: Record) -> PlainAttributes:
         """Return the further metadata without secrets; `allow` does not apply to a command line."""
@@ -213,13 +240,14 @@ class Redactor(Sanitiser):
             plain["argv"] = self._argv(record.extra["argv"])
         return plain
 
-    def _argv(self, argv: object) -> object:
+    def _argv(self, argv: object) -> list[str]:
         items = cast("list[object]", argv) if isinstance(argv, (list, tuple)) else [argv]
-        return self.walker(WORK).value([*map(text_of, items)], "argv")
+        found = self.walker(WORK).value([*map(text_of, items)], "argv")
+        return [*map(text_of, cast("list[object]", found) if isinstance(found, list) else [found])]
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        argv = cast("list[str]", self._argv(process.argv))
+        argv = self._argv(process.argv)
         walker = self.walker(WORK, "resource.")
         resource = plain_fields(process.resource, walker, MAX_LINE_BYTES)[0]
         clean = process

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.record.sanitise.sanitiser import PLAIN
-
 if TYPE_CHECKING:
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
     from otel_ext.setup.handle import Handle
 
-__all__ = ["HANDLES", "current_exporter", "has_recorded", "sanitise_record", "shows_records"]
+__all__ = ["HANDLES", "current_exporter", "has_recorded", "redact_record", "shows_records"]
 
 HANDLES: Final[dict[str, Handle]] = {}
 """The handle of the last `configure()`, shut down or not, under the key `handle`."""
@@ -22,11 +20,10 @@ def _active() -> Handle | None:
     return handle if handle is not None and handle.active else None
 
 
-def sanitise_record(record: Record) -> Record:
-    """Return `record` sanitised, without secrets if the active handle has a redactor."""
+def redact_record(record: Record) -> Record:
+    """Return `record` without secrets, by the redactor of the active handle, if any."""
     handle = _active()
-    redactor = None if handle is None else handle.redactor
-    return PLAIN.sanitise(record) if redactor is None else redactor.redact(record)
+    return handle.redactor.redact(record) if handle and handle.redactor else record
 
 
 def current_exporter() -> RecordExporter | None:

@@ -25,7 +25,7 @@ from otel_ext.processors.people_renderer import PeopleRenderer
 from otel_ext.processors.printing import StandardOutputFactory, is_terminal
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
-from otel_ext.setup.current import current_exporter, sanitise_record, shows_records
+from otel_ext.setup.current import current_exporter, redact_record, shows_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -192,7 +192,7 @@ class _Setup:
             return  # a handler of the program records them
         factory = structlog.get_config()["logger_factory"]
         final: Processor = TracerMetaProcessor(
-            self.exporter, exceptions=self.exceptions, redact=sanitise_record
+            self.exporter, exceptions=self.exceptions, redact=redact_record
         )
         write: Callable[[Any], object] | None = None
         if not any(map(chains.prints, root.handlers)):
@@ -230,7 +230,7 @@ class _Setup:
                 self.exporter,
                 compat=self.compat,
                 exceptions=self.exceptions,
-                redact=sanitise_record,
+                redact=redact_record,
                 text=text,
             )
         if renderer == "console":
@@ -240,7 +240,7 @@ class _Setup:
         return self._tap(cast("Processor", renderer), tap)
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
-        return tap(renderer, self.exporter, exceptions=self.exceptions, redact=sanitise_record)
+        return tap(renderer, self.exporter, exceptions=self.exceptions, redact=redact_record)
 
 
 def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:

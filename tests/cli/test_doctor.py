@@ -32,7 +32,7 @@ def test_json_has_every_part(tmp_path: Path) -> None:
     done = run_on_traces(tmp_path, "doctor", "--json")
     parts = parts_of(done)
     assert {"Python", "OpenTelemetry", "codec", "configuration", "folder", "durability"} <= {*parts}
-    assert {"room", "distro", "instrumentations", "process identity", "pidfd"} <= {*parts}
+    assert {"room", "distro", "instrumentations", "process identity"} <= {*parts}
     assert {tuple(part) for part in parts.values()} == {
         ("group", "part", "state", "detail", "hint")
     }

@@ -124,7 +124,7 @@ def test_exporters_that_share_a_redactor_redact_once() -> None:
     assert sinks[0].records == sinks[1].records
 
 
-BYTES = b"token=" + SECRET.encode()
+BYTES = b"token=" + SECRET.encode() + b" " * 60_000
 
 
 def alone(one: RedactingExporter) -> RecordExporter:
@@ -141,7 +141,7 @@ def inside(one: RedactingExporter) -> RecordExporter:
 def test_an_exporter_that_redacts_gets_the_programs_own_values(
     wrap: Callable[[RedactingExporter], RecordExporter],
 ) -> None:
-    """A secret in bytes, and one across the end of a text that is cut, are found."""
+    """A secret in bytes is found, also in so many that plain data has them as base64."""
     sink = Sink()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(LifecycleSpanProcessor(wrap(RedactingExporter(sink))))
@@ -150,7 +150,9 @@ def test_an_exporter_that_redacts_gets_the_programs_own_values(
         structlog.ReturnLogger(), processors=[TracerMetaRenderer(wrap(RedactingExporter(sink)))]
     ).info("x", raw=BYTES)
     spans_and_logs = [one for one in sink.records if one.kind != "process"]
-    assert [one.attributes["raw"] for one in spans_and_logs] == ["token=[redacted: token]"] * 3
+    found = [str(one.attributes["raw"]) for one in spans_and_logs]
+    assert len(found) == 3
+    assert all(one.startswith("token=[redacted: token]") for one in found)
 
 
 def test_a_processor_with_a_redactor_redacts_for_every_exporter(tmp_path: Path) -> None:

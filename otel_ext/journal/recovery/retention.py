@@ -12,10 +12,14 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_with_process_end, parse_segment_name
+from otel_ext.journal.files import (
+    ends_with_process_end,
+    list_rings,
+    parse_ring_name,
+    parse_segment_name,
+)
 from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
 from otel_ext.journal.read.replaced import replaced_incarnations
-from otel_ext.journal.recovery.locking import incarnations_with_ring
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:
@@ -79,7 +83,7 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             status = entry.stat(follow_symlinks=False)
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
-    with_ring = incarnations_with_ring(folder)
+    with_ring = {parse_ring_name(path.name)[0] for path in list_rings(folder)}
     replaced = replaced_incarnations(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():

@@ -6,6 +6,7 @@ that no exporter needs to examine them, a program's own ones included.
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process, Status
 
-__all__ = ["PLAIN", "Known", "Sanitiser", "marked_safe", "sanitiser_for"]
+__all__ = ["PLAIN", "Known", "Named", "Sanitiser", "marked_safe", "sanitiser_for"]
 
 # The room for the one that counts those left out.
 _COUNT: Final = 256
@@ -54,6 +55,7 @@ _ITEM: Final = 80
 
 Item = TypeVar("Item", Link, SpanEvent)
 Named = TypeVar("Named", ThreadInfo, TaskInfo)
+"""A thread or a task."""
 
 
 class Known(NamedTuple):
@@ -111,7 +113,14 @@ class Sanitiser:
         Raises:
             RecursionError: The thread has no stack left. Nothing else is raised.
         """
-        return record if self.check(record) else self.make_safe(record)
+        try:
+            if self.check(record):
+                return record
+        except RecursionError:
+            raise  # a caller with stack left tries again
+        except Exception:  # noqa: BLE001, S110 - a record of any types; walked below
+            pass
+        return self.make_safe(record)
 
     def make_safe(self, record: Record) -> Record:
         """Return `record`, which `check` did not find safe, with safe values.
@@ -122,8 +131,8 @@ class Sanitiser:
         try:
             return self._made_safe(record)
         except RecursionError:
-            raise  # a caller with stack left tries again
-        except Exception as error:  # noqa: BLE001 - a record of any types
+            raise
+        except Exception as error:  # noqa: BLE001 - as above
             return self.emptied(record, error)
 
     def _made_safe(self, record: Record) -> Record:
@@ -135,7 +144,11 @@ class Sanitiser:
             record = record._replace(process=process)
         else:
             return self._walked(record)
-        return record if self.check(record) else self._walked(record)
+        try:
+            is_safe = self.check(record)
+        except Exception:  # noqa: BLE001 - as above
+            is_safe = False
+        return record if is_safe else self._walked(record)
 
     def emptied(self, record: Record, _error: Exception) -> Record:
         """Return what replaces a record that cannot be read: itself, for the exporter to report."""
@@ -172,11 +185,15 @@ class Sanitiser:
         _, keys, clean_key, texts, is_suspicious, shortest, longest, most = known
         size = searched = 0
         for key, value in cast("dict[str, Any]", attributes).items():
-            if keys.get(key) is not clean_key and not self.is_clean_key(key):
+            if type(cast("object", key)) is not str or (
+                keys.get(key) is not clean_key and not self.is_clean_key(key)
+            ):
                 return False
             kind = cast("object", type(value))
             if kind is str:
-                size += len(value)
+                size += _utf8_size(value) if len(value) <= longest else longest + 1
+                if size > longest:
+                    return False
                 if (
                     is_suspicious is not None
                     and len(value) >= shortest
@@ -186,8 +203,6 @@ class Sanitiser:
                     searched += 1  # usually a URL, different each time
                     if searched > _MOST_SEARCHED or not self.is_clean_by_search(value):
                         return False
-                if not (value.isascii() or is_utf8(value)):
-                    return False
             elif kind is int:
                 if not INT_MIN <= value <= most:
                     return False
@@ -240,8 +255,8 @@ class Sanitiser:
             attributes=attributes,
             links=record.links and _bounded(record.links, self._plain_link()),
             events=record.events and _bounded(record.events, self._plain_event()),
-            thread=self._named(record.thread, "thread.name", text),
-            task=self._named(record.task, "task.name", text),
+            thread=self.named(record.thread, "thread.name", text),
+            task=self.named(record.task, "task.name", text),
             status=_status(record.status, text),
             level=text("level", record.level),
             logger=text("logger", record.logger),
@@ -251,9 +266,9 @@ class Sanitiser:
     def _fields(
         self, attributes: Mapping[str, object], walker: Walker, budget: int, *, notes: bool = True
     ) -> PlainAttributes:
-        fields, size = plain_fields(attributes, walker, budget, notes=notes)
+        fields, size, nested = plain_fields(attributes, walker, budget, notes=notes)
         plain = PlainAttributes(fields)
-        plain.size = size
+        plain.size, plain.nested, plain.by = size, nested, self
         return plain
 
     def _plain_link(self) -> Callable[[Link], Link]:
@@ -273,18 +288,26 @@ class Sanitiser:
         """Return a call site without secrets; here itself."""
         return call_site
 
-    def _named(
-        self, info: Named | None, path: str, text: Callable[[str, object], str]
+    def named(
+        self, info: Named | None, _path: str, _text: Callable[[str, object], str]
     ) -> Named | None:
-        if info is None:
-            return None
-        name = text(path, info.name)
-        return info if name == info.name else type(info)(info.id, name)
+        """Return a thread or task without secrets in its name; here itself."""
+        return info
 
     def further(self, record: Record) -> PlainAttributes:
         """Return the metadata that only some records have, as plain data."""
         # Without a note: the format allows only known keys here.
         return self._fields(record.extra, self.walker(WORK // 4), _MAX_PART, notes=False)
+
+
+def _utf8_size(text: str) -> int:
+    """Return the bytes of a text in UTF-8; very many if it has a lone surrogate."""
+    if text.isascii():
+        return len(text)
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return sys.maxsize
 
 
 def _status(status: Status | None, text: Callable[[str, object], str]) -> Status | None:

@@ -9,7 +9,7 @@ value                                     encoding
 NaN, infinities                           ``"NaN"``, ``"Infinity"``, ``"-Infinity"``
 bytes                                     base64 text
 integers beyond 64 bits                   decimal text
-numbers of other libraries                the number; see `cleaning`
+numbers of other libraries                the number; see `kinds`
 lone surrogates                           U+FFFD in their place
 nesting beyond 64 levels                  ``"<too deep>"``
 a container inside itself                 ``"<circular>"``
@@ -124,8 +124,8 @@ def encode_text(value: object) -> bytes:
 
 def plain_fields(
     mapping: Mapping[str, object], walker: Walker, budget: int, *, notes: bool = True
-) -> tuple[dict[str, object], int]:
-    """Return the user's data as plain data that fits into a budget, and its size as JSON.
+) -> tuple[dict[str, object], int, int]:
+    """Return the user's data as plain data that fits into a budget, as `fit` does.
 
     Args:
         mapping: Attributes, or anything like them.
@@ -134,7 +134,7 @@ def plain_fields(
         notes: Whether a key that counts the keys left out may be added.
 
     >>> plain_fields({"sizes": (1, 2), "__tracer_meta__": 1}, Walker(Budget()), 1_000)
-    ({'sizes': [1, 2], 'user.__tracer_meta__': 1}, 42)
+    ({'sizes': [1, 2], 'user.__tracer_meta__': 1}, 42, 2)
     """
     try:
         items = cast("list[tuple[object, object]]", list(islice(mapping.items(), WORK)))
@@ -161,8 +161,10 @@ def fit(
     lost: int | None = 0,
     *,
     notes: bool = True,
-) -> tuple[dict[str, object], int]:
-    """Return what of `fields` fits into `budget` bytes of JSON, and how many it takes.
+) -> tuple[dict[str, object], int, int]:
+    """Return what of `fields` fits into `budget` bytes of JSON, how many it takes, and its values.
+
+    The number of values is an estimate, rather too high.
 
     Values that are too large are replaced first, then the last keys are left out.
 
@@ -174,17 +176,18 @@ def fit(
         notes: Whether a key that counts the keys left out may be added.
 
     >>> fit({"a": 1, "b": "x" * 300, "c": 2}, 200)
-    ({'a': 1, 'b': '<left out: 302 bytes>', 'c': 2}, 43)
+    ({'a': 1, 'b': '<left out: 302 bytes>', 'c': 2}, 43, 2)
     """
     if lost == 0 or not notes:
-        size = len(encode_plain(fields))
-        if size <= budget:
-            return fields, size
+        encoded = encode_plain(fields)
+        if len(encoded) <= budget:
+            return fields, len(encoded), encoded.count(b",")
     kept: dict[str, object] = {}
-    size = 2
+    size, values = 2, 0
     limit = budget - _NOTE_ROOM
     for name, value in fields.items():
-        piece = len(encode_plain({name: value})) - 1
+        encoded = encode_plain({name: value})
+        piece = len(encoded) - 1
         if size + piece >= limit:
             over = "over " if name in cut else ""
             name_size = len(encode_plain(name)) + 1
@@ -194,6 +197,7 @@ def fit(
             break
         kept[name] = value
         size += piece
+        values += 1 + encoded.count(b",")
     lost = None if lost is None else lost + len(fields) - len(kept)
     if notes and lost != 0:
         name = unique("…", kept, {})
@@ -202,4 +206,4 @@ def fit(
         if size + piece < budget:
             kept[name] = note
             size += piece
-    return kept, size
+    return kept, size, values

@@ -165,7 +165,9 @@ class Walker:
             if isinstance(value, (bytes, bytearray, memoryview)):
                 return self._bytes(path, bytes(cast("bytes", value)))
             if is_harmless(type(value)):
-                return self._without_judge().value(value)
+                plain = self._without_judge().value(value)
+                judge = cast("Judge", self._judge)
+                return plain if judge.harmless_below is not None else self._after_judge(path, plain)
             # Made plain once, so that the record holds the very text that was checked.
             return self.value(self._copied(value), path, depth)
         except Exception:  # noqa: BLE001 - as above

@@ -93,8 +93,10 @@ def find_secrets(
         found = (Span(0, len(seen), "too-many"),)
     else:
         found = chain((span for span in tried if span.rule), find_cards(seen))
-        if judges_all or not triggers.isdisjoint(NAME_TRIGGERS):
-            found = chain(found, find_named(seen, folded, rule_for, judges_all=judges_all))
+        if not triggers.isdisjoint(NAME_TRIGGERS):
+            found = chain(found, find_named(seen, folded, rule_for))
+        if judges_all:
+            found = chain(found, find_named(seen, folded, rule_for, judges_all=True))
     for start, end, rule in found:
         # Shifted by the number of invisible characters removed before.
         yield Span(start + bisect_right(cuts, start), end + bisect_left(cuts, end), rule)

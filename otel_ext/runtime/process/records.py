@@ -174,7 +174,9 @@ def _is_plain(process: Process) -> bool:
     """Fast check: are the command line and the resource texts that fit, and valid?"""
     resource = process.resource
     return _fits(resource) and is_utf8(
-        "".join((*process.argv, *resource, *cast("dict[str, str]", resource).values()))
+        "".join(
+            (process.host, *process.argv, *resource, *cast("dict[str, str]", resource).values())
+        )
     )
 
 

@@ -189,15 +189,3 @@ def check_platform() -> Iterator[Check]:
             "no /proc: only its pid distinguishes a dead process from a living one",
             "Mount /proc where programs run",
         )
-    if _has_pidfd():
-        yield Check("pidfd", "healthy", "the end of a process is seen at once")
-    else:
-        yield Check("pidfd", "note", "not available: the end of a process is seen within 0.2 s")
-
-
-def _has_pidfd() -> bool:
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except (AttributeError, OSError):
-        return False
-    return True
