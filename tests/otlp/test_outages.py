@@ -43,6 +43,8 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
                     collector.kill()
                 if second == 7:
                     collector.start()
+                    # Else the next try may come after the starts that are asserted below.
+                    wait_until(lambda: provider.force_flush(5_000), "the collector is tried")
                 with tracer.start_as_current_span(f"second {second}"):
                     for number in range(100):
                         name = f"span {second}-{number}"

@@ -275,3 +275,26 @@ def test_ending_twice_is_once(capfd: pytest.CaptureFixture[str]) -> None:
     span.end()
     assert recorder.events == ["job.start", "job.end"]
     assert "otel-ext" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("before", [0, 1, 2, 3])
+@pytest.mark.parametrize("spans", [1, 2, 4], ids="{} spans a request".format)
+def test_a_dead_worker_is_noticed_whatever_the_program_repeats(
+    monkeypatch: pytest.MonkeyPatch, before: int, spans: int
+) -> None:
+    """Requests that make the same number of records each do not miss the check for ever."""
+    recorder = Recorder()
+    processor = LifecycleSpanProcessor(recorder)
+    tracer = provider_of(processor).get_tracer("t")
+    checks: list[bool] = []
+    monkeypatch.setattr(processor.tracker, "begin", lambda: checks.append(True) or True)
+    kept = [tracer.start_span("open") for _ in range(before + 1)]
+    checks.clear()
+    for _ in range(200):
+        request = [tracer.start_span("work") for _ in range(spans)]
+        for span in request:
+            span.end()
+    assert checks
+    for span in kept:
+        span.end()
+    processor.shutdown()

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from opentelemetry.sdk.resources import Resource
 
+from otel_ext.record.codec import encode_line
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
 from otel_ext.runtime.process.incarnation import Incarnation, boot_id, process_start_time
 from otel_ext.runtime.process.records import process_end_record, process_start_record
@@ -216,3 +219,15 @@ def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
     """Records of exit handlers contain the script, whose name Python removes before them."""
     done = execute(python(write_program(tmp_path, CALL_SITES)), cwd=tmp_path)
     assert done.out.splitlines() == ["program.py 0 <module>"] * 2
+
+
+@pytest.mark.parametrize("where", ["host", "argv", "resource"])
+def test_facts_that_are_not_valid_text_lose_only_that(where: str) -> None:
+    """The kernel's names are bytes: what is not UTF-8 in them is replaced."""
+    facts = {"host": "h", "argv": ("a",), "resource": {"k": "v"}}
+    odd = {"host": "\udcff", "argv": ("\udcff",), "resource": {"k": "\udcff"}}
+    process = Process("p", **{**facts, where: odd[where]})
+    found = decode_line(encode_line(process_start_record(process, 1))).extra
+    assert "\ufffd" in str(found[where])
+    others = {"host": "h", "argv": ["a"], "resource": {"k": "v"}}
+    assert all(found[key] == value for key, value in others.items() if key != where)
