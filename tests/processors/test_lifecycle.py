@@ -287,7 +287,12 @@ def test_a_dead_worker_is_noticed_whatever_the_program_repeats(
     processor = LifecycleSpanProcessor(recorder)
     tracer = provider_of(processor).get_tracer("t")
     checks: list[bool] = []
-    monkeypatch.setattr(processor.tracker, "begin", lambda: checks.append(True) or True)
+
+    def begin() -> bool:
+        checks.append(True)
+        return True
+
+    monkeypatch.setattr(processor.tracker, "begin", begin)
     kept = [tracer.start_span("open") for _ in range(before + 1)]
     checks.clear()
     for _ in range(200):

@@ -224,10 +224,14 @@ def test_main_script_is_known_at_exit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("where", ["host", "argv", "resource"])
 def test_facts_that_are_not_valid_text_lose_only_that(where: str) -> None:
     """The kernel's names are bytes: what is not UTF-8 in them is replaced."""
-    facts = {"host": "h", "argv": ("a",), "resource": {"k": "v"}}
-    odd = {"host": "\udcff", "argv": ("\udcff",), "resource": {"k": "\udcff"}}
-    process = Process("p", **{**facts, where: odd[where]})
+    odd = "\udcff"
+    process = Process(
+        "p",
+        host=odd if where == "host" else "h",
+        argv=(odd if where == "argv" else "a",),
+        resource={"k": odd if where == "resource" else "v"},
+    )
     found = decode_line(encode_line(process_start_record(process, 1))).extra
     assert "\ufffd" in str(found[where])
-    others = {"host": "h", "argv": ["a"], "resource": {"k": "v"}}
+    others: dict[str, object] = {"host": "h", "argv": ["a"], "resource": {"k": "v"}}
     assert all(found[key] == value for key, value in others.items() if key != where)
