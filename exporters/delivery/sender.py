@@ -269,6 +269,15 @@ class Sender:
         if not isinstance(delivery, Delivery):  # it raised
             lost = SendResult(ok=False, retry=True, message="the call failed")
             delivery = Delivery(lost, unsent=(sending.request,), maybe_sent=True)
+        try:
+            delivery = self._process(sending, delivery)
+        finally:  # whatever fails, the batch does not occupy the queue forever
+            if sending.batch is not None:
+                self._finish_batch(sending.batch, delivery, is_new=not sending.is_kept)
+        return not delivery.unsent
+
+    def _process(self, sending: _Sending, delivery: Delivery) -> Delivery:
+        """Note an outcome and process it on disk; return what is left of it."""
         self._accepted[sending.is_final] += delivery.sent
         self._note_result(delivery, is_slow=monotonic() - sending.since > _TIMEOUT)
         if self.store is not None:
@@ -281,9 +290,7 @@ class Sender:
             refused = tuple(Refused(one, delivery.result.message) for one in delivery.unsent)
             delivery = delivery._replace(unsent=(), refused=refused)
         self._note_delivery(sending, delivery)
-        if sending.batch is not None:
-            self._finish_batch(sending.batch, delivery, is_new=not sending.is_kept)
-        return not delivery.unsent
+        return delivery
 
     def _finish_batch(self, batch: Batch, delivery: Delivery, *, is_new: bool) -> None:
         if not delivery.unsent:

@@ -8,6 +8,7 @@ password may be the cause, and they are kept.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.protocols import SendResult
@@ -23,6 +24,8 @@ __all__ = ["Delivery", "Refused", "deliver", "split_until"]
 # How many records, spread over the request, must be refused one by one before the
 # destination counts as refusing everything.
 _SAMPLES: Final = 16
+# The maximum of bytes that are sent at a time; receivers accept 4 MiB, with some overhead.
+_MAX_BODY: Final = 3_670_016
 
 
 class Refused(NamedTuple):
@@ -67,6 +70,8 @@ class Delivery(NamedTuple):
 def deliver(sender: RequestSender, request: Request, *, accepts_records: bool = False) -> Delivery:
     """Send a request; if it is refused, halve it until the bad records are found.
 
+    One that is larger than receivers accept is sent in parts.
+
     Args:
         sender: Sends a request; raising counts as a refusal.
         request: The request.
@@ -86,12 +91,16 @@ def deliver(sender: RequestSender, request: Request, *, accepts_records: bool = 
     (4, 1)
     """
     delivering = _Delivering(sender)
-    result = delivering.send(request)
-    if result.ok:
-        return delivering.outcome(result)
-    if result.retry:
-        return delivering.stopped([request], result)
-    return delivering.find_refused(request, result, accepts_records=accepts_records)
+    *before, last = split_until(sender, request, _can_be_sent)
+    message = ""
+    for index, part in enumerate(before):
+        done = delivering.deliver(part, accepts_records=accepts_records)
+        if done.unsent:
+            return done._replace(unsent=(*done.unsent, *before[index + 1 :], last))
+        message = done.result.message or message
+        accepts_records = accepts_records or done.sent + done.rejected > 0
+    done = delivering.deliver(last, accepts_records=accepts_records)
+    return done._replace(result=done.result._replace(message=done.result.message or message))
 
 
 def split_until(
@@ -132,10 +141,19 @@ class _Delivering:
         self._rejected = 0
         self._refused: list[Refused] = []
 
+    def deliver(self, request: Request, *, accepts_records: bool) -> Delivery:
+        """Send one part, find its bad records, and return the outcome so far."""
+        result = self.send(request)
+        if result.ok:
+            return self.outcome(result)
+        if result.retry:
+            return self.stopped([request], result)
+        return self.find_refused(request, result, accepts_records=accepts_records)
+
     def send(self, request: Request) -> SendResult:
         """Send one part; an exception counts as a refusal."""
         try:
-            result = self._sender.send(request)
+            result = _checked(self._sender.send(request), request.records)
         except Exception as error:  # noqa: BLE001 - the sender may be the user's
             return SendResult(ok=False, message=f"{type(error).__name__}: {error}")
         if result.ok:
@@ -163,7 +181,7 @@ class _Delivering:
             self._refused += tried
             return self._send_parts(rest)
         if result.refusal != "data":
-            return Delivery(result, unsent=(request,), refuses_all=True)
+            return self.outcome(result)._replace(unsent=(request,), refuses_all=True)
         singles = [one for part in rest for one in split_until(self._sender, part, _is_single)]
         self._refused += [*tried, *(Refused(one, result.message) for one in singles)]
         # The destination has answered, so it is neither down nor overloaded.
@@ -202,6 +220,19 @@ class _Delivering:
     def outcome(self, result: SendResult) -> Delivery:
         """Return the outcome so far."""
         return Delivery(result, self._sent, self._rejected, tuple(self._refused))
+
+
+def _checked(result: SendResult, records: int) -> SendResult:
+    """Return an answer whose numbers are valid; a destination may answer anything."""
+    seconds = float(result.retry_after)
+    return result._replace(
+        rejected=min(max(int(result.rejected), 0), records),
+        retry_after=max(seconds, 0.0) if isfinite(seconds) else 0.0,
+    )
+
+
+def _can_be_sent(request: Request) -> bool:
+    return len(request.body) <= _MAX_BODY
 
 
 def _is_single(request: Request) -> bool:

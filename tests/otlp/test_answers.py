@@ -69,8 +69,9 @@ def test_partial_success_is_read(receiver: Sink) -> None:
     refused = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
     body = ExportTraceServiceResponse(partial_success=refused).SerializeToString()
     receiver.answer = Answer(body=body)
-    result = send(SPAN)
+    result = send(SPAN, SPAN, SPAN)
     assert (result.ok, result.rejected, result.message) == (True, 2, "too old")
+    assert send(SPAN).rejected == 1  # not more than there were
     lost = ExportLogsPartialSuccess(rejected_log_records=1, error_message="no room")
     body = ExportLogsServiceResponse(partial_success=lost).SerializeToString()
     receiver.answer = Answer(body=body)

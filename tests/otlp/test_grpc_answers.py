@@ -79,6 +79,7 @@ def test_only_temporary_failures_are_retried(
     ("code", "details"),
     [
         ("RESOURCE_EXHAUSTED", "Received message larger than max (9 vs. 4)"),
+        ("RESOURCE_EXHAUSTED", "gRPC message exceeds maximum size 4: 9"),
         ("OUT_OF_RANGE", "Error, decoded message length too large: found 9 bytes"),
     ],
 )
@@ -126,8 +127,9 @@ def test_partial_success_is_read(receiver: GrpcReceiver) -> None:
     """The result has the number of rejected records, and the reason, as over HTTP."""
     receiver.rejects = (2, "too old")
     for record in (SPAN, LOG):
-        result = send(record)
+        result = send(record, record, record)
         assert (result.ok, result.rejected, result.message) == (True, 2, "too old")
+        assert send(record).rejected == 1  # not more than there were
 
 
 def test_a_receiver_that_comes_back_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

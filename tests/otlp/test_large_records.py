@@ -12,11 +12,13 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_ext.exporters.delivery.resilient import ResilientExporter
+from otel_ext.exporters.delivery.splitting import deliver
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
 from otel_ext.exporters.otlp.encoding.spans import write_span
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
+from otel_ext.exporters.otlp.sender import OtlpSender
 from otel_ext.record.model import Process, SpanEvent
 from tests.exporters import samples
 from tests.exporters.samples import Counted
@@ -164,3 +166,20 @@ def test_the_budget_is_never_exceeded(attributes: dict[str, object]) -> None:
     budget = ByteBudget(512)
     written(attributes, budget)
     assert budget.left >= 0
+
+
+def test_a_batch_larger_than_receivers_accept_arrives(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is sent in parts, since the estimated sizes of the records may be too small."""
+    with grpc_receiver() as receiver:  # it accepts 4 MiB
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{receiver.port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        sender = OtlpSender()
+        text = "\N{GRINNING FACE}" * 3_900
+        records = [samples.end("many", n, attributes={"text": text}) for n in range(1, 451)]
+        request = sender.encode("spans", records)
+        assert request is not None
+        assert len(request.body) > LIMIT
+        done = deliver(sender, request)
+        sender.close()
+    assert (done.result.ok, done.sent, done.unsent) == (True, 450, ())
+    assert len(receiver.spans) == 450

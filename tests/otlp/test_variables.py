@@ -381,6 +381,23 @@ def test_a_file_that_is_missing_is_named(
     assert "/absent/ca.pem" in result.message
 
 
+@pytest.mark.parametrize("name", ["CLIENT_KEY", "CLIENT_CERTIFICATE"])
+@pytest.mark.parametrize("other", ["absent", "empty"])
+def test_half_of_a_client_certificate_is_refused(
+    peers: Peers, tmp_path: Path, name: str, other: str
+) -> None:
+    """GRPC itself would end the process."""
+    (tmp_path / "one.pem").write_text("some data")
+    (tmp_path / "empty.pem").touch()
+    (missing,) = {"CLIENT_KEY", "CLIENT_CERTIFICATE"} - {name}
+    variables = {name: tmp_path / "one.pem", "PROTOCOL": "grpc", "ENDPOINT": "https://localhost:9"}
+    if other == "empty":
+        variables[missing] = tmp_path / "empty.pem"
+    result = peers.send(**variables)
+    assert not result.ok
+    assert f"OTEL_EXPORTER_OTLP_{name} needs OTEL_EXPORTER_OTLP_{missing}" in result.message
+
+
 def test_an_insecure_connection_is_made_if_configured(peers: Peers) -> None:
     """`INSECURE`, for gRPC and an endpoint without `http://`."""
     receiver = peers.grpc()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,6 +13,7 @@ from otel_ext.exporters.delivery import sender as sending
 from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import SendResult
+from tests.exporters.samples import Counted
 from tests.programs import wait_until
 from tests.resilient.destination import Sending, decoded, final
 
@@ -111,3 +112,31 @@ def test_nothing_is_lost(
     letters = {meta["event"].removesuffix(".end") for meta in metas}
     assert letters <= inner.bad
     assert wanted - inner.taken <= (letters if on_disk else inner.bad)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent", "refused"),
+    [
+        (SendResult(ok=True, rejected=10**9), 0, 2),
+        (SendResult(ok=True, rejected=-5), 2, 0),
+        (SendResult(ok=False, retry=True, retry_after=cast("float", "soon")), 2, 0),
+        (cast("SendResult", None), 2, 0),
+    ],
+)
+def test_an_invalid_answer_stops_nothing(answer: SendResult, sent: int, refused: int) -> None:
+    """The batch is released, and the next one is sent; alone, these records are accepted."""
+
+    class Odd(JsonLinesSender):
+        def send(self, request: Request) -> SendResult:
+            return answer if request.records == 2 else SendResult(ok=True)
+
+    counted = Counted()
+    one = Sending(Odd(), None, QUICK)
+    one.send([final("first"), final("second", 2)])
+    wait_until(lambda: one.is_idle, "the answer is there")
+    assert len(one.source.settled) == 1
+    assert (counted("remote.sent_finals"), counted("remote.refused")) == (sent, refused)
+    one.send([final("third", 3)])
+    wait_until(lambda: one.is_idle, "the answer is there")
+    assert one.source.counts.value("span") == sent + 1
+    one.close()

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_ext.exporters.delivery import splitting
 from otel_ext.exporters.delivery.json_lines import JsonLinesSender
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.delivery.splitting import deliver
@@ -110,6 +111,22 @@ def test_no_record_is_lost_or_sent_twice(
         assert set(refused) == bad & set(range(1, count + 1))
     if accepts_records:
         assert not done.refuses_all
+
+
+@given(st.sets(st.integers(1, 40), max_size=40), st.integers(1, 60), st.sampled_from(["", "data"]))
+def test_a_large_request_is_sent_in_parts(bad: set[int], until: int, refusal: Refusal) -> None:
+    """Each record is accepted, refused or unsent; the message of a refused part is kept."""
+    picky = Picky(bad, until, refusal)
+    request = encoded(finals(40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splitting, "_MAX_BODY", len(request.body) // 5)
+        done = deliver(picky, request)
+    refused = numbers_in(*(one.request for one in done.refused))
+    assert sorted(picky.taken + refused + numbers_in(*done.unsent)) == list(range(1, 41))
+    assert done.sent == len(picky.taken)
+    assert done.refused_records == len(refused)
+    if refused and not picky.taken:
+        assert done.result.message
 
 
 def test_one_bad_record_takes_few_requests() -> None:

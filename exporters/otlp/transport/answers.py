@@ -12,6 +12,8 @@ from otel_ext.protocols import SendResult
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from otel_ext.protocols import Request
+
 __all__ = ["LONGEST_MESSAGE", "Answer", "accepted"]
 
 LONGEST_MESSAGE: Final = 300
@@ -32,18 +34,19 @@ class Answer(NamedTuple):
     status: Mapping[str, str | int] = {}
 
 
-def accepted(signal: str, body: bytes) -> SendResult:
+def accepted(request: Request, body: bytes) -> SendResult:
     """Return the result of a request that was accepted, perhaps in part.
 
     Args:
-        signal: `spans` or `logs`.
+        request: The request; it has at most as many rejected records as records.
         body: The answer.
 
-    >>> accepted("spans", b"{}").ok  # from a server that always answers JSON
+    >>> from otel_ext.protocols import Request
+    >>> accepted(Request("spans", b"", 1), b"{}").ok  # from a server that always answers JSON
     True
     """
     try:
-        if signal == "spans":
+        if request.signal == "spans":
             traces = ExportTraceServiceResponse.FromString(body).partial_success
             rejected, message = traces.rejected_spans, traces.error_message
         else:
@@ -51,4 +54,5 @@ def accepted(signal: str, body: bytes) -> SendResult:
             rejected, message = logs.rejected_log_records, logs.error_message
     except Exception:  # noqa: BLE001 - a DecodeError; a peer may answer anything
         return SendResult(ok=True)
-    return SendResult(ok=True, rejected=max(rejected, 0), message=message[:LONGEST_MESSAGE])
+    rejected = min(max(rejected, 0), request.records)
+    return SendResult(ok=True, rejected=rejected, message=message[:LONGEST_MESSAGE])

@@ -45,7 +45,7 @@ _RETRYABLE: Final = frozenset(
 )
 # In the answers of C, Go and Rust servers to a message beyond their limit, with codes
 # that otherwise mean a temporary failure.
-_TOO_LARGE: Final = ("larger than max", "too large")
+_TOO_LARGE: Final = ("larger than max", "too large", "maximum size")
 _REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
 
 
@@ -90,7 +90,7 @@ class GrpcTransport:
         except ValueError as error:  # the channel was closed meanwhile
             result = SendResult(ok=False, retry=True, message=str(error))
             return Answer(result, type(error).__qualname__)
-        return Answer(accepted(request.signal, answer))
+        return Answer(accepted(request, answer))
 
     def close(self) -> None:
         """Close the connection and abort a request in flight. Idempotent."""
@@ -124,7 +124,16 @@ def _credentials(variables: SignalVariables) -> grpc.ChannelCredentials:
         raise ConfigError(message, hint="Over gRPC it must return grpc.ChannelCredentials.")
     names = ("CERTIFICATE", "CLIENT_KEY", "CLIENT_CERTIFICATE")
     files = [variables.get(name) for name in names]
-    return grpc.ssl_channel_credentials(*[Path(one).read_bytes() if one else None for one in files])
+    # An empty file counts as none: gRPC ends the whole process for a key without a certificate.
+    trusted, key, chain = [Path(one).read_bytes() or None if one else None for one in files]
+    if (key is None) != (chain is None):
+        given, missing = names[1:] if chain is None else names[:0:-1]
+        message = (
+            f"environment variable OTEL_EXPORTER_OTLP_{given} needs"
+            f" OTEL_EXPORTER_OTLP_{missing}, which is not set or names an empty file"
+        )
+        raise ConfigError(message, hint="Set both to files that are not empty, or none.")
+    return grpc.ssl_channel_credentials(trusted, key, chain)
 
 
 def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types

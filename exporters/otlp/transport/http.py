@@ -80,7 +80,7 @@ class HttpTransport:
             result = SendResult(ok=False, retry=retry, message=message)
             return Answer(result, type(error).__qualname__)
         if answer.status_code in _OK:
-            return Answer(accepted(request.signal, answer.content))
+            return Answer(accepted(request, answer.content))
         result = SendResult(
             ok=False,
             retry=answer.status_code in _RETRYABLE,
