@@ -12,13 +12,14 @@ from otel_ext.exporters.otlp.encoding.requests import LOGS, RequestCodec
 from otel_ext.exporters.otlp.metrics import ExporterMetrics
 from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.exporters.otlp.transport.answers import Answer
+from otel_ext.exporters.otlp.transport.secrets import hide_secrets
 from otel_ext.exporters.otlp.variables import GRPC, HTTP, SignalVariables
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from otel_ext.exporters.otlp.transport.grpc import GrpcTransport
     from otel_ext.exporters.otlp.transport.http import HttpTransport
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["OtlpSender"]
 
+# The maximum of characters of a receiver's message.
+_LONGEST_MESSAGE: Final = 300
 # By protocol, what sending imports, including what it imports with the first request.
 _MODULES: Final = {
     GRPC: ("otel_ext.exporters.otlp.transport.grpc", "grpc.experimental", "grpc._channel"),
@@ -96,11 +99,20 @@ class OtlpSender(RequestCodec):
         return SendResult(ok=True, rejected=request.records, message=self._no_logs)
 
     def _try(self, request: Request) -> Answer:
+        variables = self._variables[request.signal]
+        headers: Collection[str] = ()
         try:
-            return self._transport(request.signal).send(request)
+            transport = self._transport(request.signal)
+            headers = transport.header_values
+            answer = transport.send(request)
         except Exception as error:  # noqa: BLE001 - a credential provider is the user's code
             name = type(error).__name__
-            return Answer(SendResult(ok=False, retry=True, message=f"{name}: {error}"), name)
+            answer = Answer(SendResult(ok=False, retry=True, message=f"{name}: {error}"), name)
+        result = answer.result
+        if not result.message:
+            return answer
+        message = hide_secrets(result.message, variables.endpoint, headers)[:_LONGEST_MESSAGE]
+        return answer._replace(result=result._replace(message=message))
 
     def close(self) -> None:
         """Close the connections and abandon requests in flight. Idempotent."""

@@ -64,6 +64,18 @@ def test_retry_after_with_a_date_is_returned(receiver: Sink) -> None:
     assert 3_000 <= send(SPAN).retry_after <= 3_600
 
 
+def test_a_date_without_a_zone_is_in_utc(receiver: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the zone of this machine."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    asked = formatdate(time.time() + 3_600, usegmt=True).removesuffix(" GMT")
+    receiver.answer = Answer(503, retry_after=asked)
+    found = send(SPAN).retry_after
+    monkeypatch.undo()
+    time.tzset()
+    assert 3_000 <= found <= 3_600
+
+
 def test_partial_success_is_read(receiver: Sink) -> None:
     """The result has the number of rejected records, and the reason."""
     refused = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")

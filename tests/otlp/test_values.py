@@ -9,11 +9,14 @@ from typing import NoReturn
 
 import pytest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from otel_ext.exporters.otlp.encoding.logs import write_log
 from otel_ext.exporters.otlp.encoding.values import (
     ByteBudget,
     write_attributes,
 )
+from tests.exporters import samples
 from tests.otlp.sink import mapping_of
 
 
@@ -111,3 +114,17 @@ def test_deep_values_are_cut() -> None:
     for _ in range(30):
         value = [value]
     assert "<too deep>" in repr(written({"value": value}))
+
+
+def test_none_has_an_empty_value() -> None:
+    """Receivers read null, in JSON too; without a value an attribute is invalid."""
+    made = KeyValueList()
+    write_attributes(made.values, {"key": None}, ByteBudget())
+    assert made.values[0].HasField("value")
+
+
+def test_a_log_may_have_a_trace_without_a_span() -> None:
+    """It arrives with the id of its trace alone."""
+    log = LogRecord()
+    write_log(log, samples.log("told", trace_id="0" * 31 + "1"))
+    assert (log.trace_id.hex(), log.span_id) == ("0" * 31 + "1", b"")

@@ -17,9 +17,9 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.sender import OtlpSender
 from tests.exporters import samples
-from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
+from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver
 from tests.otlp.providers import send
-from tests.otlp.sink import Sink, black_hole
+from tests.otlp.sink import Answer, Sink, black_hole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -379,6 +379,30 @@ def test_a_file_that_is_missing_is_named(
     )
     assert (result.ok, result.retry) == (False, True)
     assert "/absent/ca.pem" in result.message
+
+
+@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize(
+    ("endpoint", "headers"),
+    [
+        ("http://me:S3CRET@127.0.0.1:{port}", ""),
+        ("me:S3CRET@127.0.0.1:{port}", ""),
+        ("http://127.0.0.1:{port}?key=S3CRET", ""),
+        ("http://127.0.0.1:{port}", "key=S3CRET%0Ax"),
+        ("http://127.0.0.1:{port}", "key=Bearer S3CRET"),
+    ],
+)
+def test_no_message_has_a_secret(peers: Peers, protocol: str, endpoint: str, headers: str) -> None:
+    """Neither of the address nor of a header, whether there is an answer or none."""
+    sink, receiver = peers.http(), peers.grpc()
+    sink.answer = Answer(403)
+    receiver.behave = lambda _: Refusal("UNAUTHENTICATED", f"not with {headers[4:]}")
+    for port in (9, receiver.port if protocol == "grpc" else sink.port):
+        common = {"PROTOCOL": protocol, "HEADERS": headers, "TIMEOUT": 2}
+        result = peers.send(TRACES_ENDPOINT=endpoint.format(port=port), **common)
+        assert not result.ok
+        assert result.message
+        assert "S3CRET" not in result.message
 
 
 @pytest.mark.parametrize("name", ["CLIENT_KEY", "CLIENT_CERTIFICATE"])

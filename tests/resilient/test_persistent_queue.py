@@ -112,6 +112,21 @@ def test_a_file_replaced_by_a_link_or_a_pipe_is_not_used(tmp_path: Path) -> None
         assert target.read_text() == "precious"
 
 
+def test_an_unreadable_file_does_not_stop_the_others(tmp_path: Path) -> None:
+    """They are sent; it stays, and is read once that is possible."""
+    queue = queue_in(tmp_path)
+    append(queue, [final("first")])
+    queue.close_current()
+    append(queue, [final("second")])
+    first, _ = list_files(tmp_path / ".queue")
+    (tmp_path / "copy").hardlink_to(tmp_path / ".queue" / first.name.file)
+    assert all_of(queue) == ["second"]
+    assert queue.next() is None
+    assert queue.waiting == 1
+    (tmp_path / "copy").unlink()
+    assert all_of(queue) == ["first"]
+
+
 @pytest.mark.parametrize("room", [128 * 1024, 4 * 1024 * 1024])
 def test_the_oldest_file_is_deleted_if_there_is_no_space(tmp_path: Path, room: int) -> None:
     """The folder stays below its limit; deleted records are counted, the newest are kept."""

@@ -107,8 +107,11 @@ class PersistentQueue(OwnFiles):
 
     @property
     def waiting(self) -> int:
-        """How many records wait; a file that was sent in part counts as a whole."""
-        return sum(file.records for file in self.files)
+        """How many records wait; a file that was sent in part counts as a whole.
+
+        Any thread may ask, so it reads a copy.
+        """
+        return sum(file.records for file in self.files.copy())
 
     def append(
         self, requests: Sequence[Request], *, is_final: bool, is_suspect: bool = False
@@ -176,7 +179,8 @@ class PersistentQueue(OwnFiles):
 
     def next(self) -> WaitingRequest | None:
         """Return the next request, None if none waits; the same one until `done`."""
-        while self.files:
+        unreadable = 0
+        while len(self.files) > unreadable:
             file = self.files[0]
             try:
                 data = self._content_of(file)
@@ -185,7 +189,9 @@ class PersistentQueue(OwnFiles):
                 continue
             except OSError as error:
                 report_problem(f"{self._where}: records cannot be read", error)
-                return None
+                self._move_to_end(file)  # the others do not wait for it
+                unreadable += 1
+                continue
             entries = entries_in(data, file.offset)
             entry = next(entries, None)
             whole_from = len(data) if entry is None else entry.start

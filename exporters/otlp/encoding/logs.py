@@ -60,7 +60,8 @@ def write_log(log: LogRecord, record: Record) -> None:
     log.body.string_value = clean_text(record.event)
     if record.trace_id:
         log.trace_id = id_of(record.trace_id, 16)
-        log.span_id = id_of(record.span_id, 8)
+        if record.span_id:
+            log.span_id = id_of(record.span_id, 8)
         log.flags = _SAMPLED
     attributes = _attributes_of(record)
     if _HAS_EVENT_NAME:

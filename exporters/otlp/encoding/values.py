@@ -131,7 +131,8 @@ def _write_value(target: AnyValue, value: object, budget: ByteBudget, depth: int
 
 def _write(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
     if value is None:
-        return  # an empty message is OTLP's null
+        target.SetInParent()  # an empty message is OTLP's null
+        return
     if isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, float):

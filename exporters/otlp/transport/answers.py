@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
     from otel_ext.protocols import Request
 
-__all__ = ["LONGEST_MESSAGE", "Answer", "accepted"]
-
-LONGEST_MESSAGE: Final = 300
-"""The maximum of characters of a receiver's message."""
+__all__ = ["Answer", "accepted"]
 
 
 class Answer(NamedTuple):
@@ -55,4 +52,4 @@ def accepted(request: Request, body: bytes) -> SendResult:
     except Exception:  # noqa: BLE001 - a DecodeError; a peer may answer anything
         return SendResult(ok=True)
     rejected = min(max(rejected, 0), request.records)
-    return SendResult(ok=True, rejected=rejected, message=message[:LONGEST_MESSAGE])
+    return SendResult(ok=True, rejected=rejected, message=message)

@@ -11,7 +11,7 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, Answer, accepted
+from otel_ext.exporters.otlp.transport.answers import Answer, accepted
 from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
 
@@ -56,6 +56,9 @@ class GrpcTransport:
         signal: `spans` or `logs`.
         variables: Where and how, from the environment.
 
+    Attributes:
+        header_values: The values of the user's headers, which are secret.
+
     Raises:
         ConfigError: The credential provider cannot be used.
     """
@@ -68,6 +71,7 @@ class GrpcTransport:
         self._method = _METHODS[signal]
         self._timeout = variables.timeout
         self._metadata = tuple(variables.headers.items())
+        self.header_values = tuple(value for _, value in self._metadata)
         self._compression = _COMPRESSIONS[variables.compression]
         self._options = [("grpc.primary_user_agent", variables.user_agent)]
         self._channel: grpc.Channel | None = None
@@ -143,7 +147,7 @@ def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types
         ok=False,
         retry=name in (retryable_codes() or _RETRYABLE) and not too_large,
         retry_after=_retry_after(failure),
-        message=f"the receiver answered {name}: {details}"[:LONGEST_MESSAGE],
+        message=f"the receiver answered {name}: {details}",
         refusal="data" if too_large else _REFUSALS.get(name, ""),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from datetime import timezone
 from email.utils import parsedate_to_datetime
 from time import monotonic, time
 from typing import TYPE_CHECKING, Final
@@ -13,7 +14,8 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.otlp.transport.answers import LONGEST_MESSAGE, Answer, accepted
+from otel_ext.exporters.otlp.transport.answers import Answer, accepted
+from otel_ext.exporters.otlp.transport.secrets import public_url
 from otel_ext.protocols import SendResult
 from otel_ext.runtime.counters import COUNTERS
 
@@ -50,6 +52,9 @@ class HttpTransport:
     Args:
         variables: Where and how, from the environment.
 
+    Attributes:
+        header_values: The values of the user's headers, which are secret.
+
     Raises:
         ConfigError: The credential provider cannot be used.
     """
@@ -57,10 +62,12 @@ class HttpTransport:
     def __init__(self, variables: SignalVariables) -> None:
         self._url = variables.endpoint
         self._timeout = variables.timeout
+        headers = variables.headers
+        self.header_values = tuple(headers.values())
         self._headers = {
             "content-type": "application/x-protobuf",
             "user-agent": variables.user_agent,
-            **variables.headers,
+            **headers,
         }
         compression = variables.compression
         self._compress = _COMPRESS.get(compression)
@@ -74,7 +81,9 @@ class HttpTransport:
         try:
             answer = self._post(body, request.records)
         except Exception as error:  # noqa: BLE001 - the session may be the user's
-            message = f"{type(error).__name__}: {error}"[:LONGEST_MESSAGE]
+            message = f"{type(error).__name__}: {error}"
+            if isinstance(error, requests.exceptions.InvalidHeader):  # it has the value
+                message = "a header of OTEL_EXPORTER_OTLP_HEADERS cannot be used"
             # A ValueError: the address or a header cannot be used.
             retry = not isinstance(error, ValueError)
             result = SendResult(ok=False, retry=retry, message=message)
@@ -85,7 +94,7 @@ class HttpTransport:
             ok=False,
             retry=answer.status_code in _RETRYABLE,
             retry_after=_retry_after(answer.headers),
-            message=f"{answer.url} answered {answer.status_code} {answer.reason}",
+            message=f"{public_url(self._url)} answered {answer.status_code} {answer.reason}",
             refusal=_REFUSALS.get(answer.status_code, ""),
         )
         status = {"http.response.status_code": answer.status_code}
@@ -148,6 +157,9 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 def _seconds_until(date: str) -> float:
     try:
-        return parsedate_to_datetime(date).timestamp() - time()
+        found = parsedate_to_datetime(date)
+        if found.tzinfo is None:
+            found = found.replace(tzinfo=timezone.utc)
+        return found.timestamp() - time()
     except (TypeError, ValueError, OverflowError):
         return 0.0
