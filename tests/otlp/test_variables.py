@@ -17,9 +17,9 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.otlp.sender import OtlpSender
 from tests.exporters import samples
-from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver
+from tests.otlp.grpc_receiver import GrpcReceiver, grpc_receiver
 from tests.otlp.providers import send
-from tests.otlp.sink import Answer, Sink, black_hole
+from tests.otlp.sink import Sink, black_hole
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -379,47 +379,6 @@ def test_a_file_that_is_missing_is_named(
     )
     assert (result.ok, result.retry) == (False, True)
     assert "/absent/ca.pem" in result.message
-
-
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
-@pytest.mark.parametrize(
-    ("endpoint", "headers"),
-    [
-        ("http://me:S3CRET@127.0.0.1:{port}", ""),
-        ("me:S3CRET@127.0.0.1:{port}", ""),
-        ("http://127.0.0.1:{port}?key=S3CRET", ""),
-        ("http://127.0.0.1:{port}", "key=S3CRET%0Ax"),
-        ("http://127.0.0.1:{port}", "key=Bearer S3CRET"),
-    ],
-)
-def test_no_message_has_a_secret(peers: Peers, protocol: str, endpoint: str, headers: str) -> None:
-    """Neither of the address nor of a header, whether there is an answer or none."""
-    sink, receiver = peers.http(), peers.grpc()
-    sink.answer = Answer(403)
-    receiver.behave = lambda _: Refusal("UNAUTHENTICATED", f"not with {headers[4:]}")
-    for port in (9, receiver.port if protocol == "grpc" else sink.port):
-        common = {"PROTOCOL": protocol, "HEADERS": headers, "TIMEOUT": 2}
-        result = peers.send(TRACES_ENDPOINT=endpoint.format(port=port), **common)
-        assert not result.ok
-        assert result.message
-        assert "S3CRET" not in result.message
-
-
-@pytest.mark.parametrize("name", ["CLIENT_KEY", "CLIENT_CERTIFICATE"])
-@pytest.mark.parametrize("other", ["absent", "empty"])
-def test_half_of_a_client_certificate_is_refused(
-    peers: Peers, tmp_path: Path, name: str, other: str
-) -> None:
-    """GRPC itself would end the process."""
-    (tmp_path / "one.pem").write_text("some data")
-    (tmp_path / "empty.pem").touch()
-    (missing,) = {"CLIENT_KEY", "CLIENT_CERTIFICATE"} - {name}
-    variables = {name: tmp_path / "one.pem", "PROTOCOL": "grpc", "ENDPOINT": "https://localhost:9"}
-    if other == "empty":
-        variables[missing] = tmp_path / "empty.pem"
-    result = peers.send(**variables)
-    assert not result.ok
-    assert f"OTEL_EXPORTER_OTLP_{name} needs OTEL_EXPORTER_OTLP_{missing}" in result.message
 
 
 def test_an_insecure_connection_is_made_if_configured(peers: Peers) -> None:
