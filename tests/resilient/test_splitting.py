@@ -241,6 +241,8 @@ def test_a_wrong_password_loses_nothing(tmp_path: Path) -> None:
         for part in range(5):
             sender.send(finals(40, f"part {part}"))
             sender.replay()
+        # An answer that changes within one request would blame its first records.
+        wait_until(lambda: sender.is_idle, "no request is in flight")
         there.behave = lambda _: TAKEN
         wait_until(lambda: sender.is_idle and len(there.taken) == 200, "all arrive")
         assert not (tmp_path / ".queue" / "dead-letter").exists()

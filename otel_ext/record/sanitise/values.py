@@ -134,7 +134,7 @@ def plain_fields(
         notes: Whether a key that counts the keys left out may be added.
 
     >>> plain_fields({"sizes": (1, 2), "__tracer_meta__": 1}, Walker(Budget()), 1_000)
-    ({'sizes': [1, 2], 'user.__tracer_meta__': 1}, 42, 2)
+    ({'sizes': [1, 2], 'user.__tracer_meta__': 1}, 40, 2)
     """
     try:
         items = cast("list[tuple[object, object]]", list(islice(mapping.items(), WORK)))
@@ -176,7 +176,7 @@ def fit(
         notes: Whether a key that counts the keys left out may be added.
 
     >>> fit({"a": 1, "b": "x" * 300, "c": 2}, 200)
-    ({'a': 1, 'b': '<left out: 302 bytes>', 'c': 2}, 43, 2)
+    ({'a': 1, 'b': '<left out: 302 bytes>', 'c': 2}, 42, 3)
     """
     if lost == 0 or not notes:
         encoded = encode_plain(fields)
