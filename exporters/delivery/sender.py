@@ -109,8 +109,6 @@ class Sender:
     _sending: _Sending | None
     # How many ended spans (True) and other records (False) the destination has accepted.
     _accepted: dict[bool, int]
-    # Likewise: how many records at the head of the queue are counted as sent perhaps twice.
-    _counted: dict[bool, int]
 
     def __init__(
         self,
@@ -139,7 +137,6 @@ class Sender:
         self.retry = CircuitBreaker(self.name, self._settings)
         self._sending = None
         self._accepted = {True: 0, False: 0}
-        self._counted = {True: 0, False: 0}
 
     @property
     def has_batch(self) -> bool:
@@ -297,20 +294,12 @@ class Sender:
 
     def _finish_batch(self, batch: Batch, delivery: Delivery, *, is_new: bool) -> None:
         if not delivery.unsent:
-            self._counted[batch.is_final] = 0
             self._source.done(batch)
             return
         if delivery.maybe_sent:
-            self._count_maybe_twice(delivery.unsent_records, is_final=batch.is_final)
+            COUNTERS.add("remote.maybe_twice", delivery.unsent_records)
         if not self._keep(batch, delivery.unsent, delivery.result.message, is_new=is_new):
             COUNTERS.add("remote.maybe_twice", delivery.sent)  # all of the batch is sent again
-
-    def _count_maybe_twice(self, records: int, *, is_final: bool) -> None:
-        """Count records that are sent again; once, if they are put back and fail again."""
-        counted = self._counted[is_final]
-        COUNTERS.add("remote.maybe_twice", max(records - counted, 0))
-        if self.store is None:  # the next batch begins with the same records
-            self._counted[is_final] = max(records, counted)
 
     def _keep(
         self, batch: Batch, requests: Sequence[Request], why: str, *, is_new: bool = True

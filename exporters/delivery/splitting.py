@@ -19,19 +19,13 @@ if TYPE_CHECKING:
 
     from otel_ext.protocols import Request, RequestSender
 
-__all__ = ["Delivery", "NeverArrived", "Refused", "deliver", "split_until"]
+__all__ = ["Delivery", "Refused", "deliver", "split_until"]
 
 # How many records, spread over the request, must be refused one by one before the
 # destination counts as refusing everything.
 _SAMPLES: Final = 16
 # The maximum of bytes that are sent at a time; receivers accept 4 MiB, with some overhead.
 _MAX_BODY: Final = 3_670_016
-
-
-class NeverArrived(SendResult):
-    """A failure before any of the request was sent, such as a refused connection."""
-
-    __slots__ = ()
 
 
 class Refused(NamedTuple):
@@ -221,9 +215,7 @@ class _Delivering:
 
     def stopped(self, unsent: Sequence[Request], result: SendResult) -> Delivery:
         """Return the outcome if the destination does not answer any more."""
-        return self.outcome(result)._replace(
-            unsent=tuple(unsent), maybe_sent=not isinstance(result, NeverArrived)
-        )
+        return self.outcome(result)._replace(unsent=tuple(unsent), maybe_sent=True)
 
     def outcome(self, result: SendResult) -> Delivery:
         """Return the outcome so far."""

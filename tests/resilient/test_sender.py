@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.exporters.delivery.settings import RemoteSettings
-from otel_ext.exporters.delivery.splitting import NeverArrived
 from otel_ext.runtime.health import health
 from tests.exporters.samples import Counted
 from tests.programs import wait_until
@@ -237,31 +236,6 @@ def test_without_a_folder_nothing_follows_a_slow_request(there: Destination) -> 
     sender.close()
     assert len(sender.source.returned) == 1
     assert counted("remote.maybe_twice") == 2
-
-
-class NeverConnecting(LineSender):
-    """Its connections are refused."""
-
-    def send(self, request: Request) -> SendResult:
-        """Send one request."""
-        return NeverArrived(ok=False, retry=True, message=f"refused: {request.records}")
-
-
-def test_without_a_folder_a_batch_is_counted_once(there: Destination) -> None:
-    """However often it fails; not if it never arrived."""
-    counted = Counted()
-    refused = Sending(NeverConnecting(there.url), None, QUICK)
-    refused.send(finals(3))
-    assert counted("remote.maybe_twice") == 0
-    refused.close()
-    there.behave = lambda _: Answer(503)
-    sender = Sending(LineSender(there.url), None, QUICK)
-    for _ in range(4):
-        wait_until(lambda: sender.sender.accepts_batch(is_flush=True), "it may be tried")
-        sender.send(finals(3))
-    assert len(sender.source.returned) == 4
-    assert counted("remote.maybe_twice") == 3
-    sender.close()
 
 
 def test_what_cannot_be_encoded_is_given_up(there: Destination, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untype
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.delivery.splitting import NeverArrived
 from otel_ext.exporters.otlp.transport.answers import Answer, accepted
 from otel_ext.exporters.otlp.variables import retryable_codes
 from otel_ext.protocols import SendResult
@@ -47,7 +46,6 @@ _RETRYABLE: Final = frozenset(
 # In the answers of C, Go and Rust servers to a message beyond their limit, with codes
 # that otherwise mean a temporary failure.
 _TOO_LARGE: Final = ("larger than max", "too large", "maximum size")
-_NO_CONNECTION: Final = "failed to connect to all addresses"
 _REFUSALS: Final[dict[str, Refusal]] = {"INVALID_ARGUMENT": "data", "UNIMPLEMENTED": "signal"}
 
 
@@ -145,9 +143,7 @@ def _credentials(variables: SignalVariables) -> grpc.ChannelCredentials:
 def _result_of(failure: Any) -> SendResult:  # noqa: ANN401 - gRPC has no types
     name, details = failure.code().name, failure.details() or ""
     too_large = any(text in details for text in _TOO_LARGE)
-    is_connected = name != "UNAVAILABLE" or _NO_CONNECTION not in details
-    kind = SendResult if is_connected else NeverArrived
-    return kind(
+    return SendResult(
         ok=False,
         retry=name in (retryable_codes() or _RETRYABLE) and not too_large,
         retry_after=_retry_after(failure),

@@ -14,7 +14,6 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from otel_ext.errors import ConfigError
-from otel_ext.exporters.delivery.splitting import NeverArrived
 from otel_ext.exporters.otlp.transport.answers import Answer, accepted
 from otel_ext.exporters.otlp.transport.secrets import public_url
 from otel_ext.protocols import SendResult
@@ -87,9 +86,7 @@ class HttpTransport:
                 message = "a header of OTEL_EXPORTER_OTLP_HEADERS cannot be used"
             # A ValueError: the address or a header cannot be used.
             retry = not isinstance(error, ValueError)
-            is_refused = isinstance(error, requests.ConnectionError) and _never_arrived(error)
-            kind = NeverArrived if is_refused else SendResult
-            result = kind(ok=False, retry=retry, message=message)
+            result = SendResult(ok=False, retry=retry, message=message)
             return Answer(result, type(error).__qualname__)
         if answer.status_code in _OK:
             return Answer(accepted(request, answer.content))
