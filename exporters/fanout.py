@@ -6,7 +6,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from otel_ext.record.sanitise.sanitiser import PLAIN
+from otel_ext.record.sanitise.sanitiser import sanitised
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
 from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
@@ -59,7 +59,7 @@ class FanOut:
 
     def export(self, record: Record) -> None:
         """Pass one record to each exporter; never raises."""
-        plain = PLAIN.sanitise(record) if self.needs_raw_records else record
+        plain = sanitised(record) if self.needs_raw_records else record
         for name, exporter, is_raw in zip(self._names, self._exporters, self._raw, strict=True):
             try:
                 exporter.export(record if is_raw else plain)

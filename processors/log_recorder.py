@@ -9,7 +9,7 @@ from structlog.processors import format_exc_info
 
 from otel_ext.processors.log_capture import LogCapture, is_suppressed
 from otel_ext.record.model import FORMAT_VERSION, META_KEY
-from otel_ext.record.sanitise.sanitiser import sanitiser_for
+from otel_ext.record.sanitise.sanitiser import PLAIN, sanitised, sanitiser_for
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -67,7 +67,7 @@ class LogRecorder:
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
         self._redact = redact
-        self._make_safe = sanitiser_for(exporter).sanitise
+        self._leaves_raw = sanitiser_for(exporter) is not PLAIN
         self.capture = self._capturing.capture
 
     @property
@@ -103,7 +103,9 @@ class LogRecorder:
 
     def _sanitise(self, record: Record) -> Record:
         """Return the record without secrets, if that is wanted, and safe for the exporter."""
-        return self._make_safe(record if self._redact is None else self._redact(record))
+        if self._redact is not None:
+            record = self._redact(record)
+        return record if self._leaves_raw else sanitised(record)
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; export it unless this exporter already has it."""

@@ -12,8 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.exporters.otlp.settings import OtlpSettings
-from otel_ext.record.model import PlainAttributes
-from otel_ext.record.sanitise.sanitiser import PLAIN
+from otel_ext.record.sanitise.sanitiser import sanitised
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,9 +69,7 @@ class Priority:
 
     def put(self, record: Record) -> bool:
         """Add one record; False if it is full."""
-        attributes = record.attributes
-        if type(attributes) is not PlainAttributes or not attributes.is_sanitised:
-            record = PLAIN.sanitise(record)
+        record = sanitised(record)
         size = size_of(record)
         records, max_size = self.limits
         if len(self.items) + self.held >= records or self.size + self.held_size + size > max_size:

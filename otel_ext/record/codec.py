@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext._accel import choose, configure
 from otel_ext.record.model import META_KEY, UNSET_STATUS, Link, PlainAttributes, Record, SpanEvent
-from otel_ext.record.sanitise.sanitiser import PLAIN
+from otel_ext.record.sanitise.sanitiser import PLAIN, sanitised
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_object, encode_plain, encode_text
 from otel_ext.record.timestamps import format_ns
 
@@ -64,9 +64,7 @@ def encode_line_python(record: Record) -> bytes:
     >>> encode_line_python(record).endswith(b'"process":"b00t-7-1-aa"},"to":"eu"}\n')
     True
     """
-    attributes = record.attributes
-    if type(attributes) is not PlainAttributes or not attributes.is_sanitised:
-        record = PLAIN.sanitise(record)
+    record = sanitised(record)
     try:
         return _encoded(record)
     except (TypeError, ValueError):  # an exporter has put other values into it

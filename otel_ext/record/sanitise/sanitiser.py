@@ -6,7 +6,6 @@ that no exporter needs to examine them, a program's own ones included.
 
 from __future__ import annotations
 
-import sys
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -24,7 +23,7 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
-from otel_ext.record.sanitise.scalars import INT_MAX, INT_MIN, MAX_TEXT, is_utf8
+from otel_ext.record.sanitise.scalars import INT_MAX, INT_MIN, MAX_TEXT, is_utf8, utf8_size
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_text, plain_fields
 from otel_ext.record.sanitise.walk import Walker
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process, Status
 
-__all__ = ["PLAIN", "Known", "Named", "Sanitiser", "marked_safe", "sanitiser_for"]
+__all__ = ["PLAIN", "Known", "Named", "Sanitiser", "marked_safe", "sanitised", "sanitiser_for"]
 
 # The room for the one that counts those left out.
 _COUNT: Final = 256
@@ -191,8 +190,9 @@ class Sanitiser:
                 return False
             kind = cast("object", type(value))
             if kind is str:
-                size += _utf8_size(value) if len(value) <= longest else longest + 1
-                if size > longest:
+                found = utf8_size(value) if len(value) <= longest else -1
+                size += found
+                if found < 0 or size > longest:
                     return False
                 if (
                     is_suspicious is not None
@@ -300,16 +300,6 @@ class Sanitiser:
         return self._fields(record.extra, self.walker(WORK // 4), _MAX_PART, notes=False)
 
 
-def _utf8_size(text: str) -> int:
-    """Return the bytes of a text in UTF-8; very many if it has a lone surrogate."""
-    if text.isascii():
-        return len(text)
-    try:
-        return len(text.encode())
-    except UnicodeEncodeError:
-        return sys.maxsize
-
-
 def _status(status: Status | None, text: Callable[[str, object], str]) -> Status | None:
     if status is None or not status.description:
         return status
@@ -366,6 +356,13 @@ PLAIN: Final = Sanitiser()
 """Makes records safe, but keeps their secrets."""
 _RAW: Final = _Raw()
 _RAW.use(None)
+
+
+def sanitised(record: Record) -> Record:
+    """Return a record that a sanitiser has made safe as it is, any other made safe by `PLAIN`."""
+    attributes = record.attributes
+    is_marked = type(attributes) is PlainAttributes and attributes.is_sanitised
+    return record if is_marked else PLAIN.sanitise(record)
 
 
 def sanitiser_for(exporter: object) -> Sanitiser:

@@ -17,6 +17,7 @@ __all__ = [
     "plain_scalar",
     "text_of",
     "unprintable",
+    "utf8_size",
 ]
 
 MAX_TEXT: Final = 65_536
@@ -56,13 +57,21 @@ def is_utf8(text: str) -> bool:
     >>> is_utf8("é"), is_utf8("\ud800")
     (True, False)
     """
+    return utf8_size(text) >= 0
+
+
+def utf8_size(text: str) -> int:
+    """Return the bytes of a text in UTF-8; -1 if it has a lone surrogate.
+
+    >>> utf8_size("é")
+    2
+    """
     if text.isascii():
-        return True
+        return len(text)
     try:
-        text.encode()
+        return len(text.encode())
     except UnicodeEncodeError:
-        return False
-    return True
+        return -1
 
 
 def clean_text(text: str, size: int | None = None) -> str:
