@@ -11,6 +11,7 @@ import pytest
 
 from otel_ext.exporters import CompatExporter, ConsoleExporter, FanOut
 from tests.exporters.samples import Counted, Hanging, Noting, Spoilt, end, log, start
+from tests.programs import wait_until
 
 STAMP = "2026-10-14T17:46:40.000000Z"
 
@@ -145,6 +146,7 @@ def test_fanout_leaves_one_thread_with_an_exporter_that_hangs() -> None:
     try:
         for _ in range(20):
             assert not exporter.force_flush(1)
+        wait_until(lambda: hanging.flushes, "the thread has begun the first flush")
         assert len(set(threading.enumerate()) - before) == 1
         assert len(hanging.flushes) == 1
     finally:
