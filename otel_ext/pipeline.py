@@ -22,7 +22,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.signals import chain_sigterm
 from otel_ext.setup.current import HANDLES
 from otel_ext.setup.handle import Handle, exit_seconds
-from otel_ext.setup.sdk_version import is_sdk_supported
+from otel_ext.setup.sdk_version import is_sdk_disabled, is_sdk_supported
 from otel_ext.setup.starting import with_usable_output
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def configure(
         if tracer_provider is not None and earlier.active:
             _attach(earlier, tracer_provider)
         return earlier
-    if problem and not _sdk_disabled():
+    if problem and not is_sdk_disabled():
         report_problem("configuration", problem)
     handle = install(config, tracer_provider, redact_callback)
     if handle.active:
@@ -148,7 +148,7 @@ def install(
     Returns:
         The handle of this or of the earlier recording.
     """
-    disabled = _sdk_disabled() or not config.capture.enabled or not is_sdk_supported()
+    disabled = is_sdk_disabled() or not config.capture.enabled or not is_sdk_supported()
     handle = Handle(config) if disabled else _make_handle(config, tracer_provider, redact_callback)
     while (winner := HANDLES.setdefault("handle", handle)) is not handle:
         # Another thread was first, or the handle there has been shut down.
@@ -192,10 +192,6 @@ def report_warnings(config: Config) -> None:
     if "OTEL_EXT_RUN_PID" not in os.environ:  # else `otel-ext run` has reported them
         for warning in config.warnings:
             report_problem("configuration", warning)
-
-
-def _sdk_disabled() -> bool:
-    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def _make_handle(

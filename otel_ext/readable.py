@@ -18,17 +18,17 @@ def duration(nanoseconds: int) -> str:
 
     >>> duration(420_000), duration(12_345_678), duration(1_240_000_000), duration(125 * 10**9)
     ('0.42 ms', '12.3 ms', '1.24 s', '2 min 05 s')
-    >>> duration(7_380 * 10**9), duration(356_400 * 10**9)
-    ('2 h 03 min', '4 d 03 h')
+    >>> duration(59_990_000_000), duration(7_380 * 10**9), duration(356_400 * 10**9)
+    ('1 min 00 s', '2 h 03 min', '4 d 03 h')
     """
     if nanoseconds < 0:
         return "-" + duration(-nanoseconds)
     if nanoseconds < 999_500_000:  # noqa: PLR2004 - the rest would be rounded to 1000 ms
         return f"{_three_digits(nanoseconds / 1e6)} ms"
     seconds = nanoseconds / 1e9
-    if seconds < 60:  # noqa: PLR2004
+    if seconds < 59.95:  # noqa: PLR2004 - the rest would be rounded to 60.0 s
         return f"{_three_digits(seconds)} s"
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(int(max(seconds, 60)), 60)
     if minutes < 60:  # noqa: PLR2004
         return f"{minutes} min {rest:02d} s"
     hours, minutes = divmod(minutes, 60)

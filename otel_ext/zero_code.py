@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.run_notes import are_wanted, note
-from otel_ext.setup.sdk_version import is_sdk_supported
+from otel_ext.setup.sdk_version import is_sdk_disabled, is_sdk_supported
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -80,7 +80,7 @@ def is_requested() -> bool:
     >>> is_requested()
     False
     """
-    return _is_true(AUTO) and not _is_true("OTEL_SDK_DISABLED")
+    return _is_true(AUTO) and not is_sdk_disabled()
 
 
 def pre_instrument() -> None:

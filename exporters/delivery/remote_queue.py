@@ -23,6 +23,7 @@ from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
+from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.threads import new_lock
 from otel_ext.runtime.worker import Worker
 
@@ -275,10 +276,9 @@ class RemoteQueue:
         if left := self._unsent:
             COUNTERS.add("remote.unsent_at_exit", left)
             report_problem(f"{self.name}: {left} records were not sent", "the time was up")
-        try:
-            self.sender.close()
-        except Exception as error:  # noqa: BLE001 - the sender may be the user's
-            report_problem(f"{self.name}: closing failed", error)
+        # Isolated, since the sender may be the user's.
+        closing = IsolatedThread(f"{self.name}: closing", stays=False)
+        closing.submit(self.sender.close).succeeds_by(monotonic() + _CLOSE_SECONDS)
 
     @property
     def _unsent(self) -> int:

@@ -15,7 +15,7 @@ from otel_ext.terminal.output import warn
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["InputKind", "file_size", "is_there", "not_records", "require_readable", "unreadable"]
+__all__ = ["InputKind", "is_there", "not_records", "require_readable", "unreadable"]
 
 InputKind: TypeAlias = Literal["paths", "folders", "streams"]
 """What a command reads: files and folders, folders only, or pipes too."""
@@ -112,14 +112,6 @@ def _other_format(beginning: bytes) -> str:
     """Return the hint for a file of a known other format; empty if it is unknown."""
     hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
     return next(hints, "")
-
-
-def file_size(path: Path) -> int:
-    """Return the size of a file in bytes; 0 if it is missing or cannot be looked at."""
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
 
 
 def is_there(path: Path) -> bool:

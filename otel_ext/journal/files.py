@@ -28,6 +28,7 @@ __all__ = [
     "create_exclusive",
     "ends_with_newline",
     "ends_with_process_end",
+    "file_size",
     "folder_of",
     "ignore_in_git",
     "is_folder",
@@ -348,6 +349,14 @@ def ends_with_newline(path: Path) -> bool:
             return file.read(1) == b"\n"
     except OSError:
         return True
+
+
+def file_size(path: Path) -> int:
+    """Return the size of a file in bytes; 0 if it is missing or cannot be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def ends_with_process_end(path: Path) -> bool:

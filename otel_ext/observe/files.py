@@ -11,7 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import ends_with_process_end, list_segments, parse_segment_name
+from otel_ext.journal.files import (
+    ends_with_process_end,
+    file_size,
+    list_segments,
+    parse_segment_name,
+)
 from otel_ext.journal.read.file_reader import FileReader
 from otel_ext.journal.read.rings import RingContents, read_rings
 
@@ -52,7 +57,7 @@ class JournalFiles:
         folder = input_path.parent if is_file else input_path
         # The order matters. What a file holds beyond its mark (its size now) may be in a ring
         # buffer too, and what a ring buffer has drained is in the files that are listed later.
-        marks = {path: _size(path) for path in list_segments(folder)}
+        marks = {path: file_size(path) for path in list_segments(folder)}
         rings = list(read_rings(folder))
         newest = {} if is_file else _newest(list_segments(folder), marks)
         by_file: dict[Path, list[RingContents]] = {input_path: []} if is_file else {}
@@ -97,7 +102,7 @@ class JournalFiles:
 
     def _is_closed(self, path: Path) -> bool:
         """Whether the file's last line is the end of its process; cached by the file's size."""
-        size = _size(path)
+        size = file_size(path)
         if self._closed.get(path) == size:
             return True
         if ends_with_process_end(path):
@@ -130,10 +135,3 @@ def _follows_closely(segment: Path, previous: Path) -> bool:
         return segment.stat().st_mtime_ns - previous.stat().st_mtime_ns < _HEARTBEAT_DUE_NS
     except OSError:
         return False
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from otel_ext.journal.files import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.incarnations import base_id, modified_ns
-from otel_ext.journal.read.replaced import replaced_incarnations
+from otel_ext.journal.read.replaced_programs import replaced_incarnations
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import (
     ClockReading,

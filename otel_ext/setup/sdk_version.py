@@ -1,12 +1,13 @@
-"""Decides which releases of the OpenTelemetry SDK are supported."""
+"""Decides whether the OpenTelemetry SDK of this process is supported, and switched on."""
 
 from __future__ import annotations
 
+import os
 from typing import Final
 
 from otel_ext.runtime.guard import report_problem
 
-__all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_supported", "release_of"]
+__all__ = ["ADMITTED", "OLDEST", "is_admitted", "is_sdk_disabled", "is_sdk_supported", "release_of"]
 
 OLDEST: Final = (1, 30)
 """The oldest supported release, the same as in the dependencies of pyproject.toml."""
@@ -47,6 +48,11 @@ def is_sdk_supported() -> bool:
         f" pip install 'opentelemetry-sdk{ADMITTED}'",
     )
     return False
+
+
+def is_sdk_disabled() -> bool:
+    """Return whether the environment switches the SDK off: `OTEL_SDK_DISABLED=true`."""
+    return os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
 
 
 def _installed() -> str | None:

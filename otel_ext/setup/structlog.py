@@ -21,9 +21,9 @@ from otel_ext.config import compat_mode
 from otel_ext.errors import ConfigError
 from otel_ext.processors import structlog_chain as chains
 from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
-from otel_ext.processors.people_renderer import PeopleRenderer
 from otel_ext.processors.printing import StandardOutputFactory, is_terminal
 from otel_ext.processors.stdlib_bridge import StdlibBridge
+from otel_ext.processors.terminal_renderer import TerminalRenderer
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.setup.current import current_exporter, redact_record, shows_records
 
@@ -234,7 +234,7 @@ class _Setup:
                 text=text,
             )
         if renderer == "console":
-            renderer = PeopleRenderer(
+            renderer = TerminalRenderer(
                 _is_shown, text=not isinstance(factory, structlog.BytesLoggerFactory)
             )
         return self._tap(cast("Processor", renderer), tap)

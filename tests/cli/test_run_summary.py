@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.cli.runner import count as run_count
-from otel_ext.cli.runner.count import count_records
+from otel_ext.cli.runner import record_count
+from otel_ext.cli.runner.record_count import count_records
 from otel_ext.cli.runner.summary import RunSummary
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.record.codec import encode_line
@@ -72,7 +72,7 @@ def test_a_single_file_as_output(tmp_path: Path) -> None:
 
 def test_many_records_are_shown_by_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a limit records are not counted, and the summary shows their size."""
-    monkeypatch.setattr(run_count, "_MAX_BYTES", 100)
+    monkeypatch.setattr(record_count, "_MAX_BYTES", 100)
     summary = RunSummary(tmp_path)
     for name in ("a", "b"):
         (tmp_path / f"{name}.jsonl").write_bytes(line(1, "start") * 2000)
@@ -95,7 +95,7 @@ def test_what_was_dropped_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
 ) -> None:
     """Only a process's last count is used; spans without an end are not counted then."""
-    monkeypatch.setattr(run_count, "_MAX_BYTES", limit)
+    monkeypatch.setattr(record_count, "_MAX_BYTES", limit)
     summary = RunSummary(tmp_path)
     process = Process("b0-7-1-00000000")
     accounts = [{"queue_full": 3}, {"queue_full": 1_200, "not_written": 34}]

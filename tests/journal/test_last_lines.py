@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from otel_ext.cli.runner.count import count_records
+from otel_ext.cli.runner.record_count import count_records
 from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.write.buffers import QueueBuffer
 from otel_ext.journal.write.journal import Journal

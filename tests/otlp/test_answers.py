@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from email.utils import formatdate
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -19,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from otel_ext.exporters.otlp.sender import OtlpSender
 from tests.exporters import samples
 from tests.exporters.samples import Counted
+from tests.loopback import LoopbackServer
 from tests.otlp.providers import send
 from tests.otlp.sink import Answer, Sink
 
@@ -97,6 +99,53 @@ def test_an_answer_in_json_is_success(receiver: Sink) -> None:
     result = send(SPAN, LOG)
     assert (result.ok, result.rejected) == (True, 0)
     assert receiver.named("work")
+
+
+class Talkative(BaseHTTPRequestHandler):
+    """Accepts every request; its answers have as many bytes as the test sets, or no end."""
+
+    protocol_version = "HTTP/1.1"
+    answer: ClassVar[bytes | None] = None
+    written: ClassVar[list[int]] = []
+    clients: ClassVar[set[object]] = set()
+
+    def do_POST(self) -> None:
+        """Read the request and answer."""
+        self.rfile.read(int(self.headers["content-length"]))
+        self.clients.add(self.client_address)
+        self.send_response(200)
+        if self.answer is not None:
+            self.send_header("content-length", str(len(self.answer)))
+            self.end_headers()
+            self.wfile.write(self.answer)
+            return
+        self.end_headers()
+        for _ in range(1_000):
+            try:
+                self.wfile.write(bytes(1_000_000))
+            except OSError:
+                break
+            self.written.append(1_000_000)
+        self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its base
+        """Print nothing."""
+
+
+def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a short answer the connection is used again."""
+    server = LoopbackServer(Talkative)
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}")
+    sender = OtlpSender()
+    assert send(SPAN, sender=sender).ok
+    assert sum(Talkative.written) < 100_000_000
+    monkeypatch.setattr(Talkative, "answer", b"{}")
+    Talkative.clients.clear()
+    assert send(SPAN, sender=sender).ok
+    assert send(SPAN, sender=sender).ok
+    assert len(Talkative.clients) == 1
+    sender.close()
+    server.close()
 
 
 def test_a_refused_connection_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,6 +100,22 @@ def test_a_flush_sends_everything_and_a_shutdown_ends_the_process() -> None:
     assert counted("remote.closed") == 1
 
 
+def test_a_close_that_hangs_is_left_behind(capfd: pytest.CaptureFixture[str]) -> None:
+    """Shutdown returns, and the message names the destination."""
+    released = threading.Event()
+
+    class Hanging(Keeping):
+        def close(self) -> None:
+            released.wait(60)
+
+    queue = queue_to(Hanging())
+    began = time.monotonic()
+    queue.shutdown()
+    assert time.monotonic() - began < 30
+    assert "test: closing" in capfd.readouterr().err
+    released.set()
+
+
 def test_starts_are_shed_before_ends_are_lost() -> None:
     """Starts fill only their own limit, so every end is accepted."""
     sender = Stuck()

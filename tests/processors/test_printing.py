@@ -14,8 +14,8 @@ import pytest
 import structlog
 from structlog.processors import KeyValueRenderer
 
-from otel_ext.processors.people_renderer import PeopleRenderer
 from otel_ext.processors.printing import StandardOutput
+from otel_ext.processors.terminal_renderer import TerminalRenderer
 from otel_ext.record.decode import decode_line
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.setup.structlog import configure_structlog
@@ -165,7 +165,7 @@ def test_a_value_whose_repr_raises_is_printed_as_json() -> None:
         def __repr__(self) -> str:
             raise RuntimeError("no")
 
-    line = PeopleRenderer()(None, "info", {"event": "hello", "level": "info", "what": Hostile()})
+    line = TerminalRenderer()(None, "info", {"event": "hello", "level": "info", "what": Hostile()})
     assert isinstance(line, str)
     assert '"event":"hello"' in line
     assert "<unprintable: Hostile>" in line

@@ -32,6 +32,8 @@ _COMPRESS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "deflate": zlib.compress,
 }
 _OK: Final = range(200, 300)
+# An answer that is longer is not read to its end; those of OTLP have one message.
+_MOST_BYTES: Final = 65_536
 # The retryable codes of OTLP (OTLP/HTTP, "Retryable response codes").
 _RETRYABLE: Final = frozenset({429, 502, 503, 504})
 # Statuses for bad data (OTLP/HTTP, "Bad data"; RFC 9110, 15.5), and for a path or
@@ -79,7 +81,7 @@ class HttpTransport:
         """Send a request and wait for the answer."""
         body = request.body if self._compress is None else self._compress(request.body)
         try:
-            answer = self._post(body, request.records)
+            answer, content = self._post(body, request.records)
         except Exception as error:  # noqa: BLE001 - the session may be the user's
             message = f"{type(error).__name__}: {error}"
             if isinstance(error, requests.exceptions.InvalidHeader):  # it has the value
@@ -89,7 +91,7 @@ class HttpTransport:
             result = SendResult(ok=False, retry=retry, message=message)
             return Answer(result, type(error).__qualname__)
         if answer.status_code in _OK:
-            return Answer(accepted(request, answer.content))
+            return Answer(accepted(request, content))
         result = SendResult(
             ok=False,
             retry=answer.status_code in _RETRYABLE,
@@ -104,11 +106,14 @@ class HttpTransport:
         """Close the connections; a request in flight ends with its timeout at the latest."""
         self._session.close()
 
-    def _post(self, body: bytes, records: int) -> requests.Response:
+    def _post(self, body: bytes, records: int) -> tuple[requests.Response, bytes]:
         """Post a body; once more, at once, where the connection broke.
 
         The receiver may have closed a connection that was kept open. It may also have
         accepted the records, so they are counted.
+
+        Returns:
+            The answer, and its content.
         """
         until = monotonic() + self._timeout
         try:
@@ -120,10 +125,21 @@ class HttpTransport:
         COUNTERS.add("remote.maybe_twice", records)
         return self._post_once(body, seconds_left)
 
-    def _post_once(self, body: bytes, timeout: float) -> requests.Response:
-        return self._session.post(
-            self._url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False
-        )
+    def _post_once(self, body: bytes, timeout: float) -> tuple[requests.Response, bytes]:
+        with self._session.post(
+            self._url,
+            data=body,
+            headers=self._headers,
+            timeout=timeout,
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            content = bytearray()
+            for chunk in answer.iter_content(_MOST_BYTES):
+                content += chunk
+                if len(content) > _MOST_BYTES:
+                    break
+        return answer, bytes(content)
 
 
 def _session(variables: SignalVariables) -> requests.Session:

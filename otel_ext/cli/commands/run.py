@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.ended_spans import ended_by, lines_of, open_in
 from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, resolve
-from otel_ext.cli.runner.reason import reason_for_no_spans
+from otel_ext.cli.runner.no_spans import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary
 from otel_ext.cli.runner.supervise import ProgramEnd, end_like, replace_process, supervise
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently

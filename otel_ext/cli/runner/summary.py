@@ -8,7 +8,7 @@ from contextlib import suppress
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.runner.count import count_records, rings_left_behind
+from otel_ext.cli.runner.record_count import count_records, rings_left_behind
 from otel_ext.journal.files import folder_of, is_folder, list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.readable import count_of, size
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from otel_ext.cli.runner.count import Count
+    from otel_ext.cli.runner.record_count import Count
 
 __all__ = ["RunSummary"]
 

@@ -27,7 +27,7 @@ from otel_ext.journal.files import (
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
 from otel_ext.journal.read.folder import MAX_SKIPPED, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
-from otel_ext.journal.read.replaced import replaced_incarnations
+from otel_ext.journal.read.replaced_programs import replaced_incarnations
 from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome

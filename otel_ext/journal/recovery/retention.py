@@ -19,7 +19,7 @@ from otel_ext.journal.files import (
     parse_segment_name,
 )
 from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
-from otel_ext.journal.read.replaced import replaced_incarnations
+from otel_ext.journal.read.replaced_programs import replaced_incarnations
 from otel_ext.runtime.counters import COUNTERS
 
 if TYPE_CHECKING:

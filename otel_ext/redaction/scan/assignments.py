@@ -94,7 +94,7 @@ _NAMED: Final = _pattern()
 def _any_name() -> re.Pattern[str]:
     """Return the expression for the user's own names: each word before a separator counts."""
     return re.compile(
-        rf"(?<![\w.-])[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
+        rf"(?<![\w.-])-{{0,2}}[^\W\d][\w.\-\[\]]{{0,64}}(?P<tail>)(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})"
     )
 
 

@@ -13,7 +13,7 @@ from otel_ext._accel import why_pure
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.readable import listed
 from otel_ext.runtime.process.incarnation import boot_id
-from otel_ext.setup.sdk_version import ADMITTED, is_admitted, release_of
+from otel_ext.setup.sdk_version import ADMITTED, is_admitted, is_sdk_disabled, release_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -139,7 +139,7 @@ def check_zero_code() -> Iterator[Check]:
             "none is installed, so only spans that the program itself opens are seen",
             "Run: pip install opentelemetry-instrumentation && opentelemetry-bootstrap -a install",
         )
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_sdk_disabled():
         hint = "Unset it, or set it to false"
         yield Check("OTEL_SDK_DISABLED", "failed", "true: nothing is recorded", hint)
     if os.environ.get("OTEL_TRACES_SAMPLER", "").strip().lower() == "always_off":

@@ -1,4 +1,4 @@
-"""`PeopleRenderer`: renders the logs of `configure_structlog` for a terminal."""
+"""`TerminalRenderer`: renders the logs of `configure_structlog` for a terminal."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, ProcessorReturnValue
 
-__all__ = ["PeopleRenderer"]
+__all__ = ["TerminalRenderer"]
 
 
-class PeopleRenderer:
+class TerminalRenderer:
     r"""Renders an event for a terminal, with time and colors, and with its escapes made visible.
 
     Args:
         hidden: Returns True if the terminal shows the same log by another way.
         text: Whether to return `str` instead of `bytes`.
 
-    >>> render = PeopleRenderer()
+    >>> render = TerminalRenderer()
     >>> "tidy\\x1b[2J" in render(None, "info", {"event": "tidy\x1b[2J", "level": "info"})
     True
     """

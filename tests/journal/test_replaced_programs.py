@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.read.replaced import is_replaced_by, replaced_incarnations
+from otel_ext.journal.read.replaced_programs import is_replaced_by, replaced_incarnations
 from otel_ext.journal.recovery.recover import recover
 
 if TYPE_CHECKING:

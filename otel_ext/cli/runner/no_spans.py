@@ -14,6 +14,7 @@ from otel_ext.instrumentors.libraries import (
 )
 from otel_ext.runtime.process.run_notes import read_notes
 from otel_ext.setup.no_spans import sampled_out
+from otel_ext.setup.sdk_version import is_sdk_disabled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +34,7 @@ _FIRST_LINE: Final = 256
 def reason_for_no_spans(command: Sequence[str], notes: Path | None, config: Config) -> str:
     """Return the reason and what to do, by the notes of the processes if there is a folder."""
     found = read_notes(notes) if notes is not None else {"started": [""]}
-    if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if is_sdk_disabled():
         return "OTEL_SDK_DISABLED is true, which switches OpenTelemetry off: unset it."
     if "started" not in found:
         return _never_started(command)

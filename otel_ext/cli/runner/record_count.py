@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.input_checks import file_size
-from otel_ext.journal.files import TAIL_BYTES, list_rings
+from otel_ext.journal.files import TAIL_BYTES, file_size, list_rings
 from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.rings import read_ring
