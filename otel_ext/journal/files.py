@@ -55,6 +55,8 @@ _ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
 _RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
 _END: Final = b'"event":"process.end"'
+_PROCESS: Final = re.compile(rb'"process":"[^"]+"')
+_BY_RECOVERY: Final = b'"last_seen":'
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
 
@@ -371,5 +373,10 @@ def ends_with_process_end(path: Path) -> bool:
             tail = file.read(TAIL_BYTES)
     except OSError:
         return True  # gone, or this user may not read it
-    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-    return tail.endswith(b"\n") and _END in last and _LEFT_OPEN.search(last) is None
+    *earlier, last = tail.rstrip(b"\n").split(b"\n")
+    process = _PROCESS.search(last)
+    if not tail.endswith(b"\n") or _END not in last or _LEFT_OPEN.search(last) or process is None:
+        return False
+    # Of several, which threads write that record during the exit, the last may be outdated.
+    is_one_of_several = any(_END in line and process[0] in line for line in earlier)
+    return _BY_RECOVERY in last or not is_one_of_several

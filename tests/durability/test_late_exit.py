@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.record.codec import encode_line
 from otel_ext.record.merge import merge
 from tests.durability.kit import (
     HEAD,
@@ -212,6 +213,21 @@ def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> 
     assert all(known[span_id].is_real_end for span_id in ends)
     assert {one.phase for one in known.values()} == {"end"}
     assert not list(folder.glob(f"{RING_FOLDER}/*{RING_SUFFIX}"))
+
+
+def test_an_outdated_process_end_does_not_close_the_file(tmp_path: Path) -> None:
+    """One thread counts no open span, another starts one, and the first writes last."""
+    run_program(tmp_path, HEAD, 'tracer.start_span("done").end()')
+    [path] = tmp_path.iterdir()
+    [start] = read(tmp_path).phase("start")
+    last = read(tmp_path).records[-1]
+    late = start._replace(name="late", span_id="1" * 16, seq=last.seq + 2)
+    with path.open("ab") as file:
+        file.write(encode_line(late) + encode_line(last._replace(seq=last.seq + 1)))
+    found = recovered(tmp_path)
+    assert_ended_once(found)
+    assert [one.abandoned for one in found.phase("end", "late")] == ["process-died"]
+    assert recovered(tmp_path).records == found.records
 
 
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:
