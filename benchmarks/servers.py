@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import sysconfig
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -74,9 +75,11 @@ def serve(command: Sequence[str], port: int, log: Path) -> Generator[Server]:
     Raises:
         RuntimeError: It does not listen in time; the message has the end of its log.
     """
+    # The collector is linked against the libpython of its installation.
+    variables = {**environment(), "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs and the collector
-            list(command), env=environment(), stdout=output, stderr=output
+            list(command), env=variables, stdout=output, stderr=output
         )
     try:
         _wait_until_it_listens(process, port, log)
