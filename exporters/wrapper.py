@@ -36,7 +36,7 @@ class ExporterWrapper:
         check_exporter(own.__name__, inner)
         self._inner = inner
         self._is_own_export = type(self).export is own.export
-        self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
+        self.never_starts_spans: bool = getattr(inner, "never_starts_spans", False) is True
         self.never_waits = getattr(inner, "never_waits", False) is True
 
     def export(self, record: Record) -> None:
