@@ -5,26 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_ext._accel import bind
+from otel_ext.exporters.wrapper import ExporterWrapper
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_compat_line
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.deadline import has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
+from otel_ext.runtime.exporter_check import fast_export_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Process, Record
+    from otel_ext.record.model import Record
 
 __all__ = ["CompatExporter"]
 
 _KEY: Final = "timestamp"
 
 
-class CompatExporter:
+class CompatExporter(ExporterWrapper):
     """Adds a top-level `timestamp`, equal to the record's own, to what `inner` exports.
 
     A `timestamp` that the user has set is never overwritten; it is counted as
@@ -50,13 +50,10 @@ class CompatExporter:
     """
 
     def __init__(self, inner: RecordExporter, *, enabled: bool | Callable[[], bool] = True) -> None:
-        check_exporter("CompatExporter", inner)
-        self._inner = inner
+        super().__init__(inner, CompatExporter)
         self._lines = inner if isinstance(inner, LineExporter) else None
         self._enabled = enabled is True
         self._ask = None if isinstance(enabled, bool) else enabled
-        self.never_starts_spans = getattr(inner, "never_starts_spans", False) is True
-        self.never_waits = getattr(inner, "never_waits", False) is True
         self.needs_raw_records = getattr(inner, "needs_raw_records", False) is True
 
     def export(self, record: Record) -> None:
@@ -82,35 +79,8 @@ class CompatExporter:
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
-        if type(self).export is not CompatExporter.export:
+        if not self._is_own_export:
             return self.export
         if self._ask is None:
             return self.export if self._enabled else inner
         return bind("bind_choice", (self._ask, inner, self.export), self.export)
-
-    def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
-        """Pass `open_records` on to `inner`."""
-        learn = getattr(type(self._inner), "learn_open_records", None)
-        if learn is not None and type(self).export is CompatExporter.export:
-            learn(self._inner, open_records)
-
-    def prepare_first_line(self, process: Process) -> None:
-        """Let `inner` prepare the first line of its file, without the timestamp."""
-        if type(self).export is CompatExporter.export:
-            prepare_first_line(self._inner, process)
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush `inner`."""
-        return self._inner.force_flush(timeout_millis)
-
-    def shutdown(self) -> None:
-        """Shut `inner` down."""
-        self._inner.shutdown()
-
-    def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down until `until`, a time of the monotonic clock."""
-        shutdown_by(self._inner, self._inner.shutdown, until)
-
-    def has_room(self, until: float) -> bool:
-        """Whether `inner` has room for many more records before `until`."""
-        return has_room(self._inner, until)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.exporters.wrapper import ExporterWrapper
 from otel_ext.protocols import LineExporter
 from otel_ext.record.codec import encode_line
 from otel_ext.redaction.redactor import Redactor
-from otel_ext.runtime.deadline import has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -22,7 +21,7 @@ __all__ = ["RedactingExporter"]
 _MAX_ENCODINGS: Final = 64
 
 
-class RedactingExporter:
+class RedactingExporter(ExporterWrapper):
     r"""Removes the secrets from each record, then passes it to `inner`.
 
     For one destination of several: a `LifecycleSpanProcessor` with a `redactor` removes
@@ -54,13 +53,10 @@ class RedactingExporter:
     """Exists only around an exporter of lines."""
 
     def __init__(self, inner: RecordExporter, redactor: Redactor | None = None) -> None:
-        check_exporter("RedactingExporter", inner)
-        self._inner = inner
+        super().__init__(inner, RedactingExporter)
         self._redactor = redactor or Redactor()
         # A callback is the user's code and may start spans.
-        inner_never_starts_spans = getattr(inner, "never_starts_spans", False) is True
-        self.never_waits = getattr(inner, "never_waits", False) is True
-        self.never_starts_spans = inner_never_starts_spans and not self._redactor.has_callback
+        self.never_starts_spans &= not self._redactor.has_callback
         # An exporter of lines writes some itself (the facts of the process), so it gets an
         # encoding that redacts them too.
         self._redacting = lru_cache(_MAX_ENCODINGS)(self._redact_and)
@@ -86,28 +82,12 @@ class RedactingExporter:
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Pass the open spans on to `inner`, without secrets."""
-        learn = getattr(type(self._inner), "learn_open_records", None)
-        if learn is not None and type(self).export is RedactingExporter.export:
-            learn(self._inner, lambda: map(self._redactor.redact, open_records()))
+        super().learn_open_records(lambda: map(self._redactor.redact, open_records()))
 
-    def prepare_first_line(self, process: Process, encoding: Encoding = encode_line) -> None:
+    def prepare_first_line(self, process: Process, encoding: Encoding | None = None) -> None:
         """Let `inner` prepare the first line of its file; see `JsonlExporter`."""
-        if type(self).export is RedactingExporter.export and not self._redactor.has_callback:
-            clean = self._redactor.process(process)
-            prepare_first_line(self._inner, clean, self._redacting(encoding))
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Flush `inner`; whether that was done in time."""
-        return self._inner.force_flush(timeout_millis)
-
-    def shutdown(self) -> None:
-        """Shut `inner` down."""
-        self._inner.shutdown()
-
-    def shutdown_by(self, until: float) -> None:
-        """Shut `inner` down until `until`, a time of the monotonic clock."""
-        shutdown_by(self._inner, self._inner.shutdown, until)
-
-    def has_room(self, until: float) -> bool:
-        """Whether `inner` has room for many more records before `until`."""
-        return has_room(self._inner, until)
+        if self._redactor.has_callback:
+            return
+        if isinstance(self._inner, LineExporter):  # any other chooses the encoding itself
+            encoding = self._redacting(encoding or encode_line)
+        super().prepare_first_line(self._redactor.process(process), encoding)

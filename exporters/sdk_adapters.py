@@ -22,6 +22,7 @@ from otel_ext.record.capture import capture_end
 from otel_ext.record.model import UNKNOWN_CALL_SITE
 from otel_ext.record.sanitise.sanitiser import sanitiser_for
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import EXIT_SECONDS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.process import incarnation
@@ -41,7 +42,6 @@ __all__ = ["RecordSpanExporter", "StockSpanExporterAdapter", "span_from_record"]
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
 _CODES: Final = {code.name.lower(): code for code in StatusCode}
-_SHUTDOWN_SECONDS: Final = 2.0
 _MAX_RESOURCES: Final = 64
 
 
@@ -129,9 +129,7 @@ class StockSpanExporterAdapter:
 
     never_waits = True
 
-    def __init__(
-        self, exporter: SpanExporter, *, shutdown_seconds: float = _SHUTDOWN_SECONDS
-    ) -> None:
+    def __init__(self, exporter: SpanExporter, *, shutdown_seconds: float = EXIT_SECONDS) -> None:
         self._batch = BatchSpanProcessor(exporter)
         where = f"StockSpanExporterAdapter: {type(exporter).__name__}"
         self._calls = IsolatedThread(where, stays=False)

@@ -8,7 +8,7 @@
     12:03:05.320   ✗ index library 1.20 s ValueError: no such folder
 
 Marks and words carry the meaning, color only helps. Each further thread or task has a
-number, its lane, before its lines, and its name on the first of them.
+number before its lines, and its name on the first of them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["LineRenderer"]
 
 _MAX_OPEN: Final = 10_000
-_MAX_LANES: Final = 1_000
+_MAX_OWNERS: Final = 1_000
 _MAX_INDENT: Final = 16
 _GAP: Final = 2
 _LEVELS: Final = {
@@ -44,20 +44,20 @@ _LEVELS: Final = {
     "critical": "red",
     "exception": "red",
 }
-_LANE_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
+_OWNER_COLORS: Final = ("blue", "magenta", "cyan", "yellow", "green")
 
 
 class _Open(NamedTuple):
-    """An open span: its depth and lane, which its end line will use."""
+    """An open span: its depth and owner, which its end line will use."""
 
     depth: int
-    lane: _Lane
+    owner: _Owner
     attributes: Mapping[str, object]
 
 
 @dataclass
-class _Lane:
-    """The lane of one thread or task: a small number, which is reused."""
+class _Owner:
+    """One thread or task: its number, which is reused, and how many of its spans are open."""
 
     number: int
     open: int = 0
@@ -82,7 +82,7 @@ class LineRenderer:
         self._canvas = canvas
         self._width = width
         self._open: dict[str, _Open] = {}
-        self._lanes: dict[object, _Lane] = {}
+        self._owners: dict[object, _Owner] = {}
 
     def render(self, record: Record) -> str:
         """Return the line for `record`, without a newline; empty if it has none."""
@@ -96,9 +96,9 @@ class LineRenderer:
 
     def _render_start(self, record: Record) -> str:
         parent = self._open.get(record.parent_span_id)
-        lane, name = self._lane_of(record)
-        known = _Open(0 if parent is None else parent.depth + 1, lane, record.attributes)
-        lane.open += 1
+        owner, name = self._owner_of(record)
+        known = _Open(0 if parent is None else parent.depth + 1, owner, record.attributes)
+        owner.open += 1
         if len(self._open) >= _MAX_OPEN:
             self._forget(next(iter(self._open)))
         self._open[record.span_id] = known
@@ -151,7 +151,7 @@ class LineRenderer:
         known = (
             self._unknown_span(record)
             if around is None
-            else _Open(around.depth + 1, around.lane, EMPTY)
+            else _Open(around.depth + 1, around.owner, EMPTY)
         )
         style = _LEVELS.get(record.level, "")
         mark = "event" if record.kind == "event" else "log"
@@ -168,14 +168,14 @@ class LineRenderer:
         attributes: Mapping[str, object],
         tail: str,
     ) -> str:
-        """Assemble a line: time, lane, indent, mark, words, attributes, location."""
+        """Assemble a line: time, number, indent, mark, words, attributes, location."""
         width = self._width() - 1  # a line that fills the last column may wrap
         time_text = local_time(record.time_ns)
-        number = known.lane.number
-        lane = f"{number:>2}" if number else "  "
+        number = known.owner.number
+        column = f"{number:>2}" if number else "  "
         indent = "  " * min(known.depth, _MAX_INDENT, max(width - 40, 0) // 4)
         plain_words = " ".join(text for _, text in words)
-        used = len(time_text) + 1 + len(lane) + 1 + len(indent) + 2 + cells(plain_words)
+        used = len(time_text) + 1 + len(column) + 1 + len(indent) + 2 + cells(plain_words)
         if used > width:
             words = [("", cut(plain_words, max(width - used + cells(plain_words), 8)))]
             used = width
@@ -187,46 +187,46 @@ class LineRenderer:
         shown = format_attributes(attributes, width - used - reserved - 1) if attributes else ""
         used += cells(shown) + 1 if shown else 0
         gap = width - used - cells(tail)
-        color = _LANE_COLORS[number % len(_LANE_COLORS)]
+        color = _OWNER_COLORS[number % len(_OWNER_COLORS)]
         paint = self._canvas.paint
         style, name = mark
-        text = f"{paint('dim', time_text)} {paint(color, lane)} {indent}"
+        text = f"{paint('dim', time_text)} {paint(color, column)} {indent}"
         text += " ".join([paint(style, self._canvas.mark(name)), *starmap(paint, words)])
         if shown:
             text += f" {paint('dim', shown)}"
         return f"{text}{' ' * gap}{paint('dim', tail)}" if tail else text
 
-    def _lane_of(self, record: Record) -> tuple[_Lane, str]:
-        """Return the lane of the record's thread or task, and its name if the lane is new."""
-        owner, name = _owner_of(record)
-        lane = self._lanes.get(owner)
-        if lane is not None:
-            return lane, ""
-        idle = [key for key, known in self._lanes.copy().items() if known.open <= 0]
-        taken = {known.number for known in list(self._lanes.values()) if known.open > 0}
+    def _owner_of(self, record: Record) -> tuple[_Owner, str]:
+        """Return the record's thread or task, and its name if it is new."""
+        identity, name = _identity_of(record)
+        owner = self._owners.get(identity)
+        if owner is not None:
+            return owner, ""
+        idle = [key for key, known in self._owners.copy().items() if known.open <= 0]
+        taken = {known.number for known in list(self._owners.values()) if known.open > 0}
         number = next(number for number in range(len(taken) + 1) if number not in taken)
         for key in idle:
-            # The next new thread or task gets the number of an idle lane.
-            known = self._lanes.get(key)
-            if known is not None and (known.number == number or len(self._lanes) > _MAX_LANES):
-                self._lanes.pop(key, None)
-        is_first = not self._lanes and not self._open
-        lane = self._lanes[owner] = _Lane(number)
-        return lane, "" if is_first and name == "MainThread" else name
+            # The next new thread or task gets the number of an idle one.
+            known = self._owners.get(key)
+            if known is not None and (known.number == number or len(self._owners) > _MAX_OWNERS):
+                self._owners.pop(key, None)
+        is_first = not self._owners and not self._open
+        owner = self._owners[identity] = _Owner(number)
+        return owner, "" if is_first and name == "MainThread" else name
 
     def _unknown_span(self, record: Record) -> _Open:
         """Return a stand-in for a span whose start was not rendered."""
-        lane = self._lanes.get(_owner_of(record)[0])
-        return _Open(0, lane or _Lane(0), EMPTY)
+        owner = self._owners.get(_identity_of(record)[0])
+        return _Open(0, owner or _Owner(0), EMPTY)
 
     def _forget(self, span_id: str) -> _Open | None:
         known = self._open.pop(span_id, None)
         if known is not None:
-            known.lane.open -= 1
+            known.owner.open -= 1
         return known
 
 
-def _owner_of(record: Record) -> tuple[object, str]:
+def _identity_of(record: Record) -> tuple[object, str]:
     if record.task is not None:
         return ("task", record.task.id), record.task.name
     if record.thread is not None:

@@ -19,7 +19,7 @@ from otel_ext.exporters.delivery.sender import Sender
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.runtime.counters import COUNTERS, Counters
-from otel_ext.runtime.deadline import is_exiting
+from otel_ext.runtime.deadline import STORE_SECONDS, is_exiting
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
@@ -49,8 +49,6 @@ _ROUNDS: Final = 32
 _POLL_SECONDS: Final = 0.05
 # How often it checks whether an answer has come.
 _ANSWER_SECONDS: Final = 0.02
-# Seconds for writing a full queue to disk at exit.
-_STORE_SECONDS: Final = 1.0
 _CLOSE_SECONDS: Final = 0.5
 
 
@@ -257,7 +255,7 @@ class RemoteQueue:
         seconds = max(self._shutdown_seconds - self._failed_flush_seconds(), 0.0)
         for sender in self.senders.values():
             sender.send_deadline = monotonic() + seconds
-        self.force_flush(int((seconds + _STORE_SECONDS * self._on_disk) * 1000))
+        self.force_flush(int((seconds + STORE_SECONDS * self._on_disk) * 1000))
         self._job.cancel()
         self._stopped = True
         self._close()

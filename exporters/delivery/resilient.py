@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import RequestSender
+from otel_ext.runtime.deadline import EXIT_SECONDS
 
 if TYPE_CHECKING:
     import os
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = ["ResilientExporter"]
+
+# Shorter than an exit: a `FanOut` leaves an exporter that has not stored the rest by then.
+_SHUTDOWN_SECONDS: Final = 0.75 * EXIT_SECONDS
 
 
 class ResilientExporter:
@@ -60,7 +64,7 @@ class ResilientExporter:
         folder: str | os.PathLike[str] | None,
         name: str = "",
         settings: RemoteSettings | None = None,
-        shutdown_seconds: float = 1.5,
+        shutdown_seconds: float = _SHUTDOWN_SECONDS,
     ) -> None:
         self._queue = _queue_of(inner)
         self.name = name or self._queue.name

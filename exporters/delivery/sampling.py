@@ -76,11 +76,6 @@ class UnsampledSpans(SpanProcessor):
         except Exception as error:  # noqa: BLE001 - no error may reach the user's code
             report_problem("UnsampledSpans: a span is remembered for too long", error)
 
-    @property
-    def remembered(self) -> int:
-        """How many spans are remembered."""
-        return len(self._spans)
-
     def decide(self, record: Record) -> bool:
         """Return whether the record of a span, or a log in it, may be sent."""
         return record.trace_id + record.span_id not in self._spans

@@ -38,14 +38,14 @@ class Scheduler:
     def __init__(self, batcher: Batcher, signals: Sequence[str] = ("",)) -> None:
         self._batcher = batcher
         self._kinds = [(signal, is_final) for is_final in (True, False) for signal in signals]
-        # The kind of the last batch is at the end.
-        self._turns = deque(self._kinds)
+        # The kind of the last batch is the last.
+        self._order = deque(self._kinds)
         # When a batch that is not full may be sent, by the monotonic clock.
         self._due = dict.fromkeys(self._kinds, 0.0)
 
     def restart(self) -> None:
         """Let final records be first, whatever the last batch was."""
-        self._turns = deque(self._kinds)
+        self._order = deque(self._kinds)
 
     def next(
         self, now: float, signals: Collection[str] = ("",), *, everything: bool
@@ -57,15 +57,15 @@ class Scheduler:
             signals: The signals that may be sent now.
             everything: Whether all records are due, also starts within their grace.
         """
-        for kind in list(self._turns):
+        for kind in list(self._order):
             signal, is_final = kind
             if signal not in signals:
                 continue
             take = self._finals if is_final else self._events
             batch = take(kind, now, everything=everything)
             if batch is not None:
-                self._turns.remove(kind)
-                self._turns.append(kind)
+                self._order.remove(kind)
+                self._order.append(kind)
                 return batch
         return None
 

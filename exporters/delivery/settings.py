@@ -16,7 +16,7 @@ class RemoteSettings:
     """What happens while a destination cannot be reached. In seconds and bytes.
 
     Raises:
-        ValueError: A number of failures or an interval is not positive.
+        ValueError: A number is not positive.
 
     >>> RemoteSettings(retry_failures=0)
     Traceback (most recent call last):
@@ -52,7 +52,6 @@ class RemoteSettings:
 
     def __post_init__(self) -> None:
         """Check what code that does not go through the configuration has passed."""
-        for name in ("retry_failures", "retry_initial_interval"):
-            value: float = getattr(self, name)
-            if not value > 0:
+        for name, value in vars(self).items():
+            if not value > 0 and name != "persistent_queue":
                 raise ValueError(f"{name}={value!r}: use a number above 0")

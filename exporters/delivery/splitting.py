@@ -2,7 +2,7 @@
 
 A destination that refuses a request does not report which record is bad. So the request
 is halved until that record is found. If every record is refused, the reason decides: if the
-answer says that the data is bad, they become dead letters; if not, a wrong address or
+answer reports bad data, they become dead letters; if not, a wrong address or
 password may be the cause, and they are kept.
 """
 

@@ -60,7 +60,7 @@ class OTLPRecordExporter(RemoteQueue):
         *,
         encoding: str = OtlpSettings.encoding,
         spans: bool | Callable[[], bool] = True,
-        ends_only: bool = False,
+        ends_only: bool = OtlpSettings.ends_only,
         limits: QueueLimits | None = None,
         grace: float = OtlpSettings.grace,
         defer: SampleDecision | None = None,

@@ -31,7 +31,7 @@ class OtlpParts(NamedTuple):
 
 
 def make_otlp(
-    settings: OtlpSettings, provider: Callable[[], object], *, record_only: bool = False
+    settings: OtlpSettings, provider: Callable[[], object], *, record_only: bool
 ) -> OtlpParts:
     """Create the parts that send records as `settings` ask.
 

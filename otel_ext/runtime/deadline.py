@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_SECONDS",
+    "STORE_SECONDS",
     "at_exit",
     "has_room",
     "is_exiting",
@@ -35,6 +36,9 @@ __all__ = [
 
 EXIT_SECONDS: Final = 2.0
 """The longest that writing the last records delays the exit, whatever hangs."""
+
+STORE_SECONDS: Final = 1.0
+"""The time for writing a full queue to disk, after the time for sending it."""
 
 # One item for each `at_exit` block that is active, on any thread.
 _at_exit: Final[list[None]] = []

@@ -7,7 +7,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime.deadline import EXIT_SECONDS, at_exit, shutdown_by
+from otel_ext.runtime.deadline import EXIT_SECONDS, STORE_SECONDS, at_exit, shutdown_by
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -27,14 +27,12 @@ __all__ = ["Handle", "exit_seconds"]
 _CLOSE_SECONDS: Final = 1.5
 # Enough to close files if nothing hangs, for a shutdown with a timeout of 0.
 _LEAST_SECONDS: Final = 0.25
-# Time to write to disk what was not sent in time.
-_MARGIN: Final = 1.0
 
 
 def exit_seconds(config: Config) -> float:
     """Return how long an exit may take: two seconds, or longer by `otlp-exit-timeout`."""
     otlp = config.otlp
-    return max(EXIT_SECONDS, otlp.exit_timeout + _MARGIN) if otlp.enabled else EXIT_SECONDS
+    return max(EXIT_SECONDS, otlp.exit_timeout + STORE_SECONDS) if otlp.enabled else EXIT_SECONDS
 
 
 @dataclass(eq=False, repr=False)

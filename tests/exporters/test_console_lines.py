@@ -1,4 +1,4 @@
-"""The lines for people: marks, indentation, lanes, durations, and terminal safety."""
+"""The lines for people: marks, indentation, numbers of threads, durations, and terminal safety."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_process_records_are_not_for_people() -> None:
     assert renderer().render(log(kind="process")) == ""
 
 
-def test_threads_and_tasks_have_lanes() -> None:
+def test_threads_and_tasks_have_numbers() -> None:
     """The first owner has no number; each other has one, and its name on its first line."""
     lines = renderer()
     first = lines.render(start("a", 1, thread=MAIN))
@@ -146,7 +146,7 @@ def test_threads_and_tasks_have_lanes() -> None:
     assert body(lines.render(end("b", 2)))[:4] == "  1 "
 
 
-def test_lane_of_an_idle_thread_is_reused() -> None:
+def test_the_number_of_an_idle_thread_is_reused() -> None:
     """A number is free again when its owner has no open span, so numbers stay small."""
     lines = renderer()
     lines.render(start("main", 1))
@@ -162,13 +162,13 @@ def test_first_owner_that_is_not_the_main_thread_is_named() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Spans that never end are forgotten, oldest first, and lanes with them."""
+    """Spans that never end are forgotten, oldest first, and their threads with them."""
     monkeypatch.setattr(console_lines, "_MAX_OPEN", 50)
     lines = renderer()
     for number in range(1, 2_000):
         lines.render(start("s", number, thread=ThreadInfo(number, f"t{number}")))
     assert len(lines._open) == 50  # noqa: SLF001 - its size is what is tested
-    assert len(lines._lanes) <= 2 * 50 + 2  # noqa: SLF001
+    assert len(lines._owners) <= 2 * 50 + 2  # noqa: SLF001
     assert "✓ s" in lines.render(end("s", 1))
 
 

@@ -16,7 +16,7 @@ from otel_ext.exporters.delivery.splitting import deliver
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
 from otel_ext.exporters.otlp.encoding.spans import write_span
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.exporters.otlp.sender import OtlpSender
 from otel_ext.record.model import Process, SpanEvent
@@ -141,7 +141,7 @@ def test_a_large_resource_is_cut() -> None:
 @given(st.text(max_size=300) | st.text("\ud800\udc00x€", max_size=300), st.integers(0, 400))
 def test_a_text_is_cut_by_its_bytes(text: str, longest: int) -> None:
     """Any text is cut to the limit and stays valid; one that fits is unchanged."""
-    made = clean_text(text, longest)
+    made = cut_text(text, longest)
     assert len(made.encode()) <= longest
     if 3 * len(text) <= longest:
         assert len(text) / 2 <= len(made) <= len(text)  # surrogate pairs become one character

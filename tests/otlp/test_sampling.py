@@ -24,6 +24,7 @@ from tests.programs import environment, execute, python, spans_in, wait_until, w
 if TYPE_CHECKING:
     import pytest
     from opentelemetry.context import Context
+    from opentelemetry.trace import Span
 
     from otel_ext.record.model import Record
     from tests.otlp.sink import Collector, Sink
@@ -105,9 +106,14 @@ def test_logs_in_spans_that_are_not_sampled_are_not_sent(http_sink: Sink, tmp_pa
     assert logs == ["in sampled", "after sampled", "outside"]
 
 
-def span_ended(provider: TracerProvider, name: str = "recorded") -> None:
-    """Start and end a span."""
-    provider.get_tracer("t").start_span(name).end()
+def is_refused(watch: UnsampledSpans, span: Span) -> bool:
+    """Return whether the records of a span are not sent."""
+    context = span.get_span_context()
+    return not watch.decide(
+        samples.start("recorded")._replace(
+            trace_id=f"{context.trace_id:032x}", span_id=f"{context.span_id:016x}"
+        )
+    )
 
 
 def test_ended_spans_are_not_remembered_for_ever() -> None:
@@ -115,16 +121,13 @@ def test_ended_spans_are_not_remembered_for_ever() -> None:
     watch = UnsampledSpans(max_ended=10)
     provider = TracerProvider(sampler=RecordsOnly(), shutdown_on_exit=False)
     provider.add_span_processor(watch)
-    open_one = provider.get_tracer("t").start_span("recorded")
-    for _ in range(1_000):
-        span_ended(provider)
-        span_ended(provider, "sampled")
-    assert watch.remembered == 11
-    context = open_one.get_span_context()
-    record = samples.start("recorded")._replace(
-        trace_id=f"{context.trace_id:032x}", span_id=f"{context.span_id:016x}"
-    )
-    assert not watch.decide(record)
+    tracer = provider.get_tracer("t")
+    open_one = tracer.start_span("recorded")
+    ended = [tracer.start_span(name) for name in ("recorded", "sampled") * 1_000]
+    for span in ended:
+        span.end()
+    assert is_refused(watch, open_one)
+    assert [is_refused(watch, span) for span in ended] == [False] * 1_980 + [True, False] * 10
 
 
 FORKING = """

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import structlog
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 import otel_ext
@@ -301,3 +302,24 @@ def test_the_key_is_shown_nowhere() -> None:
     shown = [setting.kind.format(value) for setting, value, _ in config.items()]
     assert "(set)" in shown
     assert key not in "".join(shown)
+
+
+@pytest.mark.parametrize("wrap", [CompatExporter, FanOut, RedactingExporter])
+def test_the_first_line_is_prepared_through_any_wrapper(
+    wrap: Callable[[RecordExporter], RecordExporter],
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """It has no secrets, and nothing is reported."""
+    resource = Resource({"service.name": "shop", "password": SECRET})
+    processor = LifecycleSpanProcessor(RedactingExporter(wrap(JsonlExporter(tmp_path))))
+    processor.prepare(resource)
+    provider = TracerProvider(resource=resource)
+    provider.add_span_processor(processor)
+    provider.get_tracer("t").start_span("work").end()
+    provider.shutdown()
+    (file,) = tmp_path.glob("*.jsonl")
+    text = file.read_text()
+    assert '"password":"[redacted: password]"' in text
+    assert SECRET not in text
+    assert not capfd.readouterr().err

@@ -95,7 +95,13 @@ def test_it_respects_retry_after() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"retry_failures": 0}, {"retry_initial_interval": 0.0}, {"retry_initial_interval": -1.0}],
+    [
+        {"retry_failures": 0},
+        {"retry_initial_interval": 0.0},
+        {"retry_initial_interval": -1.0},
+        {"retry_max_interval": -1.0},
+        {"persistent_queue_size": 0},
+    ],
 )
 def test_wrong_settings_are_refused(wrong: dict[str, Any]) -> None:
     """The error names the number."""

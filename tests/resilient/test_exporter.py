@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, set_span_in_context
 
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.console.exporter import ConsoleExporter
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.delivery.settings import RemoteSettings
@@ -114,6 +116,22 @@ def test_exit_is_bounded_and_nothing_is_lost(tmp_path: Path) -> None:
         exporter.shutdown()
         assert time.monotonic() - began < 15
         assert COUNTERS.value("remote.persisted") - before >= 8_000
+
+
+@pytest.mark.slow
+def test_a_fan_out_leaves_time_to_store_what_cannot_be_sent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With the defaults of both: all is on disk before the exporter could be left behind."""
+    with destination(lambda _: Answer(hang=30)) as hanging:
+        exporter = ResilientExporter(LineSender(hanging.url, timeout=30), folder=tmp_path)
+        fan_out = FanOut(ConsoleExporter(StringIO()), exporter)
+        before = COUNTERS.value("remote.persisted")
+        for record in finals(5_000):
+            exporter.export(record)
+        fan_out.shutdown()
+        assert COUNTERS.value("remote.persisted") - before >= 5_000
+    assert "left behind" not in capfd.readouterr().err
 
 
 def test_a_flush_keeps_its_timeout(tmp_path: Path) -> None:

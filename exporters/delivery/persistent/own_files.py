@@ -1,7 +1,7 @@
 """`OwnFiles`: the files that one exporter appends to in a folder, up to a size.
 
 Only one process appends to a file. A new one is made when the last is full; beyond the
-size of the folder the oldest are deleted, whoever owns them. Used by one thread.
+size of the folder the oldest of any exporter are deleted. Used by one thread.
 """
 
 from __future__ import annotations

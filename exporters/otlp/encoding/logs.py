@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ext.exporters.otlp.encoding.spans import id_of
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -56,8 +56,8 @@ def write_log(log: LogRecord, record: Record) -> None:
     log.time_unix_nano = record.time_ns
     log.observed_time_unix_nano = time_ns()
     log.severity_number = _severity(record)  # type: ignore[assignment] # an enum's number
-    log.severity_text = clean_text(record.level)
-    log.body.string_value = clean_text(record.event)
+    log.severity_text = cut_text(record.level)
+    log.body.string_value = cut_text(record.event)
     if record.trace_id:
         log.trace_id = id_of(record.trace_id, 16)
         if record.span_id:

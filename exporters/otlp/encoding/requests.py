@@ -18,8 +18,11 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from otel_ext.exporters.otlp.encoding.logs import write_log
 from otel_ext.exporters.otlp.encoding.spans import write_span
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
 from otel_ext.protocols import Request
+from otel_ext.record.sanitise.budget import Budget
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, plain_fields
+from otel_ext.record.sanitise.walk import Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 
@@ -107,7 +110,8 @@ class RequestCodec:
             if len(self._resources) >= _MAX_KNOWN:
                 self._resources.clear()
             found = self._resources[process.id] = Resource()
-            write_attributes(found.attributes, process.resource, ByteBudget(_RESOURCE))
+            plain = plain_fields(process.resource, Walker(Budget()), MAX_LINE_BYTES)[0]
+            write_attributes(found.attributes, plain, ByteBudget(_RESOURCE))
         return found
 
     def split(self, request: Request) -> Sequence[Request]:
@@ -164,8 +168,8 @@ def _scope_key(record: Record) -> str:
 def _write_scope(message: InstrumentationScope, scope: Scope | None) -> None:
     message.SetInParent()
     if scope is not None:
-        message.name = clean_text(scope.name)
-        message.version = clean_text(scope.version)
+        message.name = cut_text(scope.name)
+        message.version = cut_text(scope.version)
 
 
 def _write_all(

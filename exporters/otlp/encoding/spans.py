@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, clean_text, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
 
 if TYPE_CHECKING:
     from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -54,7 +54,7 @@ def write_span(span: Span, record: Record) -> None:
     if record.parent_span_id:
         span.parent_span_id = id_of(record.parent_span_id, _SPAN_ID)
     name = record.name
-    span.name = name if name.isascii() and len(name) < _PLAIN_NAME else clean_text(name)
+    span.name = name if name.isascii() and len(name) < _PLAIN_NAME else cut_text(name)
     span.kind = _KINDS.get(record.span_kind, _INTERNAL)  # type: ignore[assignment] # an enum's number
     span.start_time_unix_nano = record.start_ns
     span.end_time_unix_nano = record.time_ns
@@ -93,14 +93,14 @@ def _write_status(span: Span, record: Record) -> None:
         return
     span.status.code = code  # type: ignore[assignment] # an enum's number
     if code == _ERROR and status.description:
-        span.status.message = clean_text(status.description)
+        span.status.message = cut_text(status.description)
 
 
 def _write_events(span: Span, record: Record, budget: ByteBudget) -> None:
     for event in record.events:
         if budget.take(_PART + len(event.name)):
             made = span.events.add()
-            made.name = clean_text(event.name, budget.text_limit)
+            made.name = cut_text(event.name, budget.text_limit)
             made.time_unix_nano = event.time_ns
             write_attributes(made.attributes, event.attributes, budget)
 

@@ -1,26 +1,24 @@
-"""Writes any value as an OTLP `AnyValue`, within the limits of receivers.
+"""Writes sanitised values as OTLP's `AnyValue`, within the limits of receivers.
 
-One bad value never costs its record or its request: protobuf refuses a lone surrogate and
-an integer beyond 64 bits, a receiver refuses a request that is nested too deep or has more
-than 4 MiB. So each record has a budget of bytes, and what exceeds a limit is cut here.
+A receiver refuses a request that is nested too deep or has more than 4 MiB. So each record
+has a budget of bytes, and what exceeds a limit is cut here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
-import orjson
-
-from otel_ext.record.sanitise.values import encode_value
+from otel_ext.record.sanitise.scalars import INT_MIN, clean_text, utf8_size
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-__all__ = ["ByteBudget", "clean_text", "write_attributes"]
+__all__ = ["ByteBudget", "cut_text", "write_attributes"]
 
-_INT_MIN: Final = -(2**63)
+# Files have integers up to twice as large.
 _INT_MAX: Final = 2**63 - 1
 # Each level becomes up to three levels of the encoding; receivers accept a hundred.
 _MAX_DEPTH: Final = 24
@@ -31,7 +29,7 @@ _MAX_TEXT: Final = 64 * 1024
 # The minimum of any value; and below how many bytes a text is left out.
 _SMALL: Final = 16
 _NOTE: Final = 48
-_CONTAINERS: Final = (Mapping, list, tuple)
+_CONTAINERS: Final = (dict, list, tuple)
 
 
 class ByteBudget:
@@ -67,7 +65,7 @@ def write_attributes(
     attributes: Mapping[str, object],
     budget: ByteBudget,
 ) -> None:
-    r"""Append attributes of any type to the attributes of a message.
+    r"""Append sanitised attributes to the attributes of a message.
 
     Args:
         pairs: The attributes of a span, log record, event, link or resource; empty.
@@ -109,12 +107,12 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
         kind = type(value)
         if kind is str:
             text = cast("str", value)
-            try:
-                size += len(text) if text.isascii() else len(text.encode())
-            except UnicodeEncodeError:  # a lone surrogate
+            text_size = len(text) if text.isascii() else utf8_size(text)
+            if text_size < 0:  # a lone surrogate, as in the name of a thread
                 return -1
+            size += text_size
         elif kind is int:
-            if not _INT_MIN <= cast("int", value) <= _INT_MAX:
+            if not INT_MIN <= cast("int", value) <= _INT_MAX:
                 return -1
         elif kind is not bool and kind is not float:
             return -1
@@ -122,35 +120,25 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
 
 
 def _write_value(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
-    """Write any value to an empty message; never raises."""
-    try:
-        _write(target, value, budget, depth)
-    except Exception:  # noqa: BLE001 - a user's type may do anything
-        target.string_value = f"<unprintable: {type(value).__name__}>"
-
-
-def _write(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
+    """Write one value to an empty message."""
     if value is None:
         target.SetInParent()  # an empty message is OTLP's null
-        return
-    if isinstance(value, bool):
+    elif isinstance(value, bool):
         target.bool_value = value
     elif isinstance(value, float):
-        target.double_value = float(value)
-    elif isinstance(value, int) and _INT_MIN <= value <= _INT_MAX:
-        target.int_value = int(value)
+        target.double_value = value
+    elif isinstance(value, int) and INT_MIN <= value <= _INT_MAX:
+        target.int_value = value
     elif isinstance(value, bytes):
         target.bytes_value = kept = value[: budget.text_limit]
         budget.left -= len(kept)
     elif not isinstance(value, _CONTAINERS):
-        # Dates, enums, huge integers and others, in the form that the files have.
-        text = str.__str__(value) if isinstance(value, str) else _as_in_a_file(value)
-        target.string_value = _text_in(budget, text)
+        target.string_value = _text_in(budget, str(value))
     elif depth >= _MAX_DEPTH:
         target.string_value = "<too deep>"
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         target.kvlist_value.SetInParent()
-        mapping = cast("Mapping[object, object]", value)
+        mapping = cast("dict[str, object]", value)
         _write_mapping(target.kvlist_value.values, mapping, budget, depth)
     else:
         target.array_value.SetInParent()
@@ -160,17 +148,17 @@ def _write(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> N
 
 def _write_mapping(
     pairs: RepeatedCompositeFieldContainer[KeyValue],
-    value: Mapping[str, object] | Mapping[object, object],
+    value: Mapping[str, object],
     budget: ByteBudget,
     depth: int,
 ) -> None:
-    # Different keys may come out the same; then the last one counts.
+    # Keys that are cut may come out the same; then the last one counts.
     made: dict[str, KeyValue] = {}
     for key, item in value.items():
         if not budget.take(_SMALL):
             pairs.add(key="otel_ext.left_out").value.int_value = len(value) - len(made)
             break
-        name = _text_in(budget, str(key))
+        name = _text_in(budget, key)
         pair = made.get(name)
         if pair is None:
             pair = made[name] = pairs.add(key=name)
@@ -199,20 +187,16 @@ def _write_items(
         _write_value(values.add(), item, budget, depth + 1)
 
 
-def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
+def cut_text(text: str, longest: int = _MAX_TEXT) -> str:
     """Return `text` as valid UTF-8, cut if it has more than `longest` bytes.
 
-    >>> clean_text("a" * 120, 52), clean_text("€€", 4)
+    >>> cut_text("a" * 120, 52), cut_text("€€", 4)
     ('aaaa…[+116 characters]', '')
     """
-    if text.isascii():
-        if len(text) <= longest:
-            return text
-        data = text[:longest].encode()
-    else:
-        data = _encoded(text[: longest + 1])
-        if len(text) <= longest and len(data) <= longest:
-            return data.decode()
+    text = text if text.isascii() else clean_text(text)
+    data = text.encode()
+    if len(data) <= longest:
+        return text
     if longest < _NOTE:
         return ""
     # A character that is cut in the middle is dropped.
@@ -220,22 +204,7 @@ def clean_text(text: str, longest: int = _MAX_TEXT) -> str:
     return f"{head}…[+{len(text) - len(head)} characters]"
 
 
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        # Two surrogates in a row become one character; one alone becomes U+FFFD.
-        joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-        return joined.encode()
-
-
 def _text_in(budget: ByteBudget, text: str) -> str:
-    cleaned = clean_text(text, budget.text_limit)
-    budget.left -= len(cleaned) if cleaned.isascii() else len(cleaned.encode())
-    return cleaned
-
-
-def _as_in_a_file(value: object) -> str:
-    encoded = encode_value(value)
-    plain: object = orjson.loads(encoded)
-    return plain if isinstance(plain, str) else encoded.decode()
+    kept = cut_text(text, budget.text_limit)
+    budget.left -= utf8_size(kept)
+    return kept

@@ -131,9 +131,9 @@ def _credentials(variables: SignalVariables) -> grpc.ChannelCredentials:
     # An empty file counts as none: gRPC ends the whole process for a key without a certificate.
     trusted, key, chain = [Path(one).read_bytes() or None if one else None for one in files]
     if (key is None) != (chain is None):
-        given, missing = names[1:] if chain is None else names[:0:-1]
+        present, missing = names[1:] if chain is None else names[:0:-1]
         message = (
-            f"environment variable OTEL_EXPORTER_OTLP_{given} needs"
+            f"environment variable OTEL_EXPORTER_OTLP_{present} needs"
             f" OTEL_EXPORTER_OTLP_{missing}, which is not set or names an empty file"
         )
         raise ConfigError(message, hint="Set both to files that are not empty, or none.")
