@@ -42,5 +42,4 @@ def test_a_blocked_disk_costs_no_memory_and_all_records_are_counted() -> None:
     report_figures(f"soak of {SECONDS:.0f} s at {RATE:,.0f} spans/s", **report)
     assert report["wrong"] == [], done.stderr
     assert done.returncode == 0
-    assert cast("int", report["spans_per_second"]) >= 0.9 * RATE
     assert report["dropped"], "the disk was never blocked for long enough"

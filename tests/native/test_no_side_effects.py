@@ -10,7 +10,7 @@ import weakref
 from typing import TYPE_CHECKING
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Link, SpanContext
 
 from otel_ext.exporters import JsonlExporter
@@ -20,12 +20,15 @@ from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here
 from otel_ext.record.model import Process, Record, SpanEvent
 from otel_ext.record.sanitise.sanitiser import PLAIN
-from tests.processors.spans import provider_with
+from tests.processors.spans import provider_of, provider_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from pathlib import Path
     from types import CodeType
+
+    from opentelemetry.context import Context
+    from opentelemetry.sdk.trace import Span
 
     from otel_ext.protocols import RecordExporter
 
@@ -37,6 +40,7 @@ def test_a_record_is_seen_by_the_collector_only_when_complete(
 ) -> None:
     """`gc.get_objects()` during the start or end of a span returns no record without fields."""
     found: list[tuple[object, ...]] = []
+    link = Link(SpanContext(1, 2, is_remote=False), {"a": 1})
 
     class Watched(dict[str, object]):
         """Attributes of a link, which are copied while the record is built."""
@@ -45,11 +49,20 @@ def test_a_record_is_seen_by_the_collector_only_when_complete(
             found.extend(tuple(one) for one in gc.get_objects() if type(one) is Record)
             return dict(self)
 
-    tracer = provider_with(JsonlExporter(tmp_path, open_records=list)).get_tracer("t")
-    link = Link(SpanContext(1, 2, is_remote=False), {"a": 1})
-    monkeypatch.setattr(link, "_attributes", Watched(a=1))
+    class Watching(SpanProcessor):
+        """Replaces them after the SDK has copied them itself."""
+
+        def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+            for link in span.links:
+                monkeypatch.setattr(link, "_attributes", Watched(a=1))
+
+    ours = LifecycleSpanProcessor(JsonlExporter(tmp_path, open_records=list))
+    tracer = provider_of(Watching(), ours).get_tracer("t")
+    still_open = tracer.start_span("open")
     for _ in range(3):
         tracer.start_span("work", links=[link]).end()
+    assert still_open.is_recording()
+    assert found
     complete = len(Record._fields)
     assert all(len(one) == complete for one in found)
 

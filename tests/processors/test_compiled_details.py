@@ -63,7 +63,10 @@ def test_the_garbage_collector_does_not_list_a_spare_record(tmp_path: Path) -> N
     tracer = provider_with(JsonlExporter(tmp_path)).get_tracer("t")
     for _ in range(10):
         tracer.start_span("work").end()
+    still_open = tracer.start_span("open")
     found = [one for one in gc.get_objects() if type(one) is Record]
+    assert still_open.is_recording()
+    assert found
     assert all(isinstance(one.name, str) for one in found)
 
 

@@ -51,6 +51,7 @@ def threads_named(name: str) -> list[threading.Thread]:
 def kill_thread(name: str) -> None:
     """Make the thread of that name raise SystemExit, wherever it is."""
     (thread,) = threads_named(name)
+    assert becomes_true(lambda: thread.ident is not None)
     assert thread.ident is not None
     kill = ctypes.pythonapi.PyThreadState_SetAsyncExc
     assert kill(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)) == 1
