@@ -86,7 +86,7 @@ class CompatExporter:
             return self.export
         if self._ask is None:
             return self.export if self._enabled else inner
-        return bind("bind_choice", (self._ask, inner, self.export), self.export)
+        return bind("bind_choice", self.export, ask=self._ask, no=inner, yes=self.export)
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Pass `open_records` on to `inner`."""

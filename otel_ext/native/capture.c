@@ -399,22 +399,15 @@ static int is_sound(const CaptureConfig *fresh)
 
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged", "remember",
-        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
+    static const char *const names[] = {
+        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
+        "remember", "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
         "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
         "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here",
-        "span_types", NULL};
-    CaptureConfig fresh = {0};
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOOOO", names, &fresh.capture_start,
-            &fresh.capture_end, &fresh.record_type, &fresh.attributes_type, &fresh.judge, &fresh.judged,
-            &fresh.remember, &fresh.unknown_site, &fresh.site_from_attributes,
-            &fresh.scope_of, &fresh.links_of, &fresh.events_of, &fresh.status_of,
-            &fresh.local, &fresh.current_thread, &fresh.task_info, &fresh.time_ns,
-            &fresh.kinds, &fresh.kind_names, &fresh.unset_code, &fresh.unset_status,
-            &fresh.empty, &fresh.names, &fresh.code_keys, &fresh.identify, &fresh.here,
-            &fresh.span_types)
+        "span_types",
+    };
+    CaptureConfig fresh;
+    if (KEYWORDS_INTO(args, kwargs, names, &fresh) < 0
         || !is_sound(&fresh))
         return NULL;
     adopt(&given, &fresh, sizeof given);

@@ -11,9 +11,10 @@
 #define LONGEST_NAME 1024    /* as _LONGEST_NAME of the Python code */
 #define VALUE_SIZE 8         /* likewise */
 
-/* Positions in the tuple of a sanitiser; the processes are None if it does not redact. */
-enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_CLEAN_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST,
-       S_MOST, S_PYTHON, S_COUNT };
+/* The parts of a sanitiser: its `Known`, and the check in Python. The processes are None if it does
+ * not redact. */
+enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST, S_MOST,
+       S_IS_SAFE, S_COUNT };
 
 static PyObject *s_name, *s_description, *s_size;
 static Slot of_site, of_thread, of_task, of_id, of_size;
@@ -32,7 +33,7 @@ static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
 
 static int is_known(PyObject *parts, PyObject *text)
 {
-    PyObject *clean = PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS);
+    PyObject *clean = PyTuple_GET_ITEM(parts, S_TEXTS);
     if (is_seen(known_texts, SEEN, text, clean))
         return 1;
     int known = PySet_Contains(clean, text);
@@ -241,23 +242,37 @@ static PyObject *check(PyObject *parts, PyObject *record)
     if (safe)
         Py_RETURN_TRUE;
     /* Python may know more, and remembers what it finds. */
-    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_PYTHON), record);
+    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_IS_SAFE), record);
 }
 
 static PyMethodDef check_method = {"check", check, METH_O, "Is a record safe as it is?"};
 
-PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *parts)
+static int are_parts(PyObject *const *parts)
 {
-    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != S_COUNT
-        || !PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_KEYS))
-        || !PyLong_CheckExact(PyTuple_GET_ITEM(parts, S_MOST))
-        || (redacts(parts)
-            && (!PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_PROCESSES))
-                || !PyAnySet_CheckExact(PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS))))) {
-        PyErr_SetString(PyExc_TypeError, "the tuple of a sanitiser");
+    int redacts = parts[S_PROCESSES] != Py_None;
+    if (!PyDict_CheckExact(parts[S_KEYS])
+        || (redacts && !PyDict_CheckExact(parts[S_PROCESSES])))
+        PyErr_SetString(PyExc_TypeError, "keys, processes: dicts");
+    else if (redacts && !PyAnySet_CheckExact(parts[S_TEXTS]))
+        PyErr_SetString(PyExc_TypeError, "texts: a set");
+    else if (!PyLong_CheckExact(parts[S_SHORTEST]) || !PyLong_CheckExact(parts[S_LONGEST])
+             || !PyLong_CheckExact(parts[S_MOST]))
+        PyErr_SetString(PyExc_TypeError, "shortest, longest, most: whole numbers");
+    return !PyErr_Occurred();
+}
+
+PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[S_COUNT] = {"processes", "keys", "clean_key", "texts",
+                                               "is_suspicious", "shortest", "longest", "most",
+                                               "is_safe"};
+    PyObject *parts[S_COUNT];
+    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0 || !are_parts(parts))
         return NULL;
-    }
-    return PyCFunction_New(&check_method, parts);
+    PyObject *all = speed_tuple(parts, S_COUNT);
+    PyObject *bound = all == NULL ? NULL : PyCFunction_New(&check_method, all);
+    Py_XDECREF(all);
+    return bound;
 }
 
 int speed_init_sanitise(void)

@@ -186,6 +186,16 @@ typedef struct { PyObject **place; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
 
+/* Sets `values[i]`, a borrowed reference, to the keyword argument `names[i]`; 0, or -1 with an
+ * error unless exactly these arguments are passed. */
+int speed_keywords(PyObject *args, PyObject *kwargs, const char *const *names, size_t count,
+                   PyObject **values);
+/* The same for all fields of a struct or an array of them. */
+#define KEYWORDS_INTO(args, kwargs, names, values) \
+    speed_keywords((args), (kwargs), (names), sizeof(names) / sizeof *(names), (PyObject **)(values))
+/* A tuple of these objects, each with a new reference. */
+PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count);
+
 /* The value of an exact `int`; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
 {
@@ -270,9 +280,11 @@ PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t c
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_bind_append(PyObject *module, PyObject *box);
 PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
-PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
+PyObject *speed_bind_choice(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_export_parts(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_hook_parts(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
-PyObject *speed_bind_check(PyObject *module, PyObject *parts);
+PyObject *speed_bind_check(PyObject *module, PyObject *args, PyObject *kwargs);
 /* 1: no rule can find anything in the text, 0: Python must search it. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);

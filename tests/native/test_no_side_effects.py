@@ -211,7 +211,7 @@ def test_the_documented_wiring_asks_the_table_for_open_spans(
     still_open = tracer.start_span("open")
     assert journal._open == {}  # noqa: SLF001 - the records that it would keep
     assert [one.name for one in journal._open_records()] == ["open"]  # noqa: SLF001
-    assert journal._quick is not None  # noqa: SLF001 - the compiled steps have what they need
+    assert journal._fast_path is not None  # noqa: SLF001 - the compiled steps have what they need
     still_open.end()
     processor.shutdown()
 
