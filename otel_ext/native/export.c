@@ -16,9 +16,9 @@ static PyObject *s_fast_path, *s_append, *s_export, *s_export_reduced, *s_note_u
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
 
-static PyObject *append(PyObject *box, PyObject *line)
+static PyObject *append(PyObject *ring, PyObject *line)
 {
-    PyObject *store = get_slot(box, s_store, &of_store);
+    PyObject *store = get_slot(ring, s_store, &of_store);
     PyObject *stored = store == NULL ? NULL : PyObject_CallOneArg(store, line);
     Py_XDECREF(store);
     if (stored != NULL) {
@@ -28,7 +28,7 @@ static PyObject *append(PyObject *box, PyObject *line)
     if (!PyErr_ExceptionMatches(PyExc_ValueError))
         return NULL;
     PyErr_Clear();
-    return PyObject_CallMethodOneArg(box, s_elsewhere, line);
+    return PyObject_CallMethodOneArg(ring, s_elsewhere, line);
 }
 
 /* 1: stored `line` in the ring buffer whose `append` that is, without an object for it,
@@ -45,9 +45,9 @@ static int is_stored(PyObject *append_line, const Buffer *line)
 
 static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the ring buffer."};
 
-PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
+PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *ring)
 {
-    return PyCFunction_New(&append_method, box);
+    return PyCFunction_New(&append_method, ring);
 }
 
 /* Processes that were introduced, each with the exporter's dict that holds it; those dicts only
@@ -187,7 +187,7 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
     return call_one(PyTuple_GET_ITEM(parts, which), argument);
 }
 
-static PyMethodDef choose_method = {"export", choose, METH_O, "Hand one record on."};
+static PyMethodDef choose_method = {"export", choose, METH_O, "Pass one record on."};
 
 /* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL, perhaps with
  * an error. */

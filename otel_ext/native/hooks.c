@@ -6,13 +6,13 @@
 #include "speed.h"
 #include <time.h>
 
-#define LOOK_EVERY 61    /* as _CHECK_EVERY of the processor */
+#define CHECK_EVERY 61    /* as _CHECK_EVERY of the processor */
 
 typedef struct { PyObject *begin, *end, *add, *entry_type, *owner_type, *monotonic_ns; } Hooks;
 
 static Hooks hooks;
 
-/* The parts of a processor, which it keeps as `_fast_path`; those from T_OPEN on are of its table. */
+/* The parts of a processor, which it keeps as `_fast_path`; those of its table are the T_ ones. */
 enum { P_RESOURCE, P_PROCESS, P_NEXT_SEQ, P_RECORD_ONLY, P_EXPORT, P_CHECK, P_MAKE_SAFE, P_TABLE,
        T_OPEN, T_MAX_SPANS, T_NOTE_COLLECTED, T_OWNERS, T_LOCAL, T_NOTE_GONE, P_COUNT };
 
@@ -138,8 +138,9 @@ static int add_entry(PyObject *parts, PyObject *record, const Started *of)
 static PyObject *key_of(PyObject *parts, PyObject *span)
 {
     PyObject *args[] = {span, PyTuple_GET_ITEM(parts, P_RECORD_ONLY)};
-    PyObject *key = need(given.record_type) < 0 || !is_usual(span) ? NULL
-                                                                   : speed_identify(NULL, args, 2);
+    PyObject *key = NULL;
+    if (need(capture.record_type) == 0 && is_usual(span))
+        key = speed_identify(NULL, args, 2);
     if (key != NULL && key != Py_None
         && (!PyTuple_CheckExact(key) || PyTuple_GET_SIZE(key) != 2
             || speed_has_resource(span, PyTuple_GET_ITEM(parts, P_RESOURCE)) != 1))
@@ -154,14 +155,14 @@ static int export(PyObject *parts, PyObject *record)
     return done == NULL ? -1 : 0;
 }
 
-/* Makes sure that open spans are watched, each LOOK_EVERY records. Until they are, there is no
+/* Makes sure that open spans are watched, each CHECK_EVERY records. Until they are, there is no
  * `_fast_path`. */
-static int look(PyObject *self, PyObject *seq)
+static int watch(PyObject *self, PyObject *seq)
 {
     long long number = PyLong_AsLongLong(seq);
     if (number == -1 && PyErr_Occurred())
         return -1;
-    if (number % LOOK_EVERY)
+    if (number % CHECK_EVERY)
         return 0;
     PyObject *done = PyObject_CallMethodNoArgs(self, s_watch);
     Py_XDECREF(done);
@@ -187,7 +188,7 @@ static PyObject *start_record(PyObject *process, PyObject *seq, const Started *o
     if (record != NULL || pass_over() < 0)
         return record;
     PyObject *args[] = {of->span, process, seq};
-    return PyObject_Vectorcall(given.capture_start, args, 3, NULL);
+    return PyObject_Vectorcall(capture.capture_start, args, 3, NULL);
 }
 
 static PyObject *began(PyObject *self, PyObject *parts, const Started *of)
@@ -199,7 +200,7 @@ static PyObject *began(PyObject *self, PyObject *parts, const Started *of)
         record = sanitised(parts, record);
     int failed = record == NULL
                  || add_entry(parts, record, of) < 0
-                 || look(self, seq) < 0 || export(parts, record) < 0;    /* last: runs once */
+                 || watch(self, seq) < 0 || export(parts, record) < 0;    /* last: runs once */
     Py_XDECREF(seq);
     Py_XDECREF(record);
     if (failed)

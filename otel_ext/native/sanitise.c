@@ -17,7 +17,7 @@ enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S
        S_IS_SAFE, S_COUNT };
 
 static PyObject *s_name, *s_description, *s_size;
-static Slot of_site, of_thread, of_task, of_id, of_size;
+static Slot of_call_site, of_thread, of_task, of_id, of_size;
 
 static Py_ssize_t limit(PyObject *parts, int which)
 {
@@ -162,20 +162,20 @@ static int are_safe(PyObject *parts, PyObject *attributes)
 /* Clean only if Python has searched this process record and found no secret. */
 static int is_clean_process(PyObject *parts, PyObject *process)
 {
-    PyObject *looked_at = PyTuple_GET_ITEM(parts, S_PROCESSES);
-    if (is_seen(processes, 1, process, looked_at))
+    PyObject *clean_processes = PyTuple_GET_ITEM(parts, S_PROCESSES);
+    if (is_seen(processes, 1, process, clean_processes))
         return 1;
     PyObject *id = get_slot(process, s_id, &of_id);
     if (id == NULL)
         return -1;
-    PyObject *known = PyDict_GetItemWithError(looked_at, id);
+    PyObject *known = PyDict_GetItemWithError(clean_processes, id);
     Py_DECREF(id);
     if (known == NULL)
         return PyErr_Occurred() ? -1 : 0;
     int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
                 && PyTuple_GET_ITEM(known, 1) == process;
     if (clean)
-        speed_see(processes, 1, process, looked_at);
+        speed_see(processes, 1, process, clean_processes);
     return clean;
 }
 
@@ -193,7 +193,7 @@ static int is_clean_status(PyObject *status)
 
 static int is_empty(PyObject *container)
 {
-    if (container == given.empty)
+    if (container == capture.empty)
         return 1;
     Py_ssize_t size = PyTuple_CheckExact(container) ? PyTuple_GET_SIZE(container)
                                                     : PyObject_Size(container);
@@ -223,7 +223,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
                && is_plain_name(FIELD(LEVEL));
     return PyUnicode_CheckExact(FIELD(NAME)) && utf8_size(FIELD(NAME)) >= 0
            && is_clean_text(parts, FIELD(NAME)) == 1
-           && is_clean_held(parts, FIELD(SITE), s_fragment, &of_site, 1) == 1
+           && is_clean_held(parts, FIELD(CALL_SITE), s_fragment, &of_call_site, 1) == 1
            && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
            && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
            && is_empty_or_known(parts, FIELD(LOGGER)) && is_empty_or_known(parts, FIELD(LEVEL))
@@ -233,7 +233,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
 static PyObject *check(PyObject *parts, PyObject *record)
 {
     int safe = is_record(record)
-               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)given.attributes_type)
+               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)capture.attributes_type)
                && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
                && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
                && has_safe_names(parts, record) && are_safe(parts, FIELD(ATTRIBUTES)) == 1;

@@ -50,7 +50,7 @@ PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count)
 int speed_intern(const Name *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+        if ((*names[i].variable = PyUnicode_InternFromString(names[i].text)) == NULL)
             return -1;
     return 0;
 }
