@@ -82,9 +82,11 @@ def test_attributes_may_change_while_they_are_searched() -> None:
         seen.extend(f"{text} {number}" for number in range(20))
 
     redactor.use(known._replace(keys={"a": known.clean_key}, is_suspicious=clear))
+    record = redactor.sanitise(planted.span("start"))
+    assert redactor.check(record)
     for number in range(500):
         attributes = PlainAttributes({"a": f"token=text number {number}", "b": 1})
-        redactor.sanitise(planted.log(attributes=attributes))
+        redactor.sanitise(record._replace(attributes=attributes))
         assert f"TOKEN=TEXT NUMBER {number}" in seen
 
 
