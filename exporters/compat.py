@@ -83,4 +83,4 @@ class CompatExporter(ExporterWrapper):
             return self.export
         if self._ask is None:
             return self.export if self._enabled else inner
-        return bind("bind_choice", (self._ask, inner, self.export), self.export)
+        return bind("bind_choice", self.export, ask=self._ask, no=inner, yes=self.export)

@@ -105,7 +105,7 @@ class JsonlExporter:
     _begun: bool
     _reported_open: bool
     _first_line: tuple[Process, Encoding, bytes] | None
-    _quick: tuple[object, ...] | None
+    _fast_path: object | None
 
     def __init__(
         self,
@@ -149,7 +149,7 @@ class JsonlExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        return bind("bind_export", self, self.export) if self._has_default_export else self.export
+        return bind("bind_export", self.export, self) if self._has_default_export else self.export
 
     @property
     def _has_default_export(self) -> bool:
@@ -315,10 +315,11 @@ class JsonlExporter:
                 own = own.clean or own  # nothing else has redacted it for this file
             self._introduced[own.id] = own
             if self._open_sources:
-                self._quick = (self._introduced, COUNTERS.counter("accepted"), self._journal)
-        if process.id in self._introduced:
-            return True
-        if len(self._introduced) >= _MAX_INTRODUCED:
+                known, accept = self._introduced, COUNTERS.counter("accepted")
+                self._fast_path = bind(
+                    "export_parts", None, introduced=known, accept=accept, journal=self._journal
+                )
+        if process.id in self._introduced or len(self._introduced) >= _MAX_INTRODUCED:
             return True
         self._introduced[process.id] = process
         # A record may name another process, of which this one has no facts to write.
@@ -373,7 +374,7 @@ class JsonlExporter:
         self._first_line = None
         self._accept: Callable[[], object] = self._accept_first
         # For the compiled export; while this is None, it calls the method.
-        self._quick = None
+        self._fast_path = None
 
     def _accept_first(self) -> None:
         """Count a record, and the next ones directly; a forked child has counters of its own."""

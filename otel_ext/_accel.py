@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["PURE_PYTHON", "bind", "choose", "configure", "load_speed", "why_pure"]
 
 Function = TypeVar("Function", bound="Callable[..., object]")
+Bound = TypeVar("Bound")
 
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
@@ -76,16 +77,17 @@ def choose(name: str, python: Function) -> Function:
     return chosen
 
 
-def bind(name: str, target: object, python: Function) -> Function:
-    """Return a compiled method of an object, or the Python one that does the same.
+def bind(name: str, python: Bound, *target: object, **parts: object) -> Bound:
+    """Return what a compiled function makes of an object, or what serves without it.
 
     Args:
-        name: The name of the compiled function that makes such a method.
-        target: What that function gets: the object, or a tuple that has it.
-        python: The Python method.
+        name: The name of the compiled function.
+        python: What serves instead, such as a method that does the same.
+        target: The object.
+        parts: Instead of the object, what the function needs of it, by name.
     """
     speed = load_speed()
-    bound: Function = python if speed is None else getattr(speed, name)(target)
+    bound: Bound = python if speed is None else getattr(speed, name)(*target, **parts)
     return bound
 
 

@@ -1,16 +1,23 @@
 """The compiled hot path. Optional: import it only where an ImportError is handled."""
 
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping
 from mmap import mmap
 
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span
 
 from otel_ext.exporters.jsonl import JsonlExporter
+from otel_ext.inflight.owners import Owner, Owners
+from otel_ext.inflight.table import Entry, InflightTable
+from otel_ext.journal.write.chunks import Cursor
+from otel_ext.journal.write.exit import PostExitJournal
 from otel_ext.journal.write.ring_buffer import RingBuffer
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.record.model import (
     CallSite,
     Link,
+    PlainAttributes,
     Process,
     Record,
     SpanEvent,
@@ -19,14 +26,10 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 
-class Cursor:
-    def write(self, line: bytes, /) -> int: ...
-    def seek(self, position: int, /) -> None: ...
-    def tell(self) -> int: ...
-
 def configure(
     *,
     record_type: type[Record],
+    attributes_type: type[PlainAttributes],
     encode_line: Callable[[Record], bytes],
     encode_object: Callable[[Mapping[str, object], int], bytes],
     name_fragment: Callable[[str], str],
@@ -50,14 +53,44 @@ def begin_span(processor: LifecycleSpanProcessor, span: Span, /) -> None: ...
 def end_span(processor: LifecycleSpanProcessor, span: ReadableSpan, /) -> None: ...
 def bind_append(ring: RingBuffer, /) -> Callable[[bytes], bool]: ...
 def bind_export(exporter: JsonlExporter, /) -> Callable[[Record], None]: ...
-def bind_plain(
-    parts: tuple[JsonlExporter, tuple[object, ...], Callable[[Record], None]], /
-) -> Callable[[Record], None]: ...
+def bind_check(
+    *,
+    processes: dict[str, tuple[Process, Process]] | None,
+    keys: Mapping[str, object],
+    clean_key: object,
+    texts: Collection[str],
+    is_suspicious: Callable[[str], object] | None,
+    shortest: int,
+    longest: int,
+    most: int,
+    is_safe: Callable[[Record], bool],
+) -> Callable[[Record], bool]: ...
 def bind_choice(
-    parts: tuple[Callable[[], bool], Callable[[Record], None], Callable[[Record], None]], /
+    *, ask: Callable[[], bool], no: Callable[[Record], None], yes: Callable[[Record], None]
 ) -> Callable[[Record], None]: ...
+def export_parts(
+    *, introduced: dict[str, Process], accept: Iterator[int], journal: PostExitJournal
+) -> object: ...
+def hook_parts(
+    *,
+    resource: Resource | None,
+    process: Process,
+    next_seq: Iterator[int],
+    record_only: bool,
+    export: Callable[[Record], None],
+    check: Callable[[Record], bool],
+    make_safe: Callable[[Record], Record],
+    table: InflightTable,
+    opened: dict[tuple[int, int], Entry],
+    max_spans: int,
+    note_collected: Callable[[Entry], None],
+    owners: Owners,
+    local: threading.local,
+    note_gone: Callable[[Owner], None],
+) -> object: ...
 def cursor(memory: mmap, /) -> Cursor: ...
 def is_harmless(text: str, /) -> bool: ...
 def find_triggers(text: str, /) -> list[int] | None: ...
 def learn_triggers(triggers: tuple[str, ...], digits: int, gaps: str, /) -> None: ...
+def watch_process(page: memoryview | None, enter: Callable[[], object], /) -> None: ...
 def count_lines(lines: memoryview | bytes, /) -> int: ...

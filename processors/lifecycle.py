@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_ext._accel import choose, configure
+from otel_ext._accel import bind, choose, configure
 from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
@@ -90,7 +90,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     _begun: bool
     _known: tuple[Resource | None, Process]
     _next_seq: Callable[[], int]
-    _quick: tuple[object, ...] | None
+    _fast_path: object | None
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class LifecycleSpanProcessor(SpanProcessor):
                 self._stop_by(until)
         else:
             self._closed = True
-            self._quick = None
+            self._fast_path = None
             self._stop_by(until)
 
     def _stop_by(self, until: float) -> None:
@@ -248,7 +248,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._begun = False
         except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
-        self._quick = self._hook_parts()
+        self._fast_path = self._hook_parts()
 
     def _catch_up(self) -> None:
         """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
@@ -315,19 +315,30 @@ class LifecycleSpanProcessor(SpanProcessor):
         # One assignment: with several providers, no thread sees half of a change.
         self._known = known = (resource, clean(current.process_for(resource)))
         clean(current.process_for(None))  # an exporter may introduce it in its file
-        self._quick = self._hook_parts()
+        self._fast_path = self._hook_parts()
         return known
 
-    def _hook_parts(self) -> tuple[object, ...] | None:
+    def _hook_parts(self) -> object | None:
         """Return what the compiled hooks read; None until open spans are watched.
 
         With None they call the methods here, which try again.
         """
         if not self._begun or self._closed:
             return None
-        own = (incarnation.current().counter, self._record_only, self._export)
-        safe = (self._sanitiser.check, self._sanitiser.make_safe)
-        return (*self._known, *own, *safe, self._table, *self._table.hook_parts)
+        resource, process = self._known
+        return bind(
+            "hook_parts",
+            None,
+            resource=resource,
+            process=process,
+            next_seq=incarnation.current().counter,
+            record_only=self._record_only,
+            export=self._export,
+            check=self._sanitiser.check,
+            make_safe=self._sanitiser.make_safe,
+            table=self._table,
+            **self._table.hook_parts,
+        )
 
     def _reset(self) -> None:
         """Forget the process and what is on its way; a forked child is another process."""
@@ -335,7 +346,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._late: list[tuple[ReadableSpan, str]] = []
         self._begun = False
         self._known = (None, _UNKNOWN_PROCESS)
-        self._quick = None  # see `_hook_parts`
+        self._fast_path = None  # see `_hook_parts`
         self._next_seq = int
 
 

@@ -21,7 +21,6 @@ __all__ = [
     "exports_records",
     "formatter_exports",
     "is_official",
-    "is_officially_instrumented",
     "is_unconfigured",
     "prints",
 ]
@@ -46,16 +45,11 @@ class SetupTap(TracerMetaTap):
     """The same for a chain that prints with another renderer."""
 
 
-def is_officially_instrumented() -> bool:
-    """Return whether `opentelemetry-instrumentation-structlog` is in structlog's chain.
+def is_official(processor: object) -> bool:
+    """Whether `processor` is the official instrumentation's, without importing that.
 
     It sends structlog's events to OpenTelemetry's log exporters already.
     """
-    return any(map(is_official, structlog.get_config()["processors"]))
-
-
-def is_official(processor: object) -> bool:
-    """Whether `processor` is the official instrumentation's, without importing that."""
     return type(processor).__module__.startswith(_OFFICIAL)
 
 

@@ -54,7 +54,7 @@ def hook(add, max_spans):
     processor = Processor(Nowhere(), inflight=InflightSettings(max_open_spans=max_spans))
     processor.tracker.begin = lambda: True
     lifecycle.begin_span(processor, spans[-1])
-    assert processor._quick is not None, "the hook is not compiled"
+    assert processor._fast_path is not None, "the hook is not compiled"
     cost = per_span(lambda: [lifecycle.begin_span(processor, span) for span in some])
     assert len(processor.tracker.table) == (len(some) + 1 if max_spans else 0)
     return cost

@@ -260,14 +260,14 @@ class InflightTable:
         # The garbage collector may call this at any point: one step, no lock.
         self._note_collected = self.collected.append
         # What the compiled hooks need of the table; new after a fork.
-        self.hook_parts = (
-            self._open,
-            self._max_spans,
-            self._note_collected,
-            self.owners,
-            self.owners.local,
-            self.owners.note_gone,
-        )
+        self.hook_parts: dict[str, object] = {
+            "opened": self._open,
+            "max_spans": self._max_spans,
+            "note_collected": self._note_collected,
+            "owners": self.owners,
+            "local": self.owners.local,
+            "note_gone": self.owners.note_gone,
+        }
 
     def _reset(self) -> None:
         """Start empty in a forked child; the open spans are the parent's."""

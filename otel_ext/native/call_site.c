@@ -1,7 +1,7 @@
 /* Finds the line of user code that opened a span: otel_ext.record.call_site, compiled. */
 #include "speed.h"
 
-#define SITES 1024
+#define CALL_SITES 1024
 #define FILES 1024
 #define MOST_FRAMES 250    /* as _MAX_FRAMES of call_site.py */
 
@@ -10,7 +10,7 @@ enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING };
 
 /* Caches call sites by code object and instruction. `ref` holds the code weakly, so that programs
  * that make new code each time can release it. */
-static struct { PyObject *code, *ref, *site; int lasti; } sites[SITES];
+static struct { PyObject *code, *ref, *call_site; int lasti; } call_sites[CALL_SITES];
 
 /* Caches the kinds of files by file name, a text that all code objects of a module share. */
 static struct { PyObject *name; int verdict; } files[FILES];
@@ -29,41 +29,43 @@ static int last_instruction(PyFrameObject *frame)
 
 static size_t slot_for(PyCodeObject *code, int lasti)
 {
-    return (((size_t)code >> 4) ^ (size_t)lasti * 31) % SITES;
+    return (((size_t)code >> 4) ^ (size_t)lasti * 31) % CALL_SITES;
 }
 
 /* The cached call site; NULL without an error if it is not cached. */
-static PyObject *known_site(PyCodeObject *code, int lasti)
+static PyObject *known_call_site(PyCodeObject *code, int lasti)
 {
     size_t slot = slot_for(code, lasti);
-    return sites[slot].code == (PyObject *)code && sites[slot].lasti == lasti
-               ? Py_NewRef(sites[slot].site) : NULL;
+    return call_sites[slot].code == (PyObject *)code && call_sites[slot].lasti == lasti
+               ? Py_NewRef(call_sites[slot].call_site) : NULL;
 }
 
-static void set_site(size_t slot, PyObject *code, int lasti, PyObject *ref, PyObject *site)
+static void set_call_site(size_t slot, PyObject *code, int lasti, PyObject *ref,
+                          PyObject *call_site)
 {
-    PyObject *old[] = {sites[slot].ref, sites[slot].site};
-    sites[slot].code = code;
-    sites[slot].lasti = lasti;
-    sites[slot].ref = ref;
-    sites[slot].site = site;
+    PyObject *old[] = {call_sites[slot].ref, call_sites[slot].call_site};
+    call_sites[slot].code = code;
+    call_sites[slot].lasti = lasti;
+    call_sites[slot].ref = ref;
+    call_sites[slot].call_site = call_site;
     Py_XDECREF(old[0]);
     Py_XDECREF(old[1]);
 }
 
 /* Called when a code object dies, before its address can be reused. */
-static PyObject *forget_site(PyObject *slot, PyObject *ref)
+static PyObject *forget_call_site(PyObject *slot, PyObject *ref)
 {
     size_t at = PyLong_AsSize_t(slot);
-    if (at < SITES && sites[at].ref == ref)
-        set_site(at, NULL, 0, NULL, NULL);
+    if (at < CALL_SITES && call_sites[at].ref == ref)
+        set_call_site(at, NULL, 0, NULL, NULL);
     Py_RETURN_NONE;
 }
 
-static PyMethodDef forget_method = {"forget", forget_site, METH_O, "Release one cached call site."};
+static PyMethodDef forget_method = {"forget", forget_call_site, METH_O,
+                                    "Release one cached call site."};
 
 /* 0, or -1 with an error. */
-static int remember_site(PyObject *code, int lasti, PyObject *site)
+static int remember_call_site(PyObject *code, int lasti, PyObject *call_site)
 {
     size_t slot = slot_for((PyCodeObject *)code, lasti);
     PyObject *number = PyLong_FromSize_t(slot);
@@ -73,23 +75,24 @@ static int remember_site(PyObject *code, int lasti, PyObject *site)
     Py_XDECREF(forget);
     if (ref == NULL)
         return -1;
-    set_site(slot, code, lasti, ref, Py_NewRef(site));
+    set_call_site(slot, code, lasti, ref, Py_NewRef(call_site));
     return 0;
 }
 
 /* The call site of one frame, cached by code object and instruction. */
-static PyObject *site_of(PyFrameObject *frame)
+static PyObject *call_site_of(PyFrameObject *frame)
 {
     int lasti = last_instruction(frame);
     if (lasti == -1 && PyErr_Occurred())
         return NULL;
     PyCodeObject *code = PyFrame_GetCode(frame);
-    PyObject *site = known_site(code, lasti);
-    if (site == NULL && (site = PyObject_CallOneArg(given.remember, (PyObject *)frame)) != NULL
-        && remember_site((PyObject *)code, lasti, site) < 0)
-        Py_CLEAR(site);
+    PyObject *call_site = known_call_site(code, lasti);
+    if (call_site == NULL
+        && (call_site = PyObject_CallOneArg(capture.remember, (PyObject *)frame)) != NULL
+        && remember_call_site((PyObject *)code, lasti, call_site) < 0)
+        Py_CLEAR(call_site);
     Py_DECREF(code);
-    return site;
+    return call_site;
 }
 
 static void remember_verdict(size_t at, PyObject *name, int verdict)
@@ -107,13 +110,13 @@ static int verdict_on(PyCodeObject *code)
     size_t at = ((size_t)name >> 4) % FILES;
     if (files[at].name == name)
         return files[at].verdict;
-    PyObject *judged = PyUnicode_CheckExact(name) ? PyDict_GetItemWithError(given.judged, name)
+    PyObject *judged = PyUnicode_CheckExact(name) ? PyDict_GetItemWithError(capture.judged, name)
                                                   : NULL;
     int is_known = judged != NULL;
     if (is_known)
         Py_INCREF(judged);
     else if (!PyErr_Occurred())
-        judged = PyObject_CallOneArg(given.judge, name);
+        judged = PyObject_CallOneArg(capture.judge, name);
     int verdict = judged == NULL ? UNJUDGED : (int)PyLong_AsLong(judged);
     Py_XDECREF(judged);
     if (is_known && verdict != UNJUDGED)
@@ -128,8 +131,8 @@ static PyFrameObject *frame_below(PyFrameObject *frame)
     return back;
 }
 
-/* The frame that decides, from `frame` outwards: the first one of the program's own code, or the
- * one that opened the span for it. NULL without an error if no frame decides. Takes the reference. */
+/* The frame that decides, from `frame` outwards: the first one of the program's own code, or that
+ * which opened the span for it. NULL without an error if no frame decides. Takes the reference. */
 static PyFrameObject *deciding_frame(PyFrameObject *frame)
 {
     PyFrameObject *opener = NULL;
@@ -169,23 +172,24 @@ PyObject *speed_call_site_at(int depth)
     }
     PyFrameObject *found = deciding_frame(frame);
     if (found == NULL)
-        return PyErr_Occurred() ? NULL : Py_NewRef(given.unknown_site);
-    PyObject *site = site_of(found);
+        return PyErr_Occurred() ? NULL : Py_NewRef(capture.unknown_call_site);
+    PyObject *call_site = call_site_of(found);
     Py_DECREF(found);
-    return site;
+    return call_site;
 }
 
 PyObject *speed_call_site_for(PyObject *attributes)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.code_keys); i++) {
-        int found = PyDict_Contains(attributes, PyTuple_GET_ITEM(given.code_keys, i));
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(capture.code_keys); i++) {
+        int found = PyDict_Contains(attributes, PyTuple_GET_ITEM(capture.code_keys, i));
         if (found < 0)
             return NULL;
         if (found) {
-            PyObject *site = PyObject_CallOneArg(given.site_from_attributes, attributes);
-            if (site != Py_None)
-                return site;
-            Py_DECREF(site);
+            PyObject *call_site = PyObject_CallOneArg(capture.call_site_from_attributes,
+                                                      attributes);
+            if (call_site != Py_None)
+                return call_site;
+            Py_DECREF(call_site);
         }
     }
     return speed_call_site_at(0);

@@ -7,7 +7,7 @@
 
 #define SCOPES 64
 
-CaptureConfig given;
+CaptureConfig capture;
 PyTypeObject *sdk_types[SDK_TYPES];
 
 /* Positions in the tuple of names that capture.py passes. */
@@ -23,13 +23,13 @@ static struct { PyObject *scope, *made; } scopes[SCOPES];
 
 static PyObject *field(PyObject *span, int name)
 {
-    return PyObject_GetAttr(span, PyTuple_GET_ITEM(given.names, name));
+    return PyObject_GetAttr(span, PyTuple_GET_ITEM(capture.names, name));
 }
 
 /* Called at the first span, not before: a program that only logs need not import the SDK. */
 int speed_find_sdk_types(void)
 {
-    PyObject *found = PyObject_CallNoArgs(given.span_types);
+    PyObject *found = PyObject_CallNoArgs(capture.span_types);
     int is_right = found != NULL && PyTuple_CheckExact(found)
                    && PyTuple_GET_SIZE(found) == SDK_TYPES
                    && PyType_FastSubclass((PyTypeObject *)PyTuple_GET_ITEM(found, CONTEXT),
@@ -68,7 +68,7 @@ static PyObject *scope_for(PyObject *span)
         Py_INCREF(scopes[slot].made);
         return scopes[slot].made;
     }
-    PyObject *made = PyObject_CallOneArg(given.scope_of, scope);
+    PyObject *made = PyObject_CallOneArg(capture.scope_of, scope);
     if (made == NULL) {
         Py_DECREF(scope);
         return NULL;
@@ -88,9 +88,9 @@ static PyObject *kind_for(PyObject *span)
     if (kind == NULL)
         return NULL;
     Py_DECREF(kind);    /* the enumeration keeps its members */
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(given.kinds); i++)
-        if (PyTuple_GET_ITEM(given.kinds, i) == kind) {
-            PyObject *name = PyTuple_GET_ITEM(given.kind_names, i);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(capture.kinds); i++)
+        if (PyTuple_GET_ITEM(capture.kinds, i) == kind) {
+            PyObject *name = PyTuple_GET_ITEM(capture.kind_names, i);
             Py_INCREF(name);
             return name;
         }
@@ -131,32 +131,33 @@ static PyObject *items_for(PyObject *span, int name, PyObject *convert)
 
 static PyObject *thread_for(void)
 {
-    PyObject *info = speed_of_thread(given.local, s_info);
+    PyObject *info = speed_of_thread(capture.local, s_info);
     if (info != Py_None)
         return info;
     Py_DECREF(info);
-    return PyObject_CallNoArgs(given.current_thread);
+    return PyObject_CallNoArgs(capture.current_thread);
 }
 
-/* Call site, thread and task of the code that logs. */
+/* Call call_site, thread and task of the code that logs. */
 PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
 {
-    if (need(given.here) < 0)
+    if (need(capture.here) < 0)
         return NULL;
-    PyObject *site = NULL, *thread = NULL, *info = NULL, *all = NULL;
+    PyObject *call_site = NULL, *thread = NULL, *info = NULL, *all = NULL;
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
-    if (task != NULL && (site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
+    if (task != NULL
+        && (call_site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
         && (thread = thread_for()) != NULL)
         info = speed_task_info(task);
     if (info != NULL)
-        all = PyTuple_Pack(3, site, thread, info);
+        all = PyTuple_Pack(3, call_site, thread, info);
     Py_XDECREF(task);
-    Py_XDECREF(site);
+    Py_XDECREF(call_site);
     Py_XDECREF(thread);
     Py_XDECREF(info);
     if (all == NULL)
-        return pass_over() < 0 ? NULL : PyObject_CallOneArg(given.here, depth);
+        return pass_over() < 0 ? NULL : PyObject_CallOneArg(capture.here, depth);
     return all;
 }
 
@@ -181,7 +182,7 @@ static PyObject *time_for(PyObject *span, int name)
     if (time_ns == NULL || PyObject_IsTrue(time_ns) == 1)
         return time_ns;
     Py_DECREF(time_ns);
-    return PyObject_CallNoArgs(given.time_ns);
+    return PyObject_CallNoArgs(capture.time_ns);
 }
 
 static PyObject *attributes_for(PyObject *span)
@@ -191,10 +192,10 @@ static PyObject *attributes_for(PyObject *span)
         return NULL;
     PyObject *copied = NULL, *kept = field(holder, N_DICT);
     if (kept == NULL && pass_over() == 0)
-        kept = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(given.names, N_COPY));
+        kept = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(capture.names, N_COPY));
     Py_DECREF(holder);
     if (kept != NULL && PyDict_CheckExact(kept))
-        copied = PyObject_CallOneArg(given.attributes_type, kept);
+        copied = PyObject_CallOneArg(capture.attributes_type, kept);
     else if (kept != NULL)
         PyErr_SetString(PyExc_TypeError, "the attributes of a span are in a dict");
     Py_XDECREF(kept);
@@ -211,7 +212,7 @@ static void begin_fields(PyObject **fields, PyObject *process, PyObject *seq)
     fields[F_ABANDONED] = Py_NewRef(Py_None);
     fields[F_LEVEL] = Py_NewRef(s_empty);
     fields[F_LOGGER] = Py_NewRef(s_empty);
-    fields[F_EXTRA] = Py_NewRef(given.empty);
+    fields[F_EXTRA] = Py_NewRef(capture.empty);
 }
 
 /* As `tuple.__new__(Record, fields)`; releases the fields if `is_complete` is 0. */
@@ -227,7 +228,7 @@ static PyObject *record_of(PyObject **fields, int is_complete)
         PyTuple_SET_ITEM(values, i, fields[i]);    /* runs no code, so all are there at once */
     PyObject *args = PyTuple_Pack(1, values), *record = NULL;
     if (args != NULL)
-        record = PyTuple_Type.tp_new((PyTypeObject *)given.record_type, args, NULL);
+        record = PyTuple_Type.tp_new((PyTypeObject *)capture.record_type, args, NULL);
     Py_XDECREF(args);
     Py_DECREF(values);
     return record;
@@ -261,13 +262,13 @@ PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, P
         parent != NULL && (of[F_NAME] = name_for(span)) != NULL
         && (of[F_TIME_NS] = time_for(span, N_START_TIME)) != NULL
         && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
-        && (of[F_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
+        && (of[F_CALL_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
         && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
         && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
         && (of[F_PARENT_SPAN_ID] = parent_id_of(parent)) != NULL
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
-        && (of[F_LINKS] = items_for(span, N_LINKS, given.links_of)) != NULL
+        && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
         && (of[F_THREAD] = thread_for()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
     Py_XDECREF(parent);
@@ -282,14 +283,14 @@ static PyObject *status_for(PyObject *span)
     if (code == NULL)
         return NULL;
     Py_DECREF(code);    /* the enumeration keeps its members */
-    if (code == given.unset_code)
-        return Py_NewRef(given.unset_status);
-    return PyObject_CallOneArg(given.status_of, span);
+    if (code == capture.unset_code)
+        return Py_NewRef(capture.unset_status);
+    return PyObject_CallOneArg(capture.status_of, span);
 }
 
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start)
 {
-    static const int kept[] = {F_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
+    static const int kept[] = {F_CALL_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
                                F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
     if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
         return NULL;
@@ -302,9 +303,9 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
     int is_complete = is_usual(span) && (of[F_NAME] = name_for(span)) != NULL
                       && (of[F_TIME_NS] = time_for(span, N_END_TIME)) != NULL
                       && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
-                      && (of[F_LINKS] = items_for(span, N_LINKS, given.links_of)) != NULL
+                      && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
                       && (of[F_STATUS] = status_for(span)) != NULL
-                      && (of[F_EVENTS] = items_for(span, N_EVENTS, given.events_of)) != NULL;
+                      && (of[F_EVENTS] = items_for(span, N_EVENTS, capture.events_of)) != NULL;
     return record_of(of, is_complete);
 }
 
@@ -315,7 +316,7 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
         PyErr_SetString(PyExc_TypeError, "identify(span, record_only)");
         return NULL;
     }
-    if (need(given.identify) < 0)
+    if (need(capture.identify) < 0)
         return NULL;
     PyObject *context = is_usual(args[0]) ? field(args[0], N_CONTEXT) : NULL, *key = NULL;
     if (context != NULL && is_usual_context(context) && PyBool_Check(args[1])) {
@@ -327,7 +328,7 @@ PyObject *speed_identify(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     }
     Py_XDECREF(context);
     if (key == NULL)
-        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.identify, args, 2, NULL);
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(capture.identify, args, 2, NULL);
     return key;
 }
 
@@ -345,7 +346,7 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
         PyErr_SetString(PyExc_TypeError, "capture_start(span, process, seq)");
         return NULL;
     }
-    if (need(given.capture_start) < 0)
+    if (need(capture.capture_start) < 0)
         return NULL;
     PyObject *context = is_usual(args[0]) ? field(args[0], N_CONTEXT) : NULL, *record = NULL;
     PyObject *task = context == NULL ? NULL : speed_current_task();
@@ -354,7 +355,7 @@ PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args
     Py_XDECREF(context);
     Py_XDECREF(task);
     if (record == NULL)
-        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_start, args, 3, NULL);
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(capture.capture_start, args, 3, NULL);
     return record;
 }
 
@@ -364,13 +365,13 @@ PyObject *speed_capture_end(PyObject *Py_UNUSED(module), PyObject *const *args, 
         PyErr_SetString(PyExc_TypeError, "capture_end(span, process, seq, start)");
         return NULL;
     }
-    if (need(given.capture_end) < 0)
+    if (need(capture.capture_end) < 0)
         return NULL;
     PyObject *record = NULL;
     if (is_record(args[3]))
         record = speed_end_record(args[0], args[1], args[2], args[3]);
     if (record == NULL)
-        return pass_over() < 0 ? NULL : PyObject_Vectorcall(given.capture_end, args, 4, NULL);
+        return pass_over() < 0 ? NULL : PyObject_Vectorcall(capture.capture_end, args, 4, NULL);
     return record;
 }
 
@@ -399,25 +400,17 @@ static int is_sound(const CaptureConfig *fresh)
 
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {
-        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged", "remember",
-        "unknown_site", "site_from_attributes", "scope_of", "links_of", "events_of",
-        "status_of", "local", "current_thread", "task_info", "time_ns", "kinds", "kind_names",
-        "unset_code", "unset_status", "empty", "names", "code_keys", "identify", "here",
-        "span_types", NULL};
-    CaptureConfig fresh = {0};
-    if (!PyArg_ParseTupleAndKeywords(
-            args, kwargs, "$OOOOOOOOOOOOOOOOOOOOOOOOOOO", names, &fresh.capture_start,
-            &fresh.capture_end, &fresh.record_type, &fresh.attributes_type, &fresh.judge, &fresh.judged,
-            &fresh.remember, &fresh.unknown_site, &fresh.site_from_attributes,
-            &fresh.scope_of, &fresh.links_of, &fresh.events_of, &fresh.status_of,
-            &fresh.local, &fresh.current_thread, &fresh.task_info, &fresh.time_ns,
-            &fresh.kinds, &fresh.kind_names, &fresh.unset_code, &fresh.unset_status,
-            &fresh.empty, &fresh.names, &fresh.code_keys, &fresh.identify, &fresh.here,
-            &fresh.span_types)
-        || !is_sound(&fresh))
+    static const char *const names[] = {
+        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
+        "remember", "unknown_call_site", "call_site_from_attributes", "scope_of", "links_of",
+        "events_of", "status_of", "local", "current_thread", "task_info", "time_ns", "kinds",
+        "kind_names", "unset_code", "unset_status", "empty", "names", "code_keys", "identify",
+        "here", "span_types",
+    };
+    CaptureConfig fresh;
+    if (KEYWORDS_INTO(args, kwargs, names, &fresh) < 0 || !is_sound(&fresh))
         return NULL;
-    adopt(&given, &fresh, sizeof given);
+    adopt(&capture, &fresh, sizeof capture);
     Py_RETURN_NONE;
 }
 

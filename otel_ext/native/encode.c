@@ -72,10 +72,10 @@ static int put_process(Buffer *buffer, PyObject *record)
     return put_attribute(buffer, PyTuple_GET_ITEM(record, F_PROCESS), s_id, &known);
 }
 
-static int put_site(Buffer *buffer, PyObject *record)
+static int put_call_site(Buffer *buffer, PyObject *record)
 {
     static Slot known;
-    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_SITE), s_fragment, &known);
+    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_CALL_SITE), s_fragment, &known);
 }
 
 static int put_time_field(Buffer *buffer, PyObject *record, int field, long long *time_ns)
@@ -103,7 +103,7 @@ static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *tim
         || put_str(b, phase) < 0 || PUT(b, "\",\"trace_id\":\"") < 0
         || put_str(b, PyTuple_GET_ITEM(record, F_TRACE_ID)) < 0 || PUT(b, "\",\"span_id\":\"") < 0
         || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0
-        || put_site(b, record) < 0)
+        || put_call_site(b, record) < 0)
         return -1;
     if (provisional && PUT(b, ",\"provisional\":true") < 0)
         return -1;
@@ -197,7 +197,7 @@ static int put_attributes(Buffer *b, PyObject *attributes)
 static int put_extra(Buffer *b, PyObject *record)
 {
     PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
-    Py_ssize_t size = extra == given.empty ? 0 : PyObject_Size(extra);
+    Py_ssize_t size = extra == capture.empty ? 0 : PyObject_Size(extra);
     if (size <= 0)
         return (int)size;
     Py_ssize_t begin = b->size;
@@ -274,7 +274,7 @@ static int put_log_head(Buffer *b, PyObject *record, PyObject *kind)
     long long seq;
     if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
         return -1;
-    if (put_site(b, record) < 0
+    if (put_call_site(b, record) < 0
         || PUT(b, ",\"version\":2,\"kind\":\"") < 0 || put_str(b, kind) < 0
         || PUT(b, "\",\"seq\":") < 0 || put_number(b, seq) < 0
         || PUT(b, ",\"process\":\"") < 0
@@ -339,8 +339,8 @@ PyObject *speed_encode_line(PyObject *Py_UNUSED(module), PyObject *record)
 int speed_init_encode(void)
 {
     static const Name names[] = {
-        {&s_size, "size"}, {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"}, {&s_start, "start"},
-        {&s_end, "end"}, {&s_update, "update"},
+        {&s_size, "size"}, {&s_span, "span"}, {&s_log, "log"}, {&s_process, "process"},
+        {&s_start, "start"}, {&s_end, "end"}, {&s_update, "update"},
     };
     return speed_intern(names, sizeof names / sizeof *names);
 }

@@ -8,16 +8,17 @@
 
 #define INTRODUCED 8
 
-/* Positions in the tuple `_quick` of an exporter. */
+/* The parts of an exporter, which it keeps as `_fast_path`: the processes that it has introduced,
+ * what counts a record as accepted, and the journal. */
 enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
-static PyObject *s_quick, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
+static PyObject *s_fast_path, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
 
-static PyObject *append(PyObject *box, PyObject *line)
+static PyObject *append(PyObject *ring, PyObject *line)
 {
-    PyObject *store = get_slot(box, s_store, &of_store);
+    PyObject *store = get_slot(ring, s_store, &of_store);
     PyObject *stored = store == NULL ? NULL : PyObject_CallOneArg(store, line);
     Py_XDECREF(store);
     if (stored != NULL) {
@@ -27,7 +28,7 @@ static PyObject *append(PyObject *box, PyObject *line)
     if (!PyErr_ExceptionMatches(PyExc_ValueError))
         return NULL;
     PyErr_Clear();
-    return PyObject_CallMethodOneArg(box, s_elsewhere, line);
+    return PyObject_CallMethodOneArg(ring, s_elsewhere, line);
 }
 
 /* 1: stored `line` in the ring buffer whose `append` that is, without an object for it,
@@ -44,9 +45,9 @@ static int is_stored(PyObject *append_line, const Buffer *line)
 
 static PyMethodDef append_method = {"append", append, METH_O, "Store one line in the ring buffer."};
 
-PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *box)
+PyObject *speed_bind_append(PyObject *Py_UNUSED(module), PyObject *ring)
 {
-    return PyCFunction_New(&append_method, box);
+    return PyCFunction_New(&append_method, ring);
 }
 
 /* Processes that were introduced, each with the exporter's dict that holds it; those dicts only
@@ -58,23 +59,35 @@ static int is_introduced(PyObject *dict, PyObject *process)
     if (is_seen(introduced, INTRODUCED, process, dict))
         return 1;
     PyObject *id = get_slot(process, s_id, &of_id);
-    int is_there = id != NULL && PyDict_CheckExact(dict) && PyDict_Contains(dict, id) == 1;
+    int is_there = id != NULL && PyDict_Contains(dict, id) == 1;
     Py_XDECREF(id);
     if (is_there)
         speed_see(introduced, INTRODUCED, process, dict);
     return is_there;
 }
 
-/* What the steps need, if the exporter has written the record's `process.start`; else NULL. */
-static PyObject *quick_of(PyObject *exporter, PyObject *record)
+PyObject *speed_export_parts(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    PyObject *quick = check_process() < 0 ? NULL : PyObject_GetAttr(exporter, s_quick);
-    if (quick != NULL && PyTuple_CheckExact(quick) && PyTuple_GET_SIZE(quick) == E_COUNT
+    static const char *const names[E_COUNT] = {"introduced", "accept", "journal"};
+    PyObject *parts[E_COUNT];
+    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0)
+        return NULL;
+    if (PyDict_CheckExact(parts[E_INTRODUCED]))
+        return speed_tuple(parts, E_COUNT);
+    PyErr_SetString(PyExc_TypeError, "introduced: a dict");
+    return NULL;
+}
+
+/* The parts, if the exporter has written the record's `process.start`; else NULL. */
+static PyObject *parts_of(PyObject *exporter, PyObject *record)
+{
+    PyObject *parts = check_process() < 0 ? NULL : PyObject_GetAttr(exporter, s_fast_path);
+    if (parts != NULL && PyTuple_CheckExact(parts) && PyTuple_GET_SIZE(parts) == E_COUNT
         && is_record(record)
-        && is_introduced(PyTuple_GET_ITEM(quick, E_INTRODUCED),
+        && is_introduced(PyTuple_GET_ITEM(parts, E_INTRODUCED),
                          PyTuple_GET_ITEM(record, F_PROCESS)))
-        return quick;
-    Py_XDECREF(quick);
+        return parts;
+    Py_XDECREF(parts);
     return NULL;
 }
 
@@ -99,10 +112,10 @@ static PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
 }
 
 /* Passes a line to the journal: the encoded one in the buffer or, if that is NULL, `line`. */
-static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffer *buffer,
+static PyObject *append_encoded(PyObject *exporter, PyObject *parts, const Buffer *buffer,
                                 PyObject *line)
 {
-    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(quick, E_JOURNAL), s_append);
+    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(parts, E_JOURNAL), s_append);
     int stored = append_line == NULL ? -1 : buffer != NULL ? is_stored(append_line, buffer) : 0;
     PyObject *taken = stored == 1 ? Py_NewRef(Py_None) : NULL;
     if (stored == 0 && (line = buffer == NULL ? Py_NewRef(line) : PyBytes_FromStringAndSize(
@@ -114,11 +127,11 @@ static PyObject *append_encoded(PyObject *exporter, PyObject *quick, const Buffe
     return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
 }
 
-static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
+static PyObject *take(PyObject *exporter, PyObject *parts, PyObject *record)
 {
     if (need(config.encode_line) < 0)
         return NULL;
-    PyObject *accepted = step(PyTuple_GET_ITEM(quick, E_ACCEPT));
+    PyObject *accepted = step(PyTuple_GET_ITEM(parts, E_ACCEPT));
     Py_XDECREF(accepted);
     if (accepted == NULL)
         return NULL;
@@ -129,7 +142,7 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
     /* The journal is read after the encoding, which may run Python code that closes it. */
     PyObject *done = encoded < 0 || (encoded == 0 && line == NULL)
                          ? note_loss(exporter, s_export_reduced, record)
-                         : append_encoded(exporter, quick, line == NULL ? &buffer : NULL, line);
+                         : append_encoded(exporter, parts, line == NULL ? &buffer : NULL, line);
     Py_XDECREF(line);
     PyMem_Free(buffer.heap);
     if (done == NULL)
@@ -140,12 +153,12 @@ static PyObject *take(PyObject *exporter, PyObject *quick, PyObject *record)
 
 static PyObject *export(PyObject *exporter, PyObject *record)
 {
-    PyObject *quick = quick_of(exporter, record), *done;
-    if (quick != NULL)
-        done = take(exporter, quick, record);
+    PyObject *parts = parts_of(exporter, record), *done;
+    if (parts != NULL)
+        done = take(exporter, parts, record);
     else
         done = pass_over() < 0 ? NULL : PyObject_CallMethodOneArg(exporter, s_export, record);
-    Py_XDECREF(quick);
+    Py_XDECREF(parts);
     return done;
 }
 
@@ -156,9 +169,9 @@ PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
     return PyCFunction_New(&export_method, exporter);
 }
 
-/* The parts of a choice: the condition; the callable if it is false; the callable if it is true or
- * fails. If the condition only reads an attribute, its name and holder; else None. */
-enum { C_ASK, C_NO, C_YES, C_HOLDER, C_NAME, C_COUNT };
+/* The parts of a choice: the condition, the callable if it is false, and the one if it is true or
+ * fails. If the condition only reads an attribute, its holder and its name; else None. */
+enum { C_ASK, C_NO, C_YES, C_HOLDER, C_NAME, C_COUNT, C_PASSED = C_HOLDER };
 
 static PyObject *choose(PyObject *parts, PyObject *argument)
 {
@@ -174,7 +187,7 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
     return call_one(PyTuple_GET_ITEM(parts, which), argument);
 }
 
-static PyMethodDef choose_method = {"export", choose, METH_O, "Hand one record on."};
+static PyMethodDef choose_method = {"export", choose, METH_O, "Pass one record on."};
 
 /* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL, perhaps with
  * an error. */
@@ -196,19 +209,21 @@ static PyObject *attribute_of(PyObject *ask)
     return args;
 }
 
-PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *parts)
+PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
 {
-    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != 3) {
-        PyErr_SetString(PyExc_TypeError, "a tuple of three callables");
+    static const char *const names[C_PASSED] = {"ask", "no", "yes"};
+    PyObject *parts[C_COUNT];
+    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0)
         return NULL;
-    }
-    PyObject *attribute = attribute_of(PyTuple_GET_ITEM(parts, 0));
+    for (int i = 0; i < C_PASSED; i++)
+        if (!PyCallable_Check(parts[i]))
+            return PyErr_Format(PyExc_TypeError, "%s: a callable", names[i]);
+    PyObject *attribute = attribute_of(parts[C_ASK]);
     if (attribute == NULL && pass_over() < 0)
         return NULL;
-    PyObject *all = PyTuple_Pack(
-        C_COUNT, PyTuple_GET_ITEM(parts, 0), PyTuple_GET_ITEM(parts, 1), PyTuple_GET_ITEM(parts, 2),
-        attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 0),
-        attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 1));
+    parts[C_HOLDER] = attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 0);
+    parts[C_NAME] = attribute == NULL ? Py_None : PyTuple_GET_ITEM(attribute, 1);
+    PyObject *all = speed_tuple(parts, C_COUNT);
     Py_XDECREF(attribute);
     PyObject *bound = all == NULL ? NULL : PyCFunction_New(&choose_method, all);
     Py_XDECREF(all);
@@ -233,7 +248,7 @@ PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)
 int speed_init_path(void)
 {
     static const Name names[] = {
-        {&s_quick, "_quick"}, {&s_append, "append"}, {&s_export, "export"},
+        {&s_fast_path, "_fast_path"}, {&s_append, "append"}, {&s_export, "export"},
         {&s_export_reduced, "export_reduced"}, {&s_note_unwritten, "note_unwritten"},
         {&s_store, "_store"}, {&s_elsewhere, "_append_elsewhere"},
     };

@@ -17,7 +17,7 @@ typedef struct {
     unsigned char second;         /* 0 if it has only one */
     unsigned char length;         /* of the rest */
     unsigned char at_border;      /* may no letter or digit precede it? */
-    unsigned short place;         /* index in the table of literals */
+    unsigned short index;         /* index in the table of literals */
 } Literal;
 
 static unsigned char kinds[256], lower[256];
@@ -58,7 +58,7 @@ static int is_begun(const unsigned char *at, const unsigned char *text, const un
         if (matches(&literals[i], at, text, end)) {
             if (found == NULL)
                 return 1;
-            found[literals[i].place] = 1;
+            found[literals[i].index] = 1;
         }
     return 0;
 }
@@ -100,14 +100,14 @@ PyObject *speed_find_triggers(PyObject *Py_UNUSED(module), PyObject *text)
     for (const unsigned char *at = begin; at < end; at++)
         if (may_begin(at))
             is_begun(at, begin, end, found);
-    PyObject *places = PyList_New(0);
-    for (long i = 0; places != NULL && i < MOST_LITERALS; i++) {
-        PyObject *place = found[i] ? PyLong_FromLong(i) : NULL;
-        if (found[i] && (place == NULL || PyList_Append(places, place) < 0))
-            Py_CLEAR(places);
-        Py_XDECREF(place);
+    PyObject *indexes = PyList_New(0);
+    for (long i = 0; indexes != NULL && i < MOST_LITERALS; i++) {
+        PyObject *index = found[i] ? PyLong_FromLong(i) : NULL;
+        if (found[i] && (index == NULL || PyList_Append(indexes, index) < 0))
+            Py_CLEAR(indexes);
+        Py_XDECREF(index);
     }
-    return places;
+    return indexes;
 }
 
 static void mark(const char *characters, unsigned char kind)
@@ -124,27 +124,27 @@ static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *us
         if (!PyUnicode_CheckExact(trigger) || !PyUnicode_IS_COMPACT_ASCII(trigger))
             continue;    /* only ASCII texts are searched */
         Py_ssize_t size;
-        const char *given = PyUnicode_AsUTF8AndSize(trigger, &size);
-        int at_border = size > 1 && given[0] == '^';
-        given += at_border;
+        const char *literal = PyUnicode_AsUTF8AndSize(trigger, &size);
+        int at_border = size > 1 && literal[0] == '^';
+        literal += at_border;
         size -= at_border;
-        if (size == 0 || (unsigned char)given[0] != first)
+        if (size == 0 || (unsigned char)literal[0] != first)
             continue;
         if (count == MOST_LITERALS || i >= MOST_LITERALS || size > 64 || *used + size > ROOM) {
             PyErr_SetString(PyExc_ValueError, "learn_triggers: too many, or one too long");
             return -1;
         }
         Py_ssize_t length = size > 2 ? size - 2 : 0;
-        memcpy(room + *used, given + size - length, (size_t)length);
-        literals[count++] = (Literal){room + *used, size > 1 ? (unsigned char)given[1] : 0,
+        memcpy(room + *used, literal + size - length, (size_t)length);
+        literals[count++] = (Literal){room + *used, size > 1 ? (unsigned char)literal[1] : 0,
                                       (unsigned char)length, (unsigned char)at_border,
                                       (unsigned short)i};
         *used += length;
         if (size == 1)
             memset(pairs[first], 0xff, sizeof(pairs[first]));
         else
-            pairs[first][(unsigned char)given[1] >> 3] |=
-                (unsigned char)(1 << ((unsigned char)given[1] & 7));
+            pairs[first][(unsigned char)literal[1] >> 3] |=
+                (unsigned char)(1 << ((unsigned char)literal[1] & 7));
     }
     return count;
 }

@@ -11,12 +11,13 @@
 #define LONGEST_NAME 1024    /* as _LONGEST_NAME of the Python code */
 #define VALUE_SIZE 8         /* likewise */
 
-/* Positions in the tuple of a sanitiser; the processes are None if it does not redact. */
-enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_CLEAN_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST,
-       S_MOST, S_PYTHON, S_COUNT };
+/* The parts of a sanitiser: its `Known`, and the check in Python. The processes are None if it does
+ * not redact. */
+enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST, S_MOST,
+       S_IS_SAFE, S_COUNT };
 
 static PyObject *s_name, *s_description, *s_size;
-static Slot of_site, of_thread, of_task, of_id, of_size;
+static Slot of_call_site, of_thread, of_task, of_id, of_size;
 
 static Py_ssize_t limit(PyObject *parts, int which)
 {
@@ -32,7 +33,7 @@ static Seen texts[SEEN], known_texts[SEEN], keys[SEEN], processes[1];
 
 static int is_known(PyObject *parts, PyObject *text)
 {
-    PyObject *clean = PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS);
+    PyObject *clean = PyTuple_GET_ITEM(parts, S_TEXTS);
     if (is_seen(known_texts, SEEN, text, clean))
         return 1;
     int known = PySet_Contains(clean, text);
@@ -143,13 +144,21 @@ static int are_safe(PyObject *parts, PyObject *attributes)
     Py_ssize_t position = 0, size = 0;
     PyObject *key, *value;
     int safe = 1;
-    /* Searching a text runs only the expression's code, which cannot change the record's
-     * dict. */
-    while (safe == 1 && PyDict_Next(attributes, &position, &key, &value))
+    /* Searching a text runs Python code, during which another thread may change the dict: the
+     * items are held, and a dict whose size changes is not safe. */
+    Py_ssize_t items = PyDict_GET_SIZE(attributes);
+    while (safe == 1 && PyDict_Next(attributes, &position, &key, &value)) {
+        Py_INCREF(key);
+        Py_INCREF(value);
         if ((safe = is_clean_key(parts, key)) == 1) {
             size += PyUnicode_GET_LENGTH(key) + VALUE_SIZE;
             safe = is_safe_value(parts, value, &size);
         }
+        Py_DECREF(key);
+        Py_DECREF(value);
+        if (safe == 1 && PyDict_GET_SIZE(attributes) != items)
+            safe = 0;
+    }
     if (safe != 1 || size > limit(parts, S_LONGEST))
         return safe == 1 ? 0 : safe;
     PyObject *number = PyLong_FromSsize_t(size);
@@ -161,20 +170,20 @@ static int are_safe(PyObject *parts, PyObject *attributes)
 /* Clean only if Python has searched this process record and found no secret. */
 static int is_clean_process(PyObject *parts, PyObject *process)
 {
-    PyObject *looked_at = PyTuple_GET_ITEM(parts, S_PROCESSES);
-    if (is_seen(processes, 1, process, looked_at))
+    PyObject *clean_processes = PyTuple_GET_ITEM(parts, S_PROCESSES);
+    if (is_seen(processes, 1, process, clean_processes))
         return 1;
     PyObject *id = get_slot(process, s_id, &of_id);
     if (id == NULL)
         return -1;
-    PyObject *known = PyDict_GetItemWithError(looked_at, id);
+    PyObject *known = PyDict_GetItemWithError(clean_processes, id);
     Py_DECREF(id);
     if (known == NULL)
         return PyErr_Occurred() ? -1 : 0;
     int clean = PyTuple_Check(known) && PyTuple_GET_SIZE(known) == 2
                 && PyTuple_GET_ITEM(known, 1) == process;
     if (clean)
-        speed_see(processes, 1, process, looked_at);
+        speed_see(processes, 1, process, clean_processes);
     return clean;
 }
 
@@ -192,7 +201,7 @@ static int is_clean_status(PyObject *status)
 
 static int is_empty(PyObject *container)
 {
-    if (container == given.empty)
+    if (container == capture.empty)
         return 1;
     Py_ssize_t size = PyTuple_CheckExact(container) ? PyTuple_GET_SIZE(container)
                                                     : PyObject_Size(container);
@@ -222,7 +231,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
                && is_plain_name(FIELD(LEVEL));
     return PyUnicode_CheckExact(FIELD(NAME)) && utf8_size(FIELD(NAME)) >= 0
            && is_clean_text(parts, FIELD(NAME)) == 1
-           && is_clean_held(parts, FIELD(SITE), s_fragment, &of_site, 1) == 1
+           && is_clean_held(parts, FIELD(CALL_SITE), s_fragment, &of_call_site, 1) == 1
            && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
            && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
            && is_empty_or_known(parts, FIELD(LOGGER)) && is_empty_or_known(parts, FIELD(LEVEL))
@@ -232,7 +241,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
 static PyObject *check(PyObject *parts, PyObject *record)
 {
     int safe = is_record(record)
-               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)given.attributes_type)
+               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)capture.attributes_type)
                && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
                && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
                && has_safe_names(parts, record) && are_safe(parts, FIELD(ATTRIBUTES)) == 1;
@@ -241,23 +250,37 @@ static PyObject *check(PyObject *parts, PyObject *record)
     if (safe)
         Py_RETURN_TRUE;
     /* Python may know more, and remembers what it finds. */
-    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_PYTHON), record);
+    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_IS_SAFE), record);
 }
 
 static PyMethodDef check_method = {"check", check, METH_O, "Is a record safe as it is?"};
 
-PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *parts)
+static int are_parts(PyObject *const *parts)
 {
-    if (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != S_COUNT
-        || !PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_KEYS))
-        || !PyLong_CheckExact(PyTuple_GET_ITEM(parts, S_MOST))
-        || (redacts(parts)
-            && (!PyDict_CheckExact(PyTuple_GET_ITEM(parts, S_PROCESSES))
-                || !PyAnySet_CheckExact(PyTuple_GET_ITEM(parts, S_CLEAN_TEXTS))))) {
-        PyErr_SetString(PyExc_TypeError, "the tuple of a sanitiser");
+    int redacts = parts[S_PROCESSES] != Py_None;
+    if (!PyDict_CheckExact(parts[S_KEYS])
+        || (redacts && !PyDict_CheckExact(parts[S_PROCESSES])))
+        PyErr_SetString(PyExc_TypeError, "keys, processes: dicts");
+    else if (redacts && !PyAnySet_CheckExact(parts[S_TEXTS]))
+        PyErr_SetString(PyExc_TypeError, "texts: a set");
+    else if (!PyLong_CheckExact(parts[S_SHORTEST]) || !PyLong_CheckExact(parts[S_LONGEST])
+             || !PyLong_CheckExact(parts[S_MOST]))
+        PyErr_SetString(PyExc_TypeError, "shortest, longest, most: whole numbers");
+    return !PyErr_Occurred();
+}
+
+PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+{
+    static const char *const names[S_COUNT] = {"processes", "keys", "clean_key", "texts",
+                                               "is_suspicious", "shortest", "longest", "most",
+                                               "is_safe"};
+    PyObject *parts[S_COUNT];
+    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0 || !are_parts(parts))
         return NULL;
-    }
-    return PyCFunction_New(&check_method, parts);
+    PyObject *all = speed_tuple(parts, S_COUNT);
+    PyObject *bound = all == NULL ? NULL : PyCFunction_New(&check_method, all);
+    Py_XDECREF(all);
+    return bound;
 }
 
 int speed_init_sanitise(void)

@@ -1,5 +1,5 @@
 /* Shared helpers: reads attributes in slots at the offset that the descriptor contains, interns
- * names, and caches recent findings.
+ * names, takes keyword arguments, and caches recent findings.
  */
 #include "speed.h"
 #include <structmember.h>
@@ -25,10 +25,32 @@ void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
     Py_XDECREF((PyObject *)old);
 }
 
+int speed_keywords(PyObject *args, PyObject *kwargs, const char *const *names, size_t count,
+                   PyObject **values)
+{
+    for (size_t i = 0; i < count; i++)
+        if (kwargs == NULL || (values[i] = PyDict_GetItemString(kwargs, names[i])) == NULL) {
+            PyErr_Format(PyExc_TypeError, "the keyword argument %s is missing", names[i]);
+            return -1;
+        }
+    if (PyTuple_GET_SIZE(args) == 0 && (size_t)PyDict_GET_SIZE(kwargs) == count)
+        return 0;
+    PyErr_SetString(PyExc_TypeError, "there are other arguments");
+    return -1;
+}
+
+PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count)
+{
+    PyObject *tuple = PyTuple_New(count);
+    for (Py_ssize_t i = 0; tuple != NULL && i < count; i++)
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(values[i]));
+    return tuple;
+}
+
 int speed_intern(const Name *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+        if ((*names[i].variable = PyUnicode_InternFromString(names[i].text)) == NULL)
             return -1;
     return 0;
 }

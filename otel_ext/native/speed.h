@@ -1,8 +1,8 @@
 /* Declarations that the files of otel_ext._speed share. See
  * docs/adr/0006-the-common-path-is-compiled.md.
  *
- * Every function here is called with the interpreter lock held and calls no
- * Python code between reading a container and using what it read.
+ * Every function here is called with the interpreter lock held. Between reading a container and
+ * using what it read, it calls no Python code, or holds a reference.
  */
 #ifndef OTEL_EXT_SPEED_H
 #define OTEL_EXT_SPEED_H
@@ -18,7 +18,7 @@
 
 /* The fields of otel_ext.record.model.Record, in their order. */
 enum {
-    F_KIND, F_PHASE, F_NAME, F_TIME_NS, F_SEQ, F_PROCESS, F_SITE, F_ATTRIBUTES,
+    F_KIND, F_PHASE, F_NAME, F_TIME_NS, F_SEQ, F_PROCESS, F_CALL_SITE, F_ATTRIBUTES,
     F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID, F_SPAN_KIND, F_SCOPE, F_LINKS,
     F_THREAD, F_TASK, F_START_NS, F_STATUS, F_EVENTS, F_ABANDONED, F_LEVEL,
     F_LOGGER, F_EXTRA, F_COUNT
@@ -44,14 +44,14 @@ extern PyObject *s_fragment, *s_id;
 /* What capture.py passes: its own functions, and its knowledge of the SDK. */
 typedef struct {
     PyObject *capture_start, *capture_end, *record_type, *attributes_type;
-    PyObject *judge, *judged, *remember, *unknown_site, *site_from_attributes;
+    PyObject *judge, *judged, *remember, *unknown_call_site, *call_site_from_attributes;
     PyObject *scope_of, *links_of, *events_of, *status_of;
     PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
     PyObject *names, *code_keys, *identify, *here, *span_types;
 } CaptureConfig;
 
-extern CaptureConfig given;
+extern CaptureConfig capture;
 
 /* 0, or -1 with an error if `configure*` has not passed what a function needs. */
 static inline int need(const PyObject *what)
@@ -91,7 +91,7 @@ static inline int is_usual(PyObject *span)
 static inline int is_record(PyObject *record)
 {
     PyObject *type = (PyObject *)Py_TYPE(record);
-    return (type == given.record_type || type == config.record_type)
+    return (type == capture.record_type || type == config.record_type)
            && PyTuple_GET_SIZE(record) == F_COUNT;
 }
 
@@ -182,9 +182,20 @@ static inline int is_seen(const Seen *seen, size_t size, PyObject *what, PyObjec
 void speed_see(Seen *seen, size_t size, PyObject *what, PyObject *by);
 
 /* A name, and the variable for its interned text. */
-typedef struct { PyObject **place; const char *text; } Name;
+typedef struct { PyObject **variable; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
+
+/* Sets `values[i]`, a borrowed reference, to the keyword argument `names[i]`; 0, or -1 with an
+ * error unless exactly these arguments are passed. */
+int speed_keywords(PyObject *args, PyObject *kwargs, const char *const *names, size_t count,
+                   PyObject **values);
+/* The same for all fields of a struct or an array of them. */
+#define KEYWORDS_INTO(args, kwargs, names, values) \
+    speed_keywords((args), (kwargs), (names), sizeof(names) / sizeof *(names), \
+                   (PyObject **)(values))
+/* A tuple of these objects, each with a new reference. */
+PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count);
 
 /* The value of an exact `int`; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
@@ -268,11 +279,13 @@ PyObject *speed_watch_process(PyObject *module, PyObject *args);
 PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *speed_bind_append(PyObject *module, PyObject *box);
+PyObject *speed_bind_append(PyObject *module, PyObject *ring);
 PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
-PyObject *speed_bind_choice(PyObject *module, PyObject *parts);
+PyObject *speed_bind_choice(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_export_parts(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_hook_parts(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
-PyObject *speed_bind_check(PyObject *module, PyObject *parts);
+PyObject *speed_bind_check(PyObject *module, PyObject *args, PyObject *kwargs);
 /* 1: no rule can find anything in the text, 0: Python must search it. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);

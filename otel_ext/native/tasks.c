@@ -5,7 +5,7 @@
 
 /* Up to 3.11, asking for the running loop takes a system call (getpid). */
 #if PY_VERSION_HEX < 0x030C0000 && !defined(MS_WINDOWS) && !defined(PYPY_VERSION)
-#define LOOP_IS_DEAR 1
+#define LOOP_IS_COSTLY 1
 #include <pthread.h>
 #endif
 
@@ -19,7 +19,7 @@ static PyObject *s_name, *nothing;
  * tasks, in versions of Python that keep one; NULL in others. */
 static PyObject *running_loop, *current, *by_loop;
 
-#ifdef LOOP_IS_DEAR
+#ifdef LOOP_IS_COSTLY
 static PyObject *s_thread_id;
 static int is_forked;    /* the parent's loops do not run here, though their state says so */
 
@@ -33,7 +33,7 @@ static void note_fork(void)
 static PyObject *task_of_only_loop(void)
 {
     Py_ssize_t position = 0;
-    PyObject *loop, *task, *told = NULL;
+    PyObject *loop, *task, *running = NULL;
     if (is_forked || PyDict_GET_SIZE(by_loop) != 1
         || !PyDict_Next(by_loop, &position, &loop, &task))
         return NULL;
@@ -46,11 +46,11 @@ static PyObject *task_of_only_loop(void)
     if (PyErr_Occurred())
         pass_over();
     else if (thread != NULL && PyLong_CheckExact(thread))
-        told = Py_NewRef(number == PyThread_get_thread_ident() ? task : Py_None);
+        running = Py_NewRef(number == PyThread_get_thread_ident() ? task : Py_None);
     Py_XDECREF(thread);
     Py_DECREF(task);
     Py_DECREF(loop);
-    return told;
+    return running;
 }
 #endif
 
@@ -79,7 +79,7 @@ static int find_asyncio(void)
 #endif
     Py_XDECREF(kept);
     Py_XSETREF(current, task);
-#ifdef LOOP_IS_DEAR
+#ifdef LOOP_IS_COSTLY
     if (running_loop == NULL && pthread_atfork(NULL, NULL, note_fork) != 0)
         is_forked = 1;
 #endif
@@ -95,7 +95,7 @@ PyObject *speed_current_task(void)
     PyObject *loop, *task;
     if (found == 0 || (by_loop != NULL && PyDict_GET_SIZE(by_loop) == 0))
         return Py_NewRef(Py_None);
-#ifdef LOOP_IS_DEAR
+#ifdef LOOP_IS_COSTLY
     if (by_loop != NULL && ((task = task_of_only_loop()) != NULL || PyErr_Occurred()))
         return task;
 #endif
@@ -145,7 +145,7 @@ static PyObject *new_fragment(const void *task, PyObject *name)
 static PyObject *new_info(const void *task, PyObject *id, PyObject *name)
 {
     static Slot of_id, of_name, of_fragment;
-    PyTypeObject *type = (PyTypeObject *)given.task_info;
+    PyTypeObject *type = (PyTypeObject *)capture.task_info;
     PyObject *fragment = new_fragment(task, name);
     PyObject *info = fragment == NULL ? NULL : type->tp_new(type, nothing, NULL);
     if (info != NULL
@@ -175,7 +175,7 @@ PyObject *speed_task_info(PyObject *task)
     else if (is_plain_text(name) && PyUnicode_GET_LENGTH(name) <= LONGEST_NAME)
         info = (info = new_info(task, id, name)) == NULL ? NULL : remember(at, task, name, info);
     else
-        info = PyObject_CallFunctionObjArgs(given.task_info, id, name, NULL);
+        info = PyObject_CallFunctionObjArgs(capture.task_info, id, name, NULL);
     Py_XDECREF(id);
     Py_DECREF(name);
     return info;
@@ -190,7 +190,7 @@ int speed_init_tasks(void)
     };
     if (speed_intern(names, sizeof names / sizeof *names) < 0)
         return -1;
-#ifdef LOOP_IS_DEAR
+#ifdef LOOP_IS_COSTLY
     if ((s_thread_id = PyUnicode_InternFromString("_thread_id")) == NULL)
         return -1;
 #endif

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final, TypeAlias, cast
 from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from otel_ext.record.model import Record
 
-__all__ = ["Merger", "Rank", "SpanKey", "merge", "rank", "rank_in"]
+__all__ = ["Merger", "Rank", "SpanKey", "rank", "rank_in"]
 
 SpanKey: TypeAlias = tuple[str, str]
 """Trace id and span id."""
@@ -95,9 +95,8 @@ class Merger:
 
     __slots__ = ("_spans",)
 
-    def __init__(self, records: Iterable[Record] = ()) -> None:
+    def __init__(self) -> None:
         self._spans: dict[SpanKey, Record] = {}
-        self.add_all(records)
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -121,23 +120,3 @@ class Merger:
             return False
         self._spans[record.key] = record
         return True
-
-    def add_all(self, records: Iterable[Record]) -> int:
-        """Add records, and return how many of them changed the result."""
-        return sum(map(self.add, records))
-
-    def discard(self, key: SpanKey) -> None:
-        """Forget a span, to free memory; a later record adds it again."""
-        self._spans.pop(key, None)
-
-
-def merge(records: Iterable[Record]) -> dict[SpanKey, Record]:
-    """Return the winning record of each span in `records`; other kinds are skipped.
-
-    Args:
-        records: In any order, repetitions included.
-
-    >>> merge([])
-    {}
-    """
-    return dict(Merger(records).spans)

@@ -12,7 +12,6 @@ import pytest
 
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.codec import encode_line
-from otel_ext.record.merge import merge
 from tests.durability.kit import (
     HEAD,
     NOT_COMPILED,
@@ -27,6 +26,7 @@ from tests.durability.kit import (
     running,
     tree_env,
 )
+from tests.merging import merge
 from tests.programs import OTEL_EXT, execute, wait_until, write_program
 
 # Registered before `configure()`, so all of these run after the handler that it registers.

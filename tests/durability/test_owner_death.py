@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.record.merge import merge
 from tests.durability.kit import (
     assert_ended_once,
     command,
@@ -23,6 +22,7 @@ from tests.durability.kit import (
     write_line,
 )
 from tests.figures import report_figures
+from tests.merging import merge
 from tests.programs import wait_until
 
 if TYPE_CHECKING:

@@ -18,9 +18,11 @@ from otel_ext.exporters.redacting import RedactingExporter
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.call_site import find_call_site
 from otel_ext.record.capture import here
-from otel_ext.record.model import Process, Record, SpanEvent
+from otel_ext.record.model import PlainAttributes, Process, Record, SpanEvent
 from otel_ext.record.sanitise.sanitiser import PLAIN
+from otel_ext.redaction import Redactor
 from tests.processors.spans import provider_of, provider_with
+from tests.redaction import planted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -65,6 +67,27 @@ def test_a_record_is_seen_by_the_collector_only_when_complete(
     assert found
     complete = len(Record._fields)
     assert all(len(one) == complete for one in found)
+
+
+def test_attributes_may_change_while_they_are_searched() -> None:
+    """As by another thread: what is searched stays alive."""
+    redactor = Redactor()
+    known = redactor.known
+    assert known is not None
+    seen: list[str] = []
+
+    def clear(text: str) -> None:
+        seen.append(text.upper())
+        attributes.clear()
+        seen.extend(f"{text} {number}" for number in range(20))
+
+    redactor.use(known._replace(keys={"a": known.clean_key}, is_suspicious=clear))
+    record = redactor.sanitise(planted.span("start"))
+    assert redactor.check(record)
+    for number in range(500):
+        attributes = PlainAttributes({"a": f"token=text number {number}", "b": 1})
+        redactor.sanitise(record._replace(attributes=attributes))
+        assert f"TOKEN=TEXT NUMBER {number}" in seen
 
 
 @pytest.fixture
@@ -224,7 +247,7 @@ def test_the_documented_wiring_asks_the_table_for_open_spans(
     still_open = tracer.start_span("open")
     assert journal._open == {}  # noqa: SLF001 - the records that it would keep
     assert [one.name for one in journal._open_records()] == ["open"]  # noqa: SLF001
-    assert journal._quick is not None  # noqa: SLF001 - the compiled steps have what they need
+    assert journal._fast_path is not None  # noqa: SLF001 - the compiled steps have what they need
     still_open.end()
     processor.shutdown()
 

@@ -81,6 +81,37 @@ def test_a_configuration_that_is_refused_leaves_the_one_before(tmp_path: Path) -
     assert done.out.split() == ["refused"] * 7 + ["x"]
 
 
+CHECK: dict[str, object] = {
+    "processes": None,
+    "keys": {},
+    "clean_key": 1,
+    "texts": (),
+    "is_suspicious": None,
+}
+LIMITS = {"shortest": 0, "longest": 9, "most": 9}
+REFUSED: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("bind_choice", {"ask": bool, "no": print}, "yes is missing"),
+    ("bind_choice", {"ask": bool, "no": print, "yes": print, "more": 1}, "other arguments"),
+    ("bind_choice", {"ask": bool, "no": print, "yes": 1}, "yes: a callable"),
+    ("export_parts", {"introduced": [], "accept": int, "journal": None}, "introduced: a dict"),
+    ("bind_check", {**CHECK, **LIMITS, "keys": (), "is_safe": bool}, "keys, processes: dicts"),
+    ("bind_check", {**CHECK, **LIMITS, "processes": {}, "is_safe": bool}, "texts: a set"),
+    ("bind_check", {**CHECK, **LIMITS, "most": "9", "is_safe": bool}, "most: whole numbers"),
+)
+
+
+@is_built
+@pytest.mark.parametrize(("function", "arguments", "reason"), REFUSED)
+def test_a_wrong_part_is_refused_by_name(
+    function: str, arguments: dict[str, object], reason: str
+) -> None:
+    """What the compiled steps read later without a check has the right type, or `TypeError`."""
+    with pytest.raises(TypeError, match=reason):
+        getattr(speed, function)(**arguments)
+    with pytest.raises(TypeError):
+        getattr(speed, function)(*arguments.values())
+
+
 INTERPRETERS = """\
 import pathlib, sys
 made = []  # an interpreter ends when its object is freed

@@ -14,12 +14,13 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_ext._accel import load_speed
 from otel_ext.exporters import JsonlExporter
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.table import open_spans
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import codec
 from otel_ext.record.model import Process, Record, Scope, ThreadInfo
 from otel_ext.record.sanitise.sanitiser import PLAIN
-from tests.processors.spans import Recorder, provider_with
+from tests.processors.spans import Recorder, provider_of, provider_with
 from tests.programs import spans_in
 from tests.threads import in_threads, on_thread
 
@@ -56,6 +57,20 @@ def test_a_kept_record_does_not_change() -> None:
     latest = [repr(record) for record in recorder.records]
     for earlier in seen:
         assert latest[: len(earlier)] == earlier
+
+
+@pytest.mark.parametrize("most", [True, 1e6, 10**30])
+def test_an_odd_number_of_open_spans_only_costs_speed(most: Any) -> None:  # noqa: ANN401
+    """Spans are recorded, and open ones listed, with any number that Python can compare."""
+    recorder = Recorder()
+    inflight = InflightSettings(max_open_spans=most)
+    provider = provider_of(LifecycleSpanProcessor(recorder, inflight=inflight))
+    tracer = provider.get_tracer("t")
+    tracer.start_span("warm").end()
+    still_open = tracer.start_span("work")
+    assert "work" in [one.name for one in open_spans()]
+    still_open.end()
+    assert [record.phase for record in recorder.records] == ["start", "end"] * 2
 
 
 def test_the_garbage_collector_does_not_list_a_spare_record(tmp_path: Path) -> None:

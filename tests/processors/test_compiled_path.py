@@ -117,7 +117,9 @@ def test_what_the_compiled_check_finds_safe_is_safe(
     sanitiser.sanitise(record)  # so that keys and texts are known
     refused: list[Record] = []
     assert sanitiser.known is not None
-    check: Callable[[Record], object] = speed.bind_check((*sanitiser.known, refused.append))
+    check: Callable[[Record], object] = speed.bind_check(
+        **sanitiser.known._asdict(), is_safe=refused.append
+    )
     check(record._replace(attributes=PlainAttributes(attributes)))
     if refused:
         return
@@ -138,7 +140,9 @@ def test_a_record_of_a_known_kind_is_checked_without_python(
     record = record_of({"http.method": "GET", "url.path": "/orders/12"})
     assert sanitiser.known is not None
     asked: list[Record] = []
-    check: Callable[[Record], object] = speed.bind_check((*sanitiser.known, asked.append))
+    check: Callable[[Record], object] = speed.bind_check(
+        **sanitiser.known._asdict(), is_safe=asked.append
+    )
     check(record)
     assert asked == [record]  # its keys were not known, and its attributes are not a copy
     safe = sanitiser.sanitise(record)
@@ -165,7 +169,7 @@ def test_the_switch_is_evaluated_each_time(answer: object, called: str) -> None:
     def third(_: Record) -> None:
         calls.append("third")
 
-    speed.bind_choice((ask, second, third))(record_of({}))
+    speed.bind_choice(ask=ask, no=second, yes=third)(record_of({}))
     assert calls == [called]
 
 
@@ -196,7 +200,7 @@ def choice(ask: Callable[[], bool], calls: list[str]) -> Callable[[Record], None
     def yes(_: Record) -> None:
         calls.append("yes")
 
-    bound: Callable[[Record], None] = speed.bind_choice((ask, no, yes))
+    bound: Callable[[Record], None] = speed.bind_choice(ask=ask, no=no, yes=yes)
     return bound
 
 
@@ -237,7 +241,7 @@ def test_an_interrupt_while_the_switch_is_evaluated_is_raised() -> None:
     def interrupt() -> bool:
         raise KeyboardInterrupt
 
-    export = speed.bind_choice((interrupt, print, print))
+    export = speed.bind_choice(ask=interrupt, no=print, yes=print)
     with pytest.raises(KeyboardInterrupt):
         export(record_of({}))
 

@@ -349,4 +349,4 @@ class RingBuffer:
 
 def appender(ring: RingBuffer) -> Callable[[bytes], bool]:
     """Return `ring.append`: compiled if that was built, else the method."""
-    return bind("bind_append", ring, ring.append)
+    return bind("bind_append", ring.append, ring)

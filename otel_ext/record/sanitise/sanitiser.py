@@ -58,7 +58,7 @@ Named = TypeVar("Named", ThreadInfo, TaskInfo)
 
 
 class Known(NamedTuple):
-    """What the fast check of a sanitiser knows; the compiled form reads the same.
+    """What the fast check of a sanitiser knows; the compiled form gets the same.
 
     Attributes:
         processes: By id, each process with its clean form; None without redaction.
@@ -103,8 +103,9 @@ class Sanitiser:
     def use(self, known: Known | None) -> None:
         """Set what the fast check knows; with None it finds no record safe."""
         self.known = known
-        is_safe = self.is_safe
-        self.check = is_safe if known is None else bind("bind_check", (*known, is_safe), is_safe)
+        self.check = is_safe = self.is_safe
+        if known is not None:
+            self.check = bind("bind_check", is_safe, **known._asdict(), is_safe=is_safe)
 
     def sanitise(self, record: Record) -> Record:
         """Return `record` with safe values; itself if they are.
