@@ -36,7 +36,7 @@ def _killed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
 @pytest.fixture
 def waits_for_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make commands wait long for the stacks of a program, as a busy machine may need."""
-    monkeypatch.setitem(request_stacks.__kwdefaults__, "timeout", 30.0)
+    monkeypatch.setattr(request_stacks, "__kwdefaults__", {"timeout": 30.0})
 
 
 @pytest.fixture
