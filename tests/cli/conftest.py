@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.observe.stack_requests import request_stacks
 from tests.cli.watched import Shop, shop
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ def _killed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
         process.kill()
         process.wait()
     return Shop(folder, process.pid)
+
+
+@pytest.fixture
+def waits_for_stacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make commands wait long for the stacks of a program, as a busy machine may need."""
+    monkeypatch.setattr(request_stacks, "__kwdefaults__", {"timeout": 30.0})
 
 
 @pytest.fixture

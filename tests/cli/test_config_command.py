@@ -73,6 +73,7 @@ def test_a_wrong_setting_is_named(
     assert expected in done.err
 
 
+@pytest.mark.usefixtures("waits_for_stacks")
 def test_dump_shows_whole_stacks(open_shop: Shop) -> None:
     """`dump` asks the program and shows each span's stack, its own frame marked."""
     done = execute([OTEL_EXT, "dump", "traces"], cwd=open_shop.folder)

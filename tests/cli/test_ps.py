@@ -21,7 +21,7 @@ from tests.cli.watched import (
     states,
 )
 from tests.commands import call
-from tests.programs import OTEL_EXT, execute, python, started, suspend, wait_until, write_program
+from tests.programs import python, started, suspend, wait_until, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from tests.cli.watched import Shop
 
 
+@pytest.mark.usefixtures("waits_for_stacks")
 def test_open_spans_are_shown_and_ended_ones_are_not(open_shop: Shop) -> None:
     """One line per open span, oldest first, under a header; ended spans are not shown."""
-    done = execute([OTEL_EXT, "ps", "traces"], cwd=open_shop.folder)
+    done = run_on_traces(open_shop.folder, "ps")
     header, *rows = columns(done.out)
     assert header == ["AGE", "STATE", "NAME", "PROCESS", "WHERE", "ATTRIBUTES"]
     assert [row[2] for row in rows] == ["checkout", "pay"]
@@ -48,6 +49,7 @@ def test_running_programs_of_the_machine_are_found(open_shop: Shop, tmp_path: Pa
     assert [row[2] for row in columns(done.out)[1:]] == ["checkout", "pay"]
 
 
+@pytest.mark.usefixtures("waits_for_stacks")
 def test_a_stalled_span_is_reported_with_where_it_is_now(tmp_path: Path) -> None:
     """After the watchdog ran, the state is stalled and the location is the current frame."""
     with shop(tmp_path, stall_after=0.2):
@@ -58,6 +60,7 @@ def test_a_stalled_span_is_reported_with_where_it_is_now(tmp_path: Path) -> None
     assert "at shop_one.py:10 wait_for_the_bank" in out
 
 
+@pytest.mark.usefixtures("waits_for_stacks")
 def test_the_program_is_asked_where_it_is(tmp_path: Path) -> None:
     """`ps` asks the program where its spans are, unless --no-ask."""
     with shop(tmp_path):

@@ -30,7 +30,7 @@ def test_a_program_answers_each_time(open_shop: Shop) -> None:
     collector = Collector([open_shop.folder / "traces"])
     seen: list[int] = []
     for _ in range(3):
-        assert request_stacks(collector.collect().processes) == []
+        assert request_stacks(collector.collect().processes, timeout=20.0) == []
         updates = [span.update for span in collector.collect().spans]
         assert all(update is not None and update.extra.get("stack") for update in updates)
         seen += [update.seq for update in updates if update is not None]

@@ -106,8 +106,13 @@ def both(state: str) -> dict[str, object]:
 
 def become(folder: Path, state: str, *words: str) -> None:
     """Wait until `ps` shows this state for the two spans and nothing else."""
-    becomes_true(lambda: states(folder, *words) == both(state), 20)
-    assert states(folder, *words) == both(state)
+    shown: list[dict[str, object]] = []
+
+    def is_so() -> bool:
+        shown.append(states(folder, *words))
+        return shown[-1] == both(state)
+
+    assert becomes_true(is_so, 20), shown[-1]
 
 
 def parts_of(done: Done) -> dict[str, dict[str, Any]]:

@@ -18,18 +18,22 @@ from tests.programs import (
     OTEL_EXT,
     SCRIPTS,
     environment,
-    execute,
     python,
     records_in,
+    started,
+    wait_until,
     write_program,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.collector.otelcol import Log
+
 pytestmark = pytest.mark.collector
 
 PROGRAM = """\
+import os
 import sqlite3
 import time
 import otel_ext
@@ -40,7 +44,8 @@ otel_ext.configure_structlog()
 with trace.get_tracer("shop").start_as_current_span("order", attributes={"cart": {"items": 3}}):
     structlog.get_logger("shop").warning("low", left=2)
     sqlite3.connect(":memory:").cursor().execute("SELECT 1")
-    time.sleep(1.0)
+    while not os.path.exists("seen"):
+        time.sleep(0.01)
 """
 
 
@@ -52,6 +57,11 @@ def settings(ports: dict[str, int], protocol: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_PROTOCOL": {"grpc": "grpc", "http": "http/protobuf"}[protocol],
         "OTEL_SERVICE_NAME": "shop",
     }
+
+
+def starts(folder: Path) -> list[Log]:
+    """Return the starts of spans that have arrived."""
+    return [log for log in logs(folder, "inflight") if log.event == "otel_ext.span.start"]
 
 
 @pytest.mark.parametrize("way", ["otel-ext run --otlp", "opentelemetry-instrument"])
@@ -68,8 +78,10 @@ def test_each_kind_of_record_takes_its_route(tmp_path: Path, protocol: str, way:
             command = [str(SCRIPTS / "opentelemetry-instrument"), *program]
         else:
             command = [OTEL_EXT, "run", "--otlp", "--", *program]
-        done = execute(command, cwd=tmp_path, env=environment(**wanted))
-        assert done.code == 0, done.err
+        with started(command, cwd=tmp_path, env=environment(**wanted)) as process:
+            wait_until(lambda: starts(tmp_path), "the start arrives")
+            (tmp_path / "seen").touch()
+            assert process.wait(50) == 0, (tmp_path / "output.txt").read_text("utf-8")
         settled(lambda: len(spans(tmp_path)), 2, "both spans arrive")
         settled(lambda: len(logs(tmp_path, "logs")), 1, "the log arrives")
     ends = {one.name: one for one in records_in(tmp_path / "traces") if one.phase == "end"}
@@ -78,7 +90,7 @@ def test_each_kind_of_record_takes_its_route(tmp_path: Path, protocol: str, way:
     }
     assert set(ends) == {"order", "SELECT"}
     order = ends["order"]
-    (start,) = [log for log in logs(tmp_path, "inflight") if log.event == "otel_ext.span.start"]
+    (start,) = starts(tmp_path)
     assert (start.body, start.trace_id, start.span_id) == (
         "order.start",
         order.trace_id,

@@ -89,13 +89,16 @@ def test_retention_keeps_a_folder_within_its_size(tmp_path: Path) -> None:
     limits = {"OTEL_EXT_SEGMENT_SIZE": "128KiB", "OTEL_EXT_RETENTION_SIZE": "512KiB"}
     with running(command(ROTATES, tmp_path), **limits) as process:
         assert read_line(process) == "rotated"
-        deadline = time.monotonic() + 5
+        began = time.monotonic()
         written = sum(path.stat().st_size for path in list_segments(tmp_path))
         apply_retention(tmp_path, max_bytes=512 * 1024, max_age=0)
         kept = sum(path.stat().st_size for path in list_segments(tmp_path)[:-1])
-        assert time.monotonic() < deadline
+        seconds = time.monotonic() - began
+        assert seconds < 30
         assert listed(tmp_path) == [f"held {n}" for n in range(10)]
-    report_figures("retention", written=written, kept_of_closed_files=kept)
+    report_figures(
+        "retention", written=written, kept_of_closed_files=kept, seconds=f"{seconds:.2f}"
+    )
     assert written > 1024 * 1024
     assert kept <= 512 * 1024
 
@@ -109,9 +112,11 @@ def test_a_restart_removes_what_is_too_old(tmp_path: Path) -> None:
     [file] = tmp_path.glob("*.jsonl")
     an_hour_ago = time.time() - 3600
     os.utime(file, (an_hour_ago, an_hour_ago))
-    text = """
+    text = f"""
     tracer.start_span("new").end()
-    time.sleep(0.3)
+    until = time.monotonic() + 30
+    while os.path.exists({str(file)!r}) and time.monotonic() < until:
+        time.sleep(0.01)
     """
     env = tree_env(OTEL_EXT_RETENTION_AGE="30m")
     new = subprocess.run(command(text, tmp_path), env=env, check=False)

@@ -129,10 +129,10 @@ def test_fanout_does_not_wait_for_one_that_hangs() -> None:
     began = time.monotonic()
     try:
         assert not exporter.force_flush(200)
+        wait_until(lambda: first.flushes == last.flushes == [200], "the others are flushed")
         exporter.shutdown()
-        assert time.monotonic() - began < 10
-        assert first.flushes == last.flushes == [200]
-        assert first.shutdowns == last.shutdowns == 1
+        wait_until(lambda: first.shutdowns == last.shutdowns == 1, "the others are shut down")
+        assert time.monotonic() - began < 30
     finally:
         hanging.released.set()
 

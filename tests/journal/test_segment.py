@@ -85,13 +85,16 @@ def test_first_lines_larger_than_a_segment_rotate_no_further(tmp_path: Path) -> 
     assert 2 <= len(names(tmp_path)) <= 4
 
 
-def test_rotation_by_age(tmp_path: Path) -> None:
+def test_rotation_by_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A segment that is old enough is followed by a new one, once something is written."""
-    writer = writer_in(tmp_path, max_age=0.001)
+    now = 100.0
+    monkeypatch.setattr(segment, "monotonic", lambda: now)
+    writer = writer_in(tmp_path, max_age=60.0)
     writer.write(line(1))
+    now += 59.0
     writer.rotate_if_due()
     assert len(names(tmp_path)) == 1
-    time.sleep(0.01)
+    now += 1.0
     writer.write(line(2))
     writer.rotate_if_due()
     assert len(names(tmp_path)) == 2

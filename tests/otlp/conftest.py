@@ -47,6 +47,6 @@ def receiver(monkeypatch: pytest.MonkeyPatch) -> Generator[Sink, None, None]:
     """Run a receiver whose answers the test sets, and name it in the environment."""
     sink = Sink()
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{sink.port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "30")
     yield sink
     sink.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -11,10 +12,10 @@ import pytest
 from otel_ext.exporters.otlp.sender import OtlpSender
 from tests.exporters import samples
 from tests.otlp.providers import send
-from tests.otlp.sink import Sink, black_hole
 
 if TYPE_CHECKING:
     from otel_ext.protocols import SendResult
+    from tests.otlp.sink import Sink
 
 SPAN = samples.end("work")
 
@@ -23,21 +24,30 @@ SPAN = samples.end("work")
 def test_closing_does_not_wait_for_the_answer(
     protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The request ends at once, over HTTP with its timeout: a temporary failure."""
+    """The request ends at once, over HTTP with its connection: a temporary failure."""
     results: list[SendResult] = []
-    with black_hole() as port:
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2" if protocol != "grpc" else "60")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "55")
         sender = OtlpSender()
         thread = threading.Thread(target=lambda: results.append(send(SPAN, sender=sender)))
         thread.start()
-        time.sleep(0.5)
-        began = time.monotonic()
-        sender.close()
-        sender.close()
-        assert time.monotonic() - began < 1
-        thread.join(10)
+        listener.settimeout(30)
+        connection, _ = listener.accept()
+        with connection:
+            connection.settimeout(30)
+            assert connection.recv(1)
+            began = time.monotonic()
+            sender.close()
+            sender.close()
+            assert time.monotonic() - began < 30
+            if protocol == "grpc":
+                thread.join(20)
+                assert results
+            listener.close()  # over HTTP it would connect again
+        thread.join(20)
     assert [(result.ok, result.retry) for result in results] == [(False, True)]
 
 

@@ -24,6 +24,7 @@ from tests.programs import (
     execute,
     python,
     records_in,
+    started,
     wait_until,
     write_program,
 )
@@ -41,6 +42,12 @@ from opentelemetry import trace
 with trace.get_tracer("app").start_as_current_span("outer"):
     with trace.get_tracer("app").start_as_current_span("inner"):
         pass
+"""
+# To be put after PROGRAM: the outer span stays open until the test has seen its start.
+WAITS = """\
+    import os, time
+    while not os.path.exists("seen"):
+        time.sleep(0.01)
 """
 
 
@@ -91,8 +98,7 @@ def test_each_span_is_sent_once_if_the_program_sends_too(
 ) -> None:
     """Under opentelemetry-instrument with an OTLP exporter, ours sends events and no spans."""
     collector, sink = peers
-    text = PROGRAM + "    import time; time.sleep(1.5)\n"
-    program = write_program(tmp_path, text)
+    program = write_program(tmp_path, PROGRAM + WAITS)
     variables = {
         **collector.settings(protocol),
         "OTEL_TRACES_EXPORTER": "otlp",
@@ -102,8 +108,10 @@ def test_each_span_is_sent_once_if_the_program_sends_too(
         "OTEL_EXT_OTLP": "true",
     }
     command = ["opentelemetry-instrument", *python(program)]
-    done = execute(command, cwd=tmp_path, env=environment(**variables))
-    assert done.code == 0, done.err
+    with started(command, cwd=tmp_path, env=environment(**variables)) as process:
+        wait_until(sink.starts, "the start arrives")
+        (tmp_path / "seen").touch()
+        assert process.wait(50) == 0, (tmp_path / "output.txt").read_text("utf-8")
     wait_until(lambda: len(sink.spans) >= 2, "the spans arrive")
     wait_until(lambda: sink.of("otel_ext.process.end"), "the process's end arrives")
     assert sorted(span.name for span in sink.spans) == ["inner", "outer"]

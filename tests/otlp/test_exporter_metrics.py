@@ -22,7 +22,7 @@ from tests.exporters import samples
 from tests.otlp.grpc_receiver import Refusal, grpc_receiver
 from tests.otlp.providers import send
 from tests.otlp.sink import Answer, Sink
-from tests.programs import environment, execute, free_port, python, write_program
+from tests.programs import environment, execute, python, write_program
 from tests.sdk import since
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def stack() -> Generator[ExitStack, None, None]:
 def receive(stack: ExitStack, patch: pytest.MonkeyPatch, protocol: str, outcome: str) -> int:
     """Run a receiver and name it in the environment; return its port."""
     if outcome == "is down":
-        port = free_port()
+        port = 9
     elif protocol == "grpc":
         receiver = stack.enter_context(grpc_receiver())
         port = receiver.port
@@ -106,7 +106,8 @@ def receive(stack: ExitStack, patch: pytest.MonkeyPatch, protocol: str, outcome:
         sink.answer = Answer(400 if outcome == "refuses" else 200)
     patch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     patch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
-    patch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5")
+    # The stock exporters try again until their timeout, if that is long enough.
+    patch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.5" if outcome == "is down" else "30")
     return port
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import contextmanager
+from socket import SO_REUSEPORT, SOL_SOCKET, socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,7 +21,7 @@ from otel_ext.runtime.counters import COUNTERS
 from tests.exporters import samples
 from tests.otlp.grpc_receiver import GrpcReceiver, Refusal, grpc_receiver
 from tests.otlp.providers import send
-from tests.programs import free_port, wait_until
+from tests.programs import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -134,16 +135,20 @@ def test_partial_success_is_read(receiver: GrpcReceiver) -> None:
 
 def test_a_receiver_that_comes_back_is_found_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A channel of gRPC would wait, up to two minutes, before it connects again."""
-    port = free_port()
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
-    sender = OtlpSender()
-    for _ in range(5):
-        assert not send(SPAN, sender=sender).ok
-    with grpc_receiver(port=port) as made:
-        assert send(SPAN, sender=sender).ok
-        assert made.spans == ["work"]
-        sender.close()
+    with socket() as held:
+        # Keeps the port from others, without listening; a server of gRPC may still have it.
+        held.setsockopt(SOL_SOCKET, SO_REUSEPORT, 1)
+        held.bind(("127.0.0.1", 0))
+        port = int(held.getsockname()[1])
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+        sender = OtlpSender()
+        for _ in range(5):
+            assert not send(SPAN, sender=sender).ok
+        with grpc_receiver(port=port) as made:
+            assert send(SPAN, sender=sender).ok
+            assert made.spans == ["work"]
+            sender.close()
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.otlp.sink import Answer, Sink
-from tests.programs import environment, execute, free_port, python, wait_until, write_program
+from tests.programs import environment, execute, python, wait_until, write_program
 from tests.sdk import since
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def test_spans_left_on_disk_are_sent_by_a_run_with_its_own_exporter(
 ) -> None:
     """Its exporter sends only its own spans; ours sends those of the earlier run."""
     program = write_program(tmp_path, RUN)
-    unreachable = {ENDPOINT: f"http://127.0.0.1:{free_port()}", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
+    unreachable = {ENDPOINT: "http://127.0.0.1:9", "OTEL_EXPORTER_OTLP_TIMEOUT": "1"}
     first = execute(python(program, "alone", "0"), cwd=tmp_path, env=environment(**unreachable))
     assert first.code == 0, first.err
     assert list((tmp_path / "out" / ".queue").glob("*.requests"))

@@ -51,8 +51,11 @@ class Peers:
         return self._stack.enter_context(grpc_receiver(credentials))
 
     def send(self, **variables: object) -> SendResult:
-        """Send a span and a log with variables `OTEL_EXPORTER_OTLP_...`."""
-        for name, value in variables.items():
+        """Send a span and a log with variables `OTEL_EXPORTER_OTLP_...`.
+
+        `TIMEOUT` is 30 s, unless it is among them.
+        """
+        for name, value in {"TIMEOUT": 30, **variables}.items():
             self._monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", str(value))
         return send(SPAN, LOG)
 
@@ -325,7 +328,7 @@ def test_the_trusted_certificate_is_read(
     context.load_cert_chain(certificate.file, certificate.key)
     sink = peers.http(context)
     endpoint = f"https://localhost:{sink.port}"
-    refused = peers.send(ENDPOINT=endpoint, TIMEOUT=1)
+    refused = peers.send(ENDPOINT=endpoint)
     assert (refused.ok, refused.retry) == (False, True)
     assert "CERTIFICATE_VERIFY_FAILED" in refused.message
     assert peers.send(ENDPOINT=endpoint, CERTIFICATE=certificate.file).ok

@@ -123,7 +123,7 @@ class LineSender(JsonLinesSender):
         timeout: Seconds that one request may take.
     """
 
-    def __init__(self, url: str, timeout: float = 5.0) -> None:
+    def __init__(self, url: str, timeout: float = 30.0) -> None:
         self.url = url
         self.timeout = timeout
         self.closed = 0

@@ -18,7 +18,6 @@ from tests.otlp.sink import Sink, black_hole
 from tests.programs import (
     environment,
     execute,
-    free_port,
     python,
     started,
     wait_until,
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
+# The port "discard", on which nothing listens.
+DEAD = 9
 # Seconds, at most, that PROGRAM waits until the records on disk are sent.
 SENT = "30"
 # Seconds; an exit that waits for an answer of the destination takes 10 s for each request.
@@ -129,7 +130,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
     """After kill -9 in an outage, the next program sends all records on disk, once."""
     program = write_program(tmp_path, PROGRAM)
     command = python(program, "first", "700", "0", "stay")
-    with started(command, cwd=tmp_path, env=sending_to(free_port())) as process:
+    with started(command, cwd=tmp_path, env=sending_to(DEAD)) as process:
         wait_until(lambda: len(persisted(tmp_path)) >= 700, "everything is on disk")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
@@ -142,9 +143,7 @@ def test_killed_while_the_collector_is_away(tmp_path: Path, sink: Sink) -> None:
 def test_killed_again_and_again_while_it_replays(tmp_path: Path, sink: Sink) -> None:
     """If programs are killed while they send from disk, no record is lost."""
     program = write_program(tmp_path, PROGRAM)
-    first = execute(
-        python(program, "first", "6000", "0"), cwd=tmp_path, env=sending_to(free_port())
-    )
+    first = execute(python(program, "first", "6000", "0"), cwd=tmp_path, env=sending_to(DEAD))
     assert first.code == 0, first.err
     there = len(persisted(tmp_path))
     assert there == 6000
@@ -187,7 +186,7 @@ tracer.start_span("parent after").end()
 def test_a_forked_child_has_its_own_queue(tmp_path: Path, sink: Sink) -> None:
     """Parent and children each keep their own records; everything arrives once."""
     program = write_program(tmp_path, FORKING, "forking.py")
-    done = execute(python(program), cwd=tmp_path, env=sending_to(free_port()))
+    done = execute(python(program), cwd=tmp_path, env=sending_to(DEAD))
     assert done.code == 0, done.err
     # A child may have taken over the files of an earlier child that has ended.
     children = [f"child {child} {number}" for child in range(3) for number in range(20)]
@@ -202,7 +201,7 @@ def test_a_forked_child_has_its_own_queue(tmp_path: Path, sink: Sink) -> None:
 def test_without_persistent_queue_nothing_is_written(tmp_path: Path) -> None:
     """If it is disabled, there is no folder, and the exit is as quick."""
     program = write_program(tmp_path, PROGRAM)
-    env = sending_to(free_port(), OTEL_EXT_PERSISTENT_QUEUE="false")
+    env = sending_to(DEAD, OTEL_EXT_PERSISTENT_QUEUE="false")
     done = execute(python(program, "first", "100", "0"), cwd=tmp_path, env=env)
     assert done.code == 0, done.err
     assert not (tmp_path / "out" / ".queue").exists()

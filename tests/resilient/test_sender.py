@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.exporters.delivery import sender as sending
+from otel_ext.exporters.delivery.retry import CircuitBreaker
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.runtime.health import health
 from tests.exporters.samples import Counted
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from otel_ext.protocols import Request, SendResult
     from otel_ext.record.model import Record
 
+pytestmark = pytest.mark.usefixtures("waits_for_answers")
+
 QUICK = RemoteSettings(retry_failures=2, retry_initial_interval=0.05, retry_max_interval=0.1)
 
 
@@ -44,6 +48,11 @@ def there() -> Generator[Destination, None, None]:
 def sender_to(there: Destination, folder: Path | None, settings: RemoteSettings = QUICK) -> Sending:
     """Return a sender to a destination."""
     return Sending(LineSender(there.url), folder, settings)
+
+
+def soon_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make senders stop waiting for an answer soon."""
+    monkeypatch.setattr(sending, "_TIMEOUT", 0.2)
 
 
 def files(folder: Path) -> list[Path]:
@@ -154,17 +163,21 @@ def test_an_open_circuit_makes_no_requests(there: Destination, tmp_path: Path) -
 def test_half_open_lets_one_batch_through(there: Destination, tmp_path: Path) -> None:
     """After the interval one batch is tried; its failure doubles the interval."""
     there.behave = lambda _: Answer(0)
-    sender = sender_to(
-        there,
-        tmp_path,
-        RemoteSettings(retry_failures=1, retry_initial_interval=0.2, retry_max_interval=60),
+    sender = sender_to(there, tmp_path)
+    now = 100.0
+    sender.sender.retry = CircuitBreaker(
+        "test",
+        RemoteSettings(retry_failures=1, retry_initial_interval=10, retry_max_interval=60),
+        clock=lambda: now,
+        jitter=lambda: 1.0,
     )
     sender.send(finals(1))
     before = there.requests
-    time.sleep(0.25)
-    for _ in range(10):
-        sender.send(finals(1))
-    assert there.requests == before + 1
+    for seconds, more in ((10.0, 1), (10.0, 1), (10.0, 2)):
+        now += seconds
+        for _ in range(10):
+            sender.send(finals(1))
+        assert there.requests == before + more
     sender.close()
 
 
@@ -182,8 +195,11 @@ def test_partial_success_is_counted_and_not_sent_again(there: Destination, tmp_p
     sender.close()
 
 
-def test_a_slow_answer_does_not_delay_later_batches(there: Destination, tmp_path: Path) -> None:
+def test_a_slow_answer_does_not_delay_later_batches(
+    there: Destination, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While one batch has no answer, later ones go to disk at once; all arrive in the end."""
+    soon_without_an_answer(monkeypatch)
     sender = Sending(LineSender(there.url, timeout=30), tmp_path, QUICK)
     released = threading.Event()
 
@@ -211,13 +227,16 @@ def test_without_a_folder_failed_batches_go_back(there: Destination) -> None:
     """They are not lost, and not counted as kept; the queue sends them again."""
     there.behave = lambda _: Answer(503)
     sender = sender_to(there, None)
+    now = 100.0
+    sender.sender.retry = CircuitBreaker("test", QUICK, clock=lambda: now)
     for part in ("first", "second"):
         sender.send(finals(2, part))
     assert is_open(sender)
     assert not sender.sender.accepts_batch(is_flush=False)
     assert sender.sender.accepts_batch(is_flush=True)
     there.behave = lambda _: TAKEN
-    wait_until(lambda: sender.sender.accepts_batch(is_flush=False), "it may be tried again")
+    now += QUICK.retry_max_interval
+    assert sender.sender.accepts_batch(is_flush=False)
     assert not sender.source.settled
     for batch in sender.source.returned:
         sender.send(batch.records)
@@ -225,8 +244,11 @@ def test_without_a_folder_failed_batches_go_back(there: Destination) -> None:
     sender.close()
 
 
-def test_without_a_folder_nothing_follows_a_slow_request(there: Destination) -> None:
+def test_without_a_folder_nothing_follows_a_slow_request(
+    there: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Until its answer comes; a batch without an answer goes back at the end."""
+    soon_without_an_answer(monkeypatch)
     there.behave = lambda _: Answer(hang=30)
     sender = Sending(LineSender(there.url, timeout=30), None, QUICK)
     sender.send(finals(2))

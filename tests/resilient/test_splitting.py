@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from otel_ext.protocols import Refusal
     from otel_ext.record.model import Record
 
+pytestmark = pytest.mark.usefixtures("waits_for_answers")
+
 QUICK = RemoteSettings(retry_failures=3, retry_initial_interval=0.05, retry_max_interval=0.1)
 
 

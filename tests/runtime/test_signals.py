@@ -65,8 +65,8 @@ def test_a_failing_callback_does_not_stop_the_handling() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_asyncio_is_still_told() -> None:
-    """A handler that asyncio set before still reaches its loop."""
+def test_a_handler_of_asyncio_still_runs() -> None:
+    """SIGTERM reaches a loop that had set its handler before the chain."""
     program = (
         "import asyncio, os, signal\n"
         "from otel_ext.runtime.process.signals import chain_sigterm\n"

@@ -15,7 +15,7 @@ from otel_ext.runtime.threads import is_gevent
 from otel_ext.runtime.worker import shared_worker
 from tests.inflight.tracking import Tracking
 
-BUSY_SECONDS = 0.5
+BUSY_SECONDS = 10.0
 
 
 def main() -> None:
@@ -28,20 +28,22 @@ def main() -> None:
     beat = worker.every(0.02, lambda: beats.append(time.monotonic()), "beat")
     worker.ensure()
     end = time.monotonic() + BUSY_SECONDS
-    while time.monotonic() < end:
+    while len(beats) <= 3 and time.monotonic() < end:
         pass
     while_busy = len(beats)
 
     gevent = import_module("gevent")
+    end_of_life = import_module("gevent.event").Event()
     spans: list[object] = []
 
     def live() -> None:
         spans.append(tracking.tracer.start_span("alive"))
-        gevent.sleep(0.5)
+        end_of_life.wait()
 
     alive = gevent.spawn(live)
     gevent.sleep(0.2)
     while_alive = len(tracking.abandoned)
+    end_of_life.set()
     alive.join()
     del alive
     deadline = time.monotonic() + 10
