@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ResilientExporter"]
 
-# Shorter than an exit: a `FanOut` leaves an exporter that has not stored the rest by then.
+# Shorter than an exit: a `FanOut` leaves an exporter that has not stored the rest by that time.
 _SHUTDOWN_SECONDS: Final = 0.75 * EXIT_SECONDS
 
 
