@@ -23,7 +23,9 @@ from otel_ext.runtime.process.incarnation import (
 
 __all__ = [
     "LONGEST_SILENCE",
+    "STALE_STAMP_NS",
     "STAMP_SECONDS",
+    "WORKER_LAG_NS",
     "Liveness",
     "identity_from_id",
     "is_alive",
@@ -35,14 +37,21 @@ __all__ = [
 
 Liveness = Literal["alive", "dead", "unknown"]
 
+# A writer that misses so many stamps or heartbeats in a row has stopped.
+_MISSED: Final = 3
 STAMP_SECONDS: Final = 1.0
 """Seconds after which a worker stamps its ring buffer again."""
+
+STALE_STAMP_NS: Final = int(_MISSED * STAMP_SECONDS * 1e9)
+"""Nanoseconds without a stamp of the ring buffer after which its worker counts as stopped."""
+
+WORKER_LAG_NS: Final = 2_000_000_000
+"""Nanoseconds a record waits in the ring buffer at most, unless the disk or the worker hangs."""
 
 LONGEST_SILENCE: Final = 600.0
 """Seconds of silence after which a process without heartbeats counts as dead."""
 
 _ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
-_MISSED: Final = 3
 _SLACK_SECONDS: Final = 1.0
 _STAMPED_SECONDS: Final = 15.0
 # Fields of `process_stat`.
