@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
-from otel_ext.terminal.canvas import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["StandardOutput", "StandardOutputFactory", "is_terminal", "print_line", "write_safely"]
+__all__ = ["StandardOutput", "StandardOutputFactory", "print_line", "write_safely"]
 
 
 def write_safely(write: Callable[[Any], object], line: object) -> None:

@@ -41,7 +41,7 @@ LAYERS: Final[dict[str, frozenset[str]]] = {
     "observe": BOTTOM | {"readable"},
     "instrumentors": RUNTIME,
     "config": PARTS | {"settings"},
-    "setup": MIDDLE | {"instrumentors", "config"},
+    "setup": MIDDLE | {"instrumentors", "config", "terminal"},
     "pipeline": MIDDLE | {"setup", "instrumentors", "config"},
     "zero_code": MIDDLE | {"setup", "instrumentors", "pipeline", "config"},
     "environment_exporter": MIDDLE | {"setup", "pipeline", "zero_code", "config"},

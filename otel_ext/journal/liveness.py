@@ -15,6 +15,8 @@ from typing import Final, Literal
 
 from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import (
+    INCARNATION_ID,
+    NO_BOOT,
     START_TIME,
     boot_id,
     pid_namespace,
@@ -51,7 +53,7 @@ WORKER_LAG_NS: Final = 2_000_000_000
 LONGEST_SILENCE: Final = 600.0
 """Seconds of silence after which a process without heartbeats counts as dead."""
 
-_ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
+_ID: Final = re.compile(rf"{INCARNATION_ID}(?:\.\d+)?", re.ASCII)
 _SLACK_SECONDS: Final = 1.0
 _STAMPED_SECONDS: Final = 15.0
 # Fields of `process_stat`.
@@ -66,11 +68,10 @@ def identity_from_id(incarnation: str) -> Process | None:
     >>> identity_from_id("0123abcd-7-99-00000000")
     Process('0123abcd-7-99-00000000', pid=7)
     """
-    match = _ID.fullmatch(incarnation)
-    if match is None:
+    if _ID.fullmatch(incarnation) is None:
         return None
-    boot = "" if match[1] == "noboot" else match[1]
-    return Process(incarnation, int(match[2]), int(match[3]), boot)
+    boot, pid, start_time, _ = incarnation.split("-")
+    return Process(incarnation, int(pid), int(start_time), "" if boot == NO_BOOT else boot)
 
 
 def is_alive(process: Process) -> Liveness:

@@ -21,11 +21,12 @@ from otel_ext.config import compat_mode
 from otel_ext.errors import ConfigError
 from otel_ext.processors import structlog_chain as chains
 from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
-from otel_ext.processors.printing import StandardOutputFactory, is_terminal
+from otel_ext.processors.printing import StandardOutputFactory
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.terminal_renderer import TerminalRenderer
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.setup.current import current_exporter, redact_record, shows_records
+from otel_ext.terminal.canvas import is_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROCESS_END",
+    "PROCESS_HEARTBEAT",
     "PROCESS_START",
     "closing_records",
     "dropped_in",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 PROCESS_START: Final = "process.start"
+PROCESS_HEARTBEAT: Final = "process.heartbeat"
 PROCESS_END: Final = "process.end"
 
 _MAX_ARGV: Final = 16_384

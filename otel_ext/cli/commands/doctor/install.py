@@ -9,7 +9,7 @@ from importlib.metadata import distributions, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext._accel import why_pure
+from otel_ext._accel import REINSTALL, why_pure
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.readable import listed
 from otel_ext.runtime.process.incarnation import boot_id
@@ -25,7 +25,6 @@ _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-expor
 _PIP: Final = "Run: pip install -U " + " ".join(f"'{name}{ADMITTED}'" for name in _NEEDED)
 # 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
 _BETA_LEAD: Final = 21
-_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
 _MAX_NAMES: Final = 8
 
 
@@ -126,7 +125,7 @@ def check_zero_code() -> Iterator[Check]:
             "entry point",
             "failed",
             "opentelemetry-instrument does not find otel-ext: its installation is incomplete",
-            f"In a checkout: {_REINSTALL}",
+            f"In a checkout: {REINSTALL}",
         )
     yield from map(_entry_point, ("distro", "configurator"))
     found = _names("opentelemetry_instrumentor")
