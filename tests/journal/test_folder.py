@@ -10,7 +10,7 @@ from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.write import segment
 from otel_ext.journal.write.journal import Journal
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
@@ -30,7 +30,7 @@ DEAD = "00000000-7-1-0000000a"
 
 def snapshot(folder: Path) -> Snapshot:
     """Return the processes and open spans in `folder`, as `ps` shows them."""
-    return Collector([folder], other_hosts=True).collect()
+    return SnapshotReader([folder], other_hosts=True).read()
 
 
 def names(folder: Path) -> list[str]:

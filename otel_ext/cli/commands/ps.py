@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.arguments import add_color, seconds
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line, span_lines
-from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
+from otel_ext.observe.snapshot import ObservedSpan, Snapshot, SnapshotReader
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
 from otel_ext.terminal.output import print_json, print_lines, warn
@@ -99,8 +99,8 @@ def _pid(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Print the running spans; return 0 if there are any, else 1."""
     found = inputs_of(args)
-    collector = Collector(found, other_hosts=args.other_hosts)
-    snapshot = collector.collect()
+    reader = SnapshotReader(found, other_hosts=args.other_hosts)
+    snapshot = reader.read()
     if args.asks:
         wanted = {span.process.id for span in select_spans(snapshot, args)}
         unanswered = request_stacks(
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
         )
         # A process without a ring buffer cannot be asked, so it needs no warning.
         warn_unanswered([process for process in unanswered if process.rings])
-        snapshot = collector.collect()
+        snapshot = reader.read()
     spans = select_spans(snapshot, args)
     if args.json:
         for span in spans:
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
+def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
     canvas = Canvas.of(sys.stdout, color=args.color)
     print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
@@ -143,7 +143,7 @@ def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
     return f"no span is open in {names}; {programs} recording there{all_hint(args)}"
 
 
-def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]:
+def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[ObservedSpan]:
     """Return the spans that match the options."""
     older_ns = int(args.older * 1e9)
     return [
