@@ -1,4 +1,4 @@
-"""Reading a folder: running spans, liveness and last sign of life of its processes."""
+"""Reading a folder: running spans, liveness and last activity of its processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def last_seen_ns(folder: Path, now_ns: int) -> int:
 
 
 def test_a_dead_process_shows_what_it_was_doing(tmp_path: Path) -> None:
-    """Its facts, open spans and last sign of life are known before any recovery."""
+    """Its facts, open spans and last activity are known before any recovery."""
     dead = die(tmp_path)
     [process] = snapshot(tmp_path).processes
     assert (process.id, process.pid, process.condition) == (dead.id, dead.pid, "dead")

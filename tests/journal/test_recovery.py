@@ -47,7 +47,7 @@ def ends_in(folder: Path) -> list[Record]:
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
 def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> None:
-    """Each gets one end with the cause, the last sign of life, and the data of its start."""
+    """Each gets one end with the cause, the last activity, and the data of its start."""
     dead = die(tmp_path, mode)
     report = recover(tmp_path)
     assert (report.spans, report.failed) == (4, [])

@@ -148,7 +148,7 @@ def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:
     how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
     how = how._replace(seen_ns=ended.seen_ns)
     try:
-        found = open_in(folder)  # before recovery: end records do not say where the span was
+        found = open_in(folder)  # before recovery: end records do not contain where the span was
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
         warn(f"open spans were not closed: {error}")

@@ -1,4 +1,4 @@
-"""Derives the state of one incarnation from its lines: identity, open spans, last sign of life.
+"""Derives the state of one incarnation from its lines: identity, open spans, last activity.
 
 Lines are added one by one, from segments and ring buffers in any order of the files; only
 those that still matter are kept.
