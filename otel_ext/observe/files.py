@@ -19,6 +19,7 @@ from otel_ext.journal.files import (
 )
 from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.file_reader import FileReader
+from otel_ext.journal.read.incarnations import modified_ns
 from otel_ext.journal.read.rings import RingContents, read_rings
 from otel_ext.runtime.process.records import whole_number
 
@@ -135,12 +136,8 @@ def _misses_heartbeats(reader: FileReader, previous: Path) -> bool:
     Then its processes send none, as `process.start` shows, or no longer.
     """
     starts = [reader.process_record(name, "start") for name in reader.process_ids()]
-    extras = [start.extra for start in starts if start is not None]
-    interval = max((whole_number(extra.get("heartbeat_ms")) for extra in extras), default=0)
-    if not interval:
+    intervals = [whole_number(one.extra.get("heartbeat_ms")) for one in starts if one is not None]
+    if not any(intervals):
         return True
-    try:
-        elapsed_ns = reader.path.stat().st_mtime_ns - previous.stat().st_mtime_ns
-    except OSError:
-        return True
-    return elapsed_ns >= silence_limit(interval, has_ring=False) * 1e9
+    elapsed_ns = modified_ns([reader.path]) - modified_ns([previous])
+    return elapsed_ns >= silence_limit(max(intervals), has_ring=False) * 1e9

@@ -27,12 +27,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.journal.read.scanner import Line
 
-__all__ = [
-    "IncarnationReader",
-    "SequenceNumbers",
-    "base_id",
-    "modified_ns",
-]
+__all__ = ["IncarnationReader", "SequenceNumbers", "base_id", "modified_ns"]
 
 _COMPAT: Final = b'{"timestamp":'
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)

@@ -33,10 +33,7 @@ def span_end(
 
 
 def process_ends(
-    process: Process,
-    reader: IncarnationReader,
-    last_seen_ns: int,
-    facts: Mapping[str, object],
+    process: Process, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
 ) -> Iterator[Record]:
     """Yield a `process.end` record for each process id of the incarnation."""
     for name in dict.fromkeys((process.id, *reader.processes)):
