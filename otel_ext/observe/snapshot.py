@@ -85,38 +85,29 @@ class SnapshotReader:
     """Reads snapshots of some paths; each call reads only what is new.
 
     Args:
-        paths: Folders of records, or single files.
+        paths: Folders of records, or single files; the attribute may be replaced.
         other_hosts: Whether to include processes of other machines.
     """
 
     def __init__(self, paths: Iterable[Path], *, other_hosts: bool = False) -> None:
-        self.paths = paths
+        self.paths = list(paths)
         self._other_hosts = other_hosts
         self._files = JournalFiles()
         self._replaced: dict[Path, frozenset[str]] = {}
 
-    @property
-    def paths(self) -> Iterable[Path]:
-        """The paths to read; may be replaced."""
-        return self._paths
-
-    @paths.setter
-    def paths(self, paths: Iterable[Path]) -> None:
-        self._paths = [path.absolute() for path in paths]
-
     def read(self) -> Snapshot:
         """Return what runs now."""
-        now_ns = time_ns()
+        now_ns, folders = time_ns(), tuple(path.absolute() for path in self.paths)
         self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several processes may use the same ids for their spans.
         spans: dict[tuple[str, SpanKey], ObservedSpan] = {}
-        for reader, rings in self._files.read(self._paths):
+        for reader, rings in self._files.read(folders):
             for found in self._read_file(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
-            tuple(self._paths),
+            folders,
             tuple(processes.values()),
             tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
         )

@@ -89,7 +89,11 @@ def test_a_file_system_without_mapped_memory(
 ) -> None:
     """If memory cannot be mapped, the weaker durability is shown, with a hint."""
     network = FileSystem("nfs4", "a file system of kind nfs4 may not keep reserved blocks")
-    monkeypatch.setattr(records, "file_system_of", lambda _: network)
+
+    def on_network(_: Path) -> FileSystem:
+        return network
+
+    monkeypatch.setattr(records, "file_system_of", on_network)
     done = call("doctor", "--json", cwd=tmp_path)
     found = parts_of(done)["durability"]
     assert (found["state"], done.code) == ("degraded", 1)

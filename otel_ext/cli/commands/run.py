@@ -26,7 +26,6 @@ from otel_ext.terminal.output import warn, write_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 __all__ = ["run", "set_up"]
 
 _EPILOG: Final = """\

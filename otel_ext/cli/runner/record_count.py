@@ -81,9 +81,10 @@ class Count:
 
     def _add(self, meta: Mapping[str, object]) -> None:
         self._seen.add((meta.get("process"), meta.get("seq")))
-        if meta.get("kind") == "span":
+        phase = meta.get("phase")
+        if phase in {"start", "end"}:
             key = (meta.get("trace_id"), meta.get("span_id"))
-            is_real_end = meta.get("phase") == "end" and "abandoned" not in meta
+            is_real_end = phase == "end" and "abandoned" not in meta
             ranked = (rank_in(meta), is_real_end)
             self._spans[key] = max(ranked, self._spans.get(key, ranked))
         elif "dropped" in meta:

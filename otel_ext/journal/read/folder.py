@@ -20,7 +20,6 @@ __all__ = ["MAX_SKIPPED", "JournalKey", "read_incarnations"]
 MAX_SKIPPED: Final = 1_000
 """How many damaged ranges are remembered."""
 
-
 JournalKey: TypeAlias = tuple[str, int, str]
 """Incarnation and number of a journal, and the shared file that it writes to, if any."""
 

@@ -26,7 +26,6 @@ __all__ = ["is_replaced_by", "replaced_incarnations"]
 
 _FIRST_LINE: Final = 256 * 1024
 
-
 _Moment: TypeAlias = tuple[int, int, int]
 """When an incarnation was alive, in their order, and the PID namespace of its pid; 0 if unknown.
 

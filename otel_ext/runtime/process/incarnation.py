@@ -46,7 +46,6 @@ _MOST_READ: Final = 4_096
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
 
-
 # The declared intervals in milliseconds; a forked child keeps them.
 _heartbeats: Final[set[int]] = set()
 # The id of this boot; a forked child keeps it.

@@ -18,7 +18,6 @@ from otel_ext.setup.sdk_version import ADMITTED, is_admitted, is_sdk_disabled, r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 __all__ = ["check_installation", "check_platform", "check_zero_code", "versions_agree"]
 
 _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
@@ -108,9 +107,8 @@ def versions_agree(found: dict[str, str]) -> list[str]:
 
 
 def _is_released_with_sdk(name: str, version: str) -> bool:
-    if name in {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}:
-        return True
-    if name.startswith("opentelemetry-exporter-otlp"):
+    stable = {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}
+    if name in stable or name.startswith("opentelemetry-exporter-otlp"):
         return True
     is_contrib = name.startswith(("opentelemetry-instrumentation", "opentelemetry-distro"))
     return is_contrib and re.match(r"0\.\d+b\d", version) is not None
