@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["PURE_PYTHON", "bind", "choose", "configure", "load_speed", "why_pure"]
+__all__ = ["PURE_PYTHON", "REINSTALL", "bind", "choose", "configure", "load_speed", "why_pure"]
 
 Function = TypeVar("Function", bound="Callable[..., object]")
 Bound = TypeVar("Bound")
@@ -24,7 +24,8 @@ Bound = TypeVar("Bound")
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
 
-_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
+REINSTALL: Final = "pip install --force-reinstall --no-deps ."
+"""The command that installs a checkout again."""
 _TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
 
 
@@ -48,7 +49,7 @@ def _load() -> tuple[ModuleType | None, tuple[str, str] | None]:
     except ModuleNotFoundError:
         return None, (
             "the compiled one was not built",
-            f"In a checkout, with a C compiler and Python's headers: {_REINSTALL}",
+            f"In a checkout, with a C compiler and Python's headers: {REINSTALL}",
         )
     except ImportError as error:  # in a subinterpreter, or it is damaged
         return None, (f"the compiled one cannot be used here: {error}", "Reinstall otel-ext.")

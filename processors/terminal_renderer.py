@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from sys import maxsize
 from typing import TYPE_CHECKING
 
 import structlog
-from structlog.processors import TimeStamper
+from structlog.processors import TimeStamper, format_exc_info
 
 from otel_ext.processors.log_recorder import FORMATTER_KEYS, user_keys
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.runtime.guard import report_problem
+from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +22,9 @@ __all__ = ["TerminalRenderer"]
 
 
 class TerminalRenderer:
-    r"""Renders an event for a terminal, with time and colors, and with its escapes made visible.
+    r"""Renders an event for a terminal, with time and colors.
+
+    What a terminal would obey in a key, a value, the event or its exception is made visible.
 
     Args:
         hidden: Returns True if the terminal shows the same log by another way.
@@ -57,12 +61,31 @@ class TerminalRenderer:
             event_dict.pop(key, None)
         if "timestamp" not in event_dict:
             event_dict = self._stamp(logger, method_name, event_dict)
-        event = event_dict.get("event")
-        if isinstance(event, str) and not event.isprintable():
-            event_dict["event"] = "".join(map(_visible, event))
         # A copy: rendering removes keys, and on a failure `__call__` needs all of them.
-        return self._render(logger, method_name, dict(event_dict))
+        event_dict = format_exc_info(logger, method_name, dict(event_dict))
+        safe = {printable(key, maxsize): _safe(key, value) for key, value in event_dict.items()}
+        return self._render(logger, method_name, safe)
 
 
-def _visible(character: str) -> str:
-    return character if character.isprintable() or character in "\n\t" else repr(character)[1:-1]
+class _Shown:
+    """A value whose `str` and `repr`, by which structlog shows it, are safe to print."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __str__(self) -> str:
+        return printable(str(self._value), maxsize)
+
+    def __repr__(self) -> str:
+        return printable(repr(self._value), maxsize)
+
+
+def _safe(key: str, value: object) -> object:
+    """Return the value of a key of an event as `ConsoleRenderer` may have it."""
+    if key == "event" or (key in {"exception", "stack"} and isinstance(value, str)):
+        lines = str(value).expandtabs().split("\n")  # only these stay several lines
+        return "\n".join(printable(line, maxsize) for line in lines)
+    if key == "level" and isinstance(value, str):
+        return printable(value, maxsize)  # structlog measures it
+    # A printable text as it is, since structlog decides whether it needs quotes.
+    return value if isinstance(value, str) and value.isprintable() else _Shown(value)

@@ -1,6 +1,6 @@
 """Shows the spans that a recovery ended, and where each was last.
 
-They are collected before the recovery, as `ps` does, because end records do not contain
+They are read before the recovery, as `ps` does, because end records do not contain
 the last location. Only spans of processes that were recovered are shown.
 """
 
@@ -13,7 +13,7 @@ import orjson
 from otel_ext.cli.span_table import as_tree
 from otel_ext.exporters.console.attributes import format_attributes
 from otel_ext.journal.files import list_segments, parse_segment_name
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import duration
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.terminal.canvas import PLENTY
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.recovery.recover import RecoveryReport
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]
@@ -45,18 +45,18 @@ class EndedSpan(NamedTuple):
         age_ns: Time from its start until its process was last active.
     """
 
-    span: OpenSpan
+    span: ObservedSpan
     age_ns: int
 
 
-def open_in(folder: Path) -> tuple[OpenSpan, ...]:
+def open_in(folder: Path) -> tuple[ObservedSpan, ...]:
     """Return the open spans in a folder of records, oldest first; nothing is written."""
     # Files that several processes share have to be listed as single files.
     shared = [path for path in list_segments(folder) if parse_segment_name(path.name) is None]
-    return Collector([folder, *shared], other_hosts=True).collect().spans
+    return SnapshotReader([folder, *shared], other_hosts=True).read().spans
 
 
-def ended_by(report: RecoveryReport, found: Sequence[OpenSpan]) -> list[EndedSpan]:
+def ended_by(report: RecoveryReport, found: Sequence[ObservedSpan]) -> list[EndedSpan]:
     """Return the spans of `found` whose process was recovered by `report`."""
     seen_ns = {
         one.process.id: one.last_seen_ns
@@ -92,7 +92,7 @@ def lines_of(ended: Sequence[EndedSpan], total: int, canvas: Canvas) -> Iterator
             yield f"{GAP}[{printable(label)}] {reason}"
 
 
-def _description(branch: str, span: OpenSpan, room: int, *, is_named: bool) -> str:
+def _description(branch: str, span: ObservedSpan, room: int, *, is_named: bool) -> str:
     """Return name, attributes, process (if `is_named`) and location of a span."""
     tails = [f"[{printable(span.process.label)}]"] if is_named else []
     if span.location.frame.file:

@@ -46,11 +46,6 @@ class Command(NamedTuple):
     group: str
     summary: str
 
-    @property
-    def module(self) -> str:
-        """The module that implements it."""
-        return f"otel_ext.cli.commands.{self.name.replace('-', '_')}"
-
 
 COMMANDS: Final = (
     Command("run", "Record", "run a program unchanged and record its spans"),
@@ -87,7 +82,7 @@ def find(name: str) -> Command | None:
 
 def load(command: Command) -> Module:
     """Import the module of `command`."""
-    return cast("Module", import_module(command.module))
+    return cast("Module", import_module(f"otel_ext.cli.commands.{command.name}"))
 
 
 def help_page(stream: IO[str]) -> str:

@@ -18,7 +18,7 @@ from otel_ext.terminal.tree import branches, grow
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["as_tree", "json_line", "span_lines"]
@@ -41,7 +41,7 @@ _RESERVES_FOR_ATTRIBUTES: Final = 72
 _NAMES_ONE_PROCESS: Final = 100
 
 
-def as_tree(spans: Sequence[OpenSpan], canvas: Canvas) -> Iterator[tuple[str, OpenSpan]]:
+def as_tree(spans: Sequence[ObservedSpan], canvas: Canvas) -> Iterator[tuple[str, ObservedSpan]]:
     """Yield the spans in tree order, each with the branch to draw before it.
 
     A span whose parent is missing becomes a root; its parent may be in another process.
@@ -85,7 +85,7 @@ class _Row(NamedTuple):
         ]
 
 
-def _row(branch: str, span: OpenSpan, now_ns: int, limit: int) -> _Row:
+def _row(branch: str, span: ObservedSpan, now_ns: int, limit: int) -> _Row:
     location = span.location
     # An old location is shown with its age: the span may be elsewhere by now.
     is_old = location.is_now and now_ns - location.seen_ns > _OLD_LOCATION_NS
@@ -102,7 +102,7 @@ def _row(branch: str, span: OpenSpan, now_ns: int, limit: int) -> _Row:
 
 
 def span_lines(
-    spans: Sequence[OpenSpan],
+    spans: Sequence[ObservedSpan],
     now_ns: int,
     canvas: Canvas,
     *,
@@ -113,7 +113,7 @@ def span_lines(
 
     Args:
         spans: The spans, sorted.
-        now_ns: When they were collected, nanoseconds since the epoch.
+        now_ns: When they were read, nanoseconds since the epoch.
         canvas: Width, colors and branches.
         tree: Whether to print spans under their parents, which changes their order.
         max_spans: The most spans to yield; None for all.
@@ -176,7 +176,7 @@ def _without_folders(location: str) -> str:
     return location if name == path else f"…{name}{blank}{function}"
 
 
-def json_line(span: OpenSpan) -> bytes:
+def json_line(span: ObservedSpan) -> bytes:
     """Return one span as a JSON object in UTF-8, with the keys that the docs list."""
     record, location = span.record, span.location
     fields: dict[str, object] = {

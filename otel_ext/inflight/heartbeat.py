@@ -11,16 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.process import incarnation
-from otel_ext.runtime.process.records import process_record
+from otel_ext.runtime.process.records import PROCESS_HEARTBEAT, process_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_ext.record.model import Record
 
-__all__ = ["PROCESS_HEARTBEAT", "Heartbeat", "memory_bytes"]
-
-PROCESS_HEARTBEAT: Final = "process.heartbeat"
+__all__ = ["Heartbeat", "memory_bytes"]
 
 _STATM: Final = "/proc/self/statm"
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
+from otel_ext.runtime.process.incarnation import INCARNATION_ID
+from otel_ext.runtime.process.records import PROCESS_END
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -51,10 +53,11 @@ _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 TAIL_BYTES: Final = 16 * 1024
 """The end of a file that has its closing lines."""
-_ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
-_SEGMENT: Final = re.compile(rf"({_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII)
+_SEGMENT: Final = re.compile(
+    rf"({INCARNATION_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII
+)
 _RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
-_END: Final = b'"event":"process.end"'
+_END: Final = f'"event":"{PROCESS_END}"'.encode()
 _PROCESS: Final = re.compile(rb'"process":"[^"]+"')
 _BY_RECOVERY: Final = b'"last_seen":'
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')

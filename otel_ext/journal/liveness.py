@@ -15,6 +15,8 @@ from typing import Final, Literal
 
 from otel_ext.record.model import Process
 from otel_ext.runtime.process.incarnation import (
+    INCARNATION_ID,
+    NO_BOOT,
     START_TIME,
     boot_id,
     pid_namespace,
@@ -23,7 +25,9 @@ from otel_ext.runtime.process.incarnation import (
 
 __all__ = [
     "LONGEST_SILENCE",
+    "STALE_STAMP_NS",
     "STAMP_SECONDS",
+    "WORKER_LAG_NS",
     "Liveness",
     "identity_from_id",
     "is_alive",
@@ -35,14 +39,21 @@ __all__ = [
 
 Liveness = Literal["alive", "dead", "unknown"]
 
+# A writer that misses so many stamps or heartbeats in a row has stopped.
+_MISSED: Final = 3
 STAMP_SECONDS: Final = 1.0
 """Seconds after which a worker stamps its ring buffer again."""
+
+STALE_STAMP_NS: Final = int(_MISSED * STAMP_SECONDS * 1e9)
+"""Nanoseconds without a stamp of the ring buffer after which its worker counts as stopped."""
+
+WORKER_LAG_NS: Final = 2_000_000_000
+"""Nanoseconds a record waits in the ring buffer at most, unless the disk or the worker hangs."""
 
 LONGEST_SILENCE: Final = 600.0
 """Seconds of silence after which a process without heartbeats counts as dead."""
 
-_ID: Final = re.compile(r"([0-9a-z]+)-(\d{1,10})-(\d{1,19})-[0-9a-f]{8}(?:\.\d+)?", re.ASCII)
-_MISSED: Final = 3
+_ID: Final = re.compile(rf"{INCARNATION_ID}(?:\.\d+)?", re.ASCII)
 _SLACK_SECONDS: Final = 1.0
 _STAMPED_SECONDS: Final = 15.0
 # Fields of `process_stat`.
@@ -57,11 +68,10 @@ def identity_from_id(incarnation: str) -> Process | None:
     >>> identity_from_id("0123abcd-7-99-00000000")
     Process('0123abcd-7-99-00000000', pid=7)
     """
-    match = _ID.fullmatch(incarnation)
-    if match is None:
+    if _ID.fullmatch(incarnation) is None:
         return None
-    boot = "" if match[1] == "noboot" else match[1]
-    return Process(incarnation, int(match[2]), int(match[3]), boot)
+    boot, pid, start_time, _ = incarnation.split("-")
+    return Process(incarnation, int(pid), int(start_time), "" if boot == NO_BOOT else boot)
 
 
 def is_alive(process: Process) -> Liveness:

@@ -9,7 +9,7 @@ is not read.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.journal.files import (
     ends_with_process_end,
@@ -17,16 +17,17 @@ from otel_ext.journal.files import (
     list_segments,
     parse_segment_name,
 )
+from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.file_reader import FileReader
+from otel_ext.journal.read.incarnations import modified_ns
 from otel_ext.journal.read.rings import RingContents, read_rings
+from otel_ext.runtime.process.records import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["JournalFiles"]
-
-_HEARTBEAT_DUE_NS: Final = 10_000_000_000
 
 
 class _NewestSegment(NamedTuple):
@@ -84,7 +85,7 @@ class JournalFiles:
         # Dropped records are counted in heartbeats, which no segment repeats.
         if previous is not None and (
             not reader.spans.is_past_first_lines
-            or (not reader.heartbeats and _follows_closely(segment.path, previous))
+            or (not reader.heartbeats and not _misses_heartbeats(reader, previous))
         ):
             if not reader.started:  # that file may hold all of the ring buffers' lines
                 self._readers.pop(previous, None)
@@ -129,9 +130,14 @@ def _newest(
     return newest
 
 
-def _follows_closely(segment: Path, previous: Path) -> bool:
-    """Whether a segment was last written so soon after the previous that no heartbeat is due."""
-    try:
-        return segment.stat().st_mtime_ns - previous.stat().st_mtime_ns < _HEARTBEAT_DUE_NS
-    except OSError:
-        return False
+def _misses_heartbeats(reader: FileReader, previous: Path) -> bool:
+    """Whether a segment was last written so long after the previous that heartbeats are missing.
+
+    Then its processes send none, as `process.start` shows, or no longer.
+    """
+    starts = [reader.process_record(name, "start") for name in reader.process_ids()]
+    intervals = [whole_number(one.extra.get("heartbeat_ms")) for one in starts if one is not None]
+    if not any(intervals):
+        return True
+    elapsed_ns = modified_ns([reader.path]) - modified_ns([previous])
+    return elapsed_ns >= silence_limit(max(intervals), has_ring=False) * 1e9

@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.journal.liveness import STAMP_SECONDS, liveness_of
+from otel_ext.journal.liveness import STALE_STAMP_NS, WORKER_LAG_NS, liveness_of
 from otel_ext.runtime.process.incarnation import process_stat
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ shows that it runs; `stopped`: a signal or a debugger stopped it; `silent`: whet
 lives cannot be checked from here, and it has been silent for too long.
 """
 
-# Three stamps were missed.
-_STALE_STAMP_NS: Final = int(3 * STAMP_SECONDS * 1e9)
-# The newest record is later than the last stamp by so much: the program ran, its worker did not.
-_WORKER_LAG_NS: Final = 2_000_000_000
 # A stamp made while we read may be this much later than the time we took.
 _MAX_AHEAD_NS: Final = 1_000_000_000
 
@@ -128,13 +124,14 @@ def _condition_of_living(evidence: LivenessEvidence, now: ClockReading, limit_ns
     if silence is None:
         silence = _youngest([record_age, _age(evidence.seen_ns, now.wall_ns)])
         return "hung" if silence is None or silence > limit_ns else "alive"
-    if silence <= _STALE_STAMP_NS:
+    if silence <= STALE_STAMP_NS:
         return "alive"
     if record_age is None:
         return "hung"
-    if silence - record_age > _WORKER_LAG_NS:
+    # A record so much later than the last stamp: the program ran, its worker did not.
+    if silence - record_age > WORKER_LAG_NS:
         return "blocked"
-    return "alive" if record_age <= _STALE_STAMP_NS else "hung"
+    return "alive" if record_age <= STALE_STAMP_NS else "hung"
 
 
 def _age(at_ns: int, now_ns: int) -> int | None:

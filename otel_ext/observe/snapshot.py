@@ -1,4 +1,4 @@
-"""Collects what runs now from ring buffers and journals; no process takes part."""
+"""Reads what runs now from ring buffers and journals; no process takes part."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["STATES", "Collector", "OpenSpan", "Snapshot", "State"]
+__all__ = ["STATES", "ObservedSpan", "Snapshot", "SnapshotReader", "State"]
 
 State = Literal["running", "stalled", "blocked", "hung", "lost"]
 STATES: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung", "lost")
 
 
-class OpenSpan(NamedTuple):
+class ObservedSpan(NamedTuple):
     """One span that has started and not ended.
 
     Attributes:
@@ -78,56 +78,47 @@ class Snapshot(NamedTuple):
     time_ns: int
     folders: tuple[Path, ...]
     processes: tuple[RunningProcess, ...]
-    spans: tuple[OpenSpan, ...]
+    spans: tuple[ObservedSpan, ...]
 
 
-class Collector:
-    """Collects snapshots from some paths; each call reads only what is new.
+class SnapshotReader:
+    """Reads snapshots of some paths; each call reads only what is new.
 
     Args:
-        paths: Folders of records, or single files.
+        paths: Folders of records, or single files; the attribute may be replaced.
         other_hosts: Whether to include processes of other machines.
     """
 
     def __init__(self, paths: Iterable[Path], *, other_hosts: bool = False) -> None:
-        self.paths = paths
+        self.paths = list(paths)
         self._other_hosts = other_hosts
         self._files = JournalFiles()
         self._replaced: dict[Path, frozenset[str]] = {}
 
-    @property
-    def paths(self) -> Iterable[Path]:
-        """The paths to read; may be replaced."""
-        return self._paths
-
-    @paths.setter
-    def paths(self, paths: Iterable[Path]) -> None:
-        self._paths = [path.absolute() for path in paths]
-
-    def collect(self) -> Snapshot:
+    def read(self) -> Snapshot:
         """Return what runs now."""
-        now_ns = time_ns()
+        now_ns, folders = time_ns(), tuple(path.absolute() for path in self.paths)
         self._replaced = {}
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several processes may use the same ids for their spans.
-        spans: dict[tuple[str, SpanKey], OpenSpan] = {}
-        for reader, rings in self._files.read(self._paths):
-            for found in self._read(reader, rings, processes, now_ns):
+        spans: dict[tuple[str, SpanKey], ObservedSpan] = {}
+        for reader, rings in self._files.read(folders):
+            for found in self._read_file(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
         return Snapshot(
             now_ns,
-            tuple(self._paths),
+            folders,
             tuple(processes.values()),
             tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
         )
 
-    def _read(
+    def _read_file(
         self,
         reader: FileReader,
         rings: list[RingContents],
         processes: dict[tuple[Path, str], RunningProcess],
         now_ns: int,
-    ) -> Iterator[OpenSpan]:
+    ) -> Iterator[ObservedSpan]:
         folder = reader.path.parent
         if folder not in self._replaced:
             self._replaced[folder] = replaced_incarnations(folder)
@@ -210,7 +201,7 @@ def _last_seen_ns(
 
 def _open_span(
     record: Record, update: Record | None, process: RunningProcess, now_ns: int
-) -> OpenSpan:
+) -> ObservedSpan:
     state: State = "running"
     if process.condition in {"dead", "silent"}:
         state = "lost"
@@ -224,7 +215,7 @@ def _open_span(
     until_ns = process.last_seen_ns if state == "lost" else now_ns
     newest_ns = record.time_ns if update is None else update.time_ns
     age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
-    return OpenSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
+    return ObservedSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
 
 
 def _modified_ns(path: Path, name: str) -> int:

@@ -13,12 +13,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.read.rings import read_ring
-from otel_ext.journal.ring_layout import (
-    HEADER_SIZE,
-    REQUEST_AT,
-    WORD,
-    unpack_facts,
-)
+from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD, unpack_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

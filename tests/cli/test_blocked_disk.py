@@ -9,7 +9,7 @@ import pytest
 
 from otel_ext.cli.commands.doctor.programs import check_processes
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, condition_of
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.model import Process
 from tests.cli.watched import become, columns, run_on_traces, shop, spans_by
 from tests.journal.builders import own_process
@@ -102,7 +102,7 @@ def test_ends_that_a_full_ring_buffer_refuses_are_reported(tmp_path: Path) -> No
         wait_until((tmp_path / "ended").exists, "the ends")
         process.kill()
         process.wait()
-    snapshot = Collector([tmp_path / "traces"]).collect()
+    snapshot = SnapshotReader([tmp_path / "traces"]).read()
     orders = [span for span in snapshot.spans if span.record.name.startswith("order")]
     assert {(span.state, span.process.problem) for span in orders} == {("lost", why)}
     hung = orders[0].process._replace(condition="hung", worker_silent_ns=5 * S)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.cli.commands.doctor import records
 from otel_ext.cli.commands.doctor.install import versions_agree
+from otel_ext.journal.filesystem import FileSystem
 from tests.cli.watched import parts_of, run_on_traces, shop
 from tests.commands import call
 from tests.programs import suspend
@@ -97,12 +99,21 @@ def test_each_problem_is_named_with_a_hint(
     assert done.err == ""
 
 
-def test_a_file_system_without_mapped_memory(tmp_path: Path) -> None:
+def test_a_file_system_without_mapped_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """If memory cannot be mapped, the weaker durability is shown, with a hint."""
-    done = call("doctor", "--json", cwd=tmp_path, OTEL_EXT_OUTPUT="/proc/self")
-    found = parts_of(done)
-    assert "durability" not in found or found["durability"]["state"] == "degraded"
-    assert done.code == 1
+    network = FileSystem("nfs4", "a file system of kind nfs4 may not keep reserved blocks")
+
+    def on_network(_: Path) -> FileSystem:
+        return network
+
+    monkeypatch.setattr(records, "file_system_of", on_network)
+    done = call("doctor", "--json", cwd=tmp_path)
+    found = parts_of(done)["durability"]
+    assert (found["state"], done.code) == ("degraded", 1)
+    assert found["detail"].startswith(f"queued instead of mapped: {network.refusal}; a kill takes")
+    assert "durability=write" in found["hint"]
 
 
 def test_versions_of_different_releases_are_reported() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.cli.commands.doctor.programs import check_ended, check_running
 from otel_ext.observe.processes import RunningProcess
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
 from otel_ext.runtime.process.records import (
@@ -56,7 +56,7 @@ def ended(folder: Path, name: str, totals: Mapping[str, object]) -> Path:
 
 def found_in(folder: Path) -> list[Check]:
     """Return the checks of the ended programs of a folder."""
-    return list(check_ended(Collector([folder], other_hosts=True).collect()))
+    return list(check_ended(SnapshotReader([folder], other_hosts=True).read()))
 
 
 @pytest.mark.parametrize(

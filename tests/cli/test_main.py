@@ -27,7 +27,7 @@ def test_help_lists_what_this_installation_has() -> None:
     assert done.code == 0
     for command in commands.COMMANDS:
         assert f"  {command.name:<10} {command.summary}" in done.out
-        assert find_spec(command.module) is not None
+        assert find_spec(f"otel_ext.cli.commands.{command.name}") is not None
     examples = [line.split() for line in done.out.splitlines() if line.startswith("  otel-ext ")]
     assert examples
     assert {words[1] for words in examples} <= {c.name for c in commands.COMMANDS}

@@ -10,7 +10,7 @@ import pytest
 
 from otel_ext.cli.span_table import span_lines
 from otel_ext.journal.ring_layout import RING_FOLDER
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import CallSite, Process
 from otel_ext.runtime.process.records import process_end_record, process_start_record
@@ -34,7 +34,7 @@ def shown(*words: str | Path) -> list[str]:
 
 def table(folder: Path, width: int) -> list[str]:
     """Return the lines of the table of the spans in a folder."""
-    snapshot = Collector([folder]).collect()
+    snapshot = SnapshotReader([folder]).read()
     return list(span_lines(snapshot.spans, snapshot.time_ns, Canvas(width)))
 
 

@@ -12,9 +12,11 @@ from otel_ext.cli.commands.doctor.programs import check_ids, check_processes
 from otel_ext.journal.liveness import silence_limit
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.recovery.recover import recover
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
+from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
 from otel_ext.runtime.process import incarnation
+from otel_ext.runtime.process.records import process_record, process_start_record
 from tests.cli.watched import become, both, run_on_traces, shop, spans_by, states
 from tests.cli.written import exported
 from tests.exporters.samples import end, start
@@ -109,6 +111,27 @@ def test_a_process_with_a_slow_heartbeat_is_not_recovered(tmp_path: Path) -> Non
     assert recover(file.parent, now_ns=written_ns + 4 * minute).spans == 1
 
 
+@pytest.mark.parametrize(("elapsed", "dropped"), [(100, 7), (182, 0)])
+def test_drops_are_known_until_heartbeats_are_missing(
+    tmp_path: Path, elapsed: int, dropped: int
+) -> None:
+    """A new segment has no heartbeat yet, so that of the previous segment counts.
+
+    Three heartbeats after it, it no longer does: the process has stopped sending them.
+    """
+    process = Process("b0b0b0b0-7-1-00000000", pid=7, boot_id="b0b0b0b0", heartbeat_ms=60_000)
+    start_line = encode_line(process_start_record(process, 1))
+    beat = process_record("process.heartbeat", process, 2, {"dropped": {"queue_full": 7}})
+    span = encode_line(start("job", process=process))
+    previous, newest = tmp_path / f"{process.id}.jsonl", tmp_path / f"{process.id}.1.jsonl"
+    previous.write_bytes(start_line + encode_line(beat))
+    newest.write_bytes(start_line + span + encode_line(end("other", process=process)))
+    os.utime(previous, (1_000, 1_000))
+    os.utime(newest, (1_000 + elapsed, 1_000 + elapsed))
+    (found,) = SnapshotReader([tmp_path], other_hosts=True).read().processes
+    assert found.dropped == dropped
+
+
 def test_without_a_heartbeat_silence_proves_little() -> None:
     """Without heartbeats the limit is ten minutes; with a stamped ring buffer, 15 seconds."""
     assert silence_limit(0, has_ring=False) == 600
@@ -122,9 +145,9 @@ def test_spans_with_the_same_ids_are_all_shown(tmp_path: Path) -> None:
         both_records = (start("epoch", process=process), end("epoch", process=process))
         exported(tmp_path / f"{number}.jsonl", *both_records[: 2 if number == 0 else 1])
     files = sorted(tmp_path.glob("*.jsonl"))
-    spans = Collector(files, other_hosts=True).collect().spans
+    spans = SnapshotReader(files, other_hosts=True).read().spans
     assert sorted(span.record.process.pid or span.process.pid for span in spans) == [2, 3]
-    snapshot = Collector(files, other_hosts=True).collect()
+    snapshot = SnapshotReader(files, other_hosts=True).read()
     (check,) = [one for one in check_processes(snapshot) if one.part == "ids"]
     assert "1 span has an id that several processes use: 1, 2, 3" in check.detail
 
@@ -135,7 +158,7 @@ def test_ids_that_finished_spans_repeat_are_found(tmp_path: Path) -> None:
         process = Process(f"b0b0b0b0-{number + 1}-1-0000000{number}", pid=number + 1)
         records = (start("epoch", process=process), end("epoch", process=process))
         exported(tmp_path / f"{number}.jsonl", *records)
-    snapshot = Collector([tmp_path], other_hosts=True).collect()
+    snapshot = SnapshotReader([tmp_path], other_hosts=True).read()
     assert snapshot.spans == ()
     (check,) = check_ids(snapshot)
     assert check.detail == "1 span has an id that several processes use: 1, 2, 3 and 2 more"

@@ -43,10 +43,12 @@ def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:
         + line(2, "end", "process-died")
         + line(3, "end", "process-died")
         + line(3, "end")
+        + line(5, "end")
+        + line(5, "end", "process-died")
         + b"no record\n[1]\n{}\n"
     )
     count = count_records([one, other, tmp_path / "gone.jsonl"])
-    assert (count.records, count.unended) == (8, 2)
+    assert (count.records, count.unended) == (10, 2)
 
 
 def test_only_what_the_run_wrote_counts(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.write.journal import Journal
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_line
 from otel_ext.runtime.process.incarnation import current
 from otel_ext.runtime.process.records import process_start_record
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 SEEDS: Final = int(os.environ.get("SEEDS", "12"))
 
 
-def shown_by_collector(collector: Collector) -> set[int]:
+def shown_by_snapshot(snapshots: SnapshotReader) -> set[int]:
     """Return the numbers of the spans that `ps` and `top` show."""
-    return {int(span.record.span_id, 16) for span in collector.collect().spans}
+    return {int(span.record.span_id, 16) for span in snapshots.read().spans}
 
 
 def shown_by_recovery(folder: Path) -> set[int]:
@@ -41,10 +41,10 @@ def test_each_read_is_true(
 ) -> None:
     """No span is shown whose end was stored before the read; no open span is missed."""
     run = Interleaved(tmp_path, seed, monkeypatch)
-    collector = Collector([tmp_path])
+    snapshots = SnapshotReader([tmp_path])
     reads: dict[str, Callable[[], set[int]]] = {
-        "top": lambda: shown_by_collector(collector),
-        "ps": lambda: shown_by_collector(Collector([tmp_path])),
+        "top": lambda: shown_by_snapshot(snapshots),
+        "ps": lambda: shown_by_snapshot(SnapshotReader([tmp_path])),
         "recover": lambda: shown_by_recovery(tmp_path),
     }
     faults: list[str] = []
@@ -79,6 +79,6 @@ def test_a_truncated_file_does_not_hide_spans_of_the_previous_file(tmp_path: Pat
     newest = tmp_path / f"{me.id}.1.jsonl"
     assert newest.read_bytes().endswith(opened[1])
     os.truncate(newest, 0)
-    assert shown_by_collector(Collector([tmp_path])) == {4, 5}
+    assert shown_by_snapshot(SnapshotReader([tmp_path])) == {4, 5}
     assert shown_by_recovery(tmp_path) == {4, 5}
     journal.close()

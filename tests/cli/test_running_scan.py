@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from otel_ext.journal.read.file_reader import FileReader
 from otel_ext.journal.read.folder import read_incarnations
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process, Record
 from tests.cli.watched import shop
@@ -111,12 +111,12 @@ open("ready-" + sys.argv[3], "w").close()
     seen: list[tuple[int, Record]] = []
     reads = 0
     with shop(tmp_path, body=body, segment_size="64KiB", ring_size="128KiB"):
-        collector = Collector([tmp_path / "traces"])
+        reader = SnapshotReader([tmp_path / "traces"])
 
         def has_seen_enough() -> bool:
             nonlocal reads
             at_ns = time.time_ns() // 1_000 * 1_000  # the resolution of records
-            spans = [span.record for span in collector.collect().spans]
+            spans = [span.record for span in reader.read().spans]
             assert {"checkout", "pay"} <= {record.name for record in spans}
             seen.extend((at_ns, record) for record in spans if record.name == "short")
             reads += 1

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from otel_ext.journal.ring_layout import HEADER_SIZE, REQUEST_AT, WORD
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.observe.stack_requests import request_stacks
 from tests.cli.watched import shop
 from tests.programs import suspend
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 def processes(folder: Path) -> tuple[RunningProcess, ...]:
     """Return the processes of the folder `traces`."""
-    return Collector([folder / "traces"]).collect().processes
+    return SnapshotReader([folder / "traces"]).read().processes
 
 
 def test_a_program_answers_each_time(open_shop: Shop) -> None:
     """Each request is answered by one update for each open span, with its stack."""
-    collector = Collector([open_shop.folder / "traces"])
+    reader = SnapshotReader([open_shop.folder / "traces"])
     seen: list[int] = []
     for _ in range(3):
-        assert request_stacks(collector.collect().processes, timeout=20.0) == []
-        updates = [span.update for span in collector.collect().spans]
+        assert request_stacks(reader.read().processes, timeout=20.0) == []
+        updates = [span.update for span in reader.read().spans]
         assert all(update is not None and update.extra.get("stack") for update in updates)
         seen += [update.seq for update in updates if update is not None]
     assert len(set(seen)) == 6

@@ -114,7 +114,7 @@ def test_what_waits_in_a_ring_buffer_is_shown_once(
     assert names(followed.last_lines(2)) == ["also written", "waits"]
     journal.append(line(21, name="comes later"))
     assert followed.new_lines() == []  # its worker may still run
-    monkeypatch.setattr(tail_rings, "_STOPPED_NS", 0)
+    monkeypatch.setattr(tail_rings, "STALE_STAMP_NS", 0)
     monkeypatch.setattr(tail_rings, "_CHECK_SECONDS", 0.0)
     followed = FollowedFiles([next(tmp_path.glob("*.jsonl"))])
     assert names(followed.last_lines(1)) == ["comes later"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cli.watched import columns, run_on_traces
+from tests.cli.watched import columns, run_on_traces, shop
 from tests.programs import OTEL_EXT
 from tests.terminals import terminal_with
 
@@ -109,4 +109,21 @@ def test_json_has_summary_and_spans(open_shop: Shop) -> None:
     assert first["open"] == {"running": 2, "stalled": 0, "blocked": 0, "hung": 0, "lost": 0}
     assert [span["name"] for span in first["spans"]] == ["checkout", "pay"]
     assert (first["records_per_second"], second["processes"]) == (None, 1)
-    assert second["records_per_second"] >= 0
+    assert isinstance(second["records_per_second"], float)
+
+
+def test_the_rate_is_that_of_the_records(tmp_path: Path) -> None:
+    """The rate is the number of new records of all programs per second."""
+    body = """\
+open("ready-" + sys.argv[3], "w").close()
+        while os.getppid() == parent:
+            with tracer.start_as_current_span("short"):
+                pass
+            time.sleep(0.005)
+"""
+    words = ("--json", "--iterations", "3", "--interval", "1.5")
+    with shop(tmp_path, body=body):
+        first, *_, last = run_on_traces(tmp_path, "top", *words).documents
+    assert first["records_per_second"] is None
+    # Two records a span, at most one span each 5 ms; stamps of the ring buffer are a second apart.
+    assert 4 < last["records_per_second"] < 800

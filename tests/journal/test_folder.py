@@ -1,4 +1,4 @@
-"""Reading a folder: running spans, liveness and last sign of life of its processes."""
+"""Reading a folder: running spans, liveness and last activity of its processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.write import segment
 from otel_ext.journal.write.journal import Journal
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process, Record
 from otel_ext.runtime.process.incarnation import current
@@ -30,7 +30,7 @@ DEAD = "00000000-7-1-0000000a"
 
 def snapshot(folder: Path) -> Snapshot:
     """Return the processes and open spans in `folder`, as `ps` shows them."""
-    return Collector([folder], other_hosts=True).collect()
+    return SnapshotReader([folder], other_hosts=True).read()
 
 
 def names(folder: Path) -> list[str]:
@@ -45,7 +45,7 @@ def last_seen_ns(folder: Path, now_ns: int) -> int:
 
 
 def test_a_dead_process_shows_what_it_was_doing(tmp_path: Path) -> None:
-    """Its facts, open spans and last sign of life are known before any recovery."""
+    """Its facts, open spans and last activity are known before any recovery."""
     dead = die(tmp_path)
     [process] = snapshot(tmp_path).processes
     assert (process.id, process.pid, process.condition) == (dead.id, dead.pid, "dead")

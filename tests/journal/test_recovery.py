@@ -47,7 +47,7 @@ def ends_in(folder: Path) -> list[Record]:
 
 @pytest.mark.parametrize("mode", ["mapped", "queued", "write"])
 def test_open_spans_of_a_killed_process_are_ended(tmp_path: Path, mode: str) -> None:
-    """Each gets one end with the cause, the last sign of life, and the data of its start."""
+    """Each gets one end with the cause, the last activity, and the data of its start."""
     dead = die(tmp_path, mode)
     report = recover(tmp_path)
     assert (report.spans, report.failed) == (4, [])
@@ -103,14 +103,14 @@ def test_what_recovery_writes_keeps_the_format(tmp_path: Path) -> None:
 def test_the_signal_is_reported_where_it_is_known(tmp_path: Path) -> None:
     """A parent that waited for the process can pass how it ended."""
     dead = die(tmp_path)
-    recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(9)})
+    recover(tmp_path, outcomes={dead.named: Outcome.of(-9)})
     assert {end.extra["signal"] for end in ends_in(tmp_path)} == {"SIGKILL"}
 
 
 def test_an_exit_status_is_reported_where_it_is_known(tmp_path: Path) -> None:
     """The same for a process that exited."""
     dead = die(tmp_path)
-    recover(tmp_path, outcomes={dead.named: Outcome.from_wait_status(3 << 8)})
+    recover(tmp_path, outcomes={dead.named: Outcome.of(3)})
     assert {end.extra["exit_status"] for end in ends_in(tmp_path)} == {3}
 
 
@@ -118,7 +118,7 @@ def test_the_outcome_of_another_process_with_the_same_pid_is_not_used(tmp_path: 
     """A folder has processes of many days, and pids are used again."""
     dead = die(tmp_path)
     pid, start_time = dead.named
-    recover(tmp_path, outcomes={(pid, start_time + 1): Outcome.from_wait_status(11)})
+    recover(tmp_path, outcomes={(pid, start_time + 1): Outcome.of(-11)})
     ends = ends_in(tmp_path)
     assert len(ends) == 4
     assert not any("signal" in end.extra for end in ends)

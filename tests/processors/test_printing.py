@@ -7,6 +7,7 @@ import copy
 import io
 import logging
 import pickle
+import re
 import sys
 from typing import Any
 
@@ -22,6 +23,18 @@ from otel_ext.setup.structlog import configure_structlog
 from tests.structlog_kit import Kept
 
 pytestmark = pytest.mark.usefixtures("unconfigured_structlog")
+
+
+EVIL = "\x1b[2J\x07\x9b31m\u202e"
+# The colors that structlog adds.
+SGR = re.compile(r"\x1b\[\d*m")
+
+
+class Hostile:
+    """A value that cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
 
 
 class LikeCelerys:
@@ -160,15 +173,57 @@ def test_loggers_are_copied_and_pickled() -> None:
 
 def test_a_value_whose_repr_raises_is_printed_as_json() -> None:
     """The renderer for terminals prints JSON if a value's own `__repr__` raises."""
-
-    class Hostile:
-        def __repr__(self) -> str:
-            raise RuntimeError("no")
-
     line = TerminalRenderer()(None, "info", {"event": "hello", "level": "info", "what": Hostile()})
     assert isinstance(line, str)
     assert '"event":"hello"' in line
     assert "<unprintable: Hostile>" in line
+
+
+class Evil:
+    """A value whose texts would drive a terminal."""
+
+    def __repr__(self) -> str:
+        return f"<Evil {EVIL}>"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {f"key{EVIL}": 1},
+        {"path": f"value{EVIL}"},
+        {"path": f"with a space{EVIL}"},
+        {"nested": {f"key{EVIL}": [f"value{EVIL}", Evil()]}},
+        {"raw": Evil()},
+        {"logger": f"shop{EVIL}"},
+        {"logger_name": Evil()},
+        {"level": f"info{EVIL}"},
+        {"timestamp": f"now{EVIL}"},
+        {"event": Evil()},
+        {"event": f"hello{EVIL}"},
+        {"exception": f"ValueError: {EVIL}"},
+        {"stack": f"Stack: {EVIL}"},
+        {"exc_info": ValueError(EVIL)},
+        {"hostile": Hostile(), f"key{EVIL}": EVIL},
+    ],
+)
+def test_a_log_cannot_drive_the_terminal(fields: dict[str, object]) -> None:
+    """What a terminal would obey is made visible in each part of a line."""
+    line = TerminalRenderer()(None, "info", {"event": "hello", "level": "info", **fields})
+    assert isinstance(line, str)
+    plain = SGR.sub("", line)
+    assert plain.replace("\n", "").isprintable()
+    shown = plain.replace("\\u00", "\\x")  # in JSON
+    assert "\\x1b[2J\\x07\\x9b31m\\u202e" in shown
+
+
+def test_a_long_text_keeps_its_lines() -> None:
+    """The event and an exception are shown in several lines, other values in one."""
+    event = {"event": "one\ntwo", "exception": "Traceback:\n\tValueError", "path": "a\nb"}
+    line = TerminalRenderer()(None, "info", event)
+    assert isinstance(line, str)
+    shown = SGR.sub("", line).splitlines()
+    assert (shown[0][-3:], shown[2:]) == ("one", ["Traceback:", "        ValueError"])
+    assert "path='a\\nb'" in shown[1]
 
 
 def test_a_line_that_comes_back_by_logging_is_one_log(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.files import create_exclusive, make_folder, open_folder, sync_data
+from otel_ext.runtime.process.incarnation import INCARNATION_ID
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -38,9 +39,9 @@ REQUESTS: Final = "requests"
 LETTERS: Final = "jsonl"
 """The ending of a file of dead letters."""
 
-_ID: Final = r"[0-9a-z]{1,40}-\d{1,20}-\d{1,20}-[0-9a-f]{8}"
 _NAME: Final = re.compile(
-    rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({_ID})\.(\d{{1,10}})(\.begun)?\.({REQUESTS}|{LETTERS})",
+    rf"([a-z0-9_-]{{1,40}})\.(\d{{1,20}})\.({INCARNATION_ID})\.(\d{{1,10}})"
+    rf"(\.begun)?\.({REQUESTS}|{LETTERS})",
     re.ASCII,
 )
 _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)

@@ -9,6 +9,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ext.exporters.otlp.encoding.spans import id_of
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
+from otel_ext.runtime.process.records import PROCESS_HEARTBEAT
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
@@ -30,7 +31,6 @@ _SEVERITIES: Final = {
     "critical": 21,
     "fatal": 21,
 }
-_HEARTBEAT: Final = "process.heartbeat"
 _SAMPLED: Final = 1
 # The field of OTLP 1.5; packages before 1.35 do not have it.
 _HAS_EVENT_NAME: Final = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
@@ -82,7 +82,7 @@ def _event_name(record: Record) -> str:
 def _severity(record: Record) -> int:
     if record.level:
         return _SEVERITIES.get(record.level.lower(), _INFO)
-    if record.name == _HEARTBEAT and record.kind == "process":
+    if record.name == PROCESS_HEARTBEAT and record.kind == "process":
         return _DEBUG
     is_problem = record.abandoned is not None or record.extra.get("stalled") is True
     return _WARN if is_problem else _INFO

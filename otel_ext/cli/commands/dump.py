@@ -5,24 +5,21 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.commands.ps import add_filters, no_spans_message, select_spans, warn_unanswered
-from otel_ext.cli.inputs import inputs_of, no_records_message
+from otel_ext.cli.commands.ps import add_filters, running_spans
 from otel_ext.cli.span_table import as_tree, json_line
 from otel_ext.exporters.console.attributes import PLAIN_WIDTH, format_attributes
 from otel_ext.observe.location import frames_of, opened_at
-from otel_ext.observe.snapshot import Collector
-from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.readable import ago, duration
 from otel_ext.record.sanitise.values import encode_value
 from otel_ext.terminal.canvas import STATE_STYLES, Canvas
-from otel_ext.terminal.output import print_json, print_line, print_lines, warn
+from otel_ext.terminal.output import print_json, print_line, print_lines
 from otel_ext.terminal.text import LONGEST, printable
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
 
 __all__ = ["run", "set_up"]
 
@@ -51,15 +48,8 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the programs and print the open spans; return 0 if there are any, else 1."""
-    found = inputs_of(args)
-    collector = Collector(found, other_hosts=args.other_hosts)
-    before = collector.collect()
-    wanted = {span.process.id for span in select_spans(before, args)}
-    warn_unanswered(request_stacks(process for process in before.processes if process.id in wanted))
-    snapshot = collector.collect()
-    spans = select_spans(snapshot, args)
+    snapshot, spans = running_spans(args, asks=True, warns=lambda _: True)
     if not spans:
-        warn(no_records_message(found, args) or no_spans_message(snapshot, args))
         return 1
     if args.json:
         for span in spans:
@@ -78,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _lines(span: OpenSpan, now_ns: int, canvas: Canvas) -> Iterator[str]:
+def _lines(span: ObservedSpan, now_ns: int, canvas: Canvas) -> Iterator[str]:
     paint = canvas.paint
     record = span.record
     owner = record.task.name if record.task else record.thread.name if record.thread else ""

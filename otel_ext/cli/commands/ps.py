@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.arguments import add_color, seconds
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line, span_lines
-from otel_ext.observe.snapshot import Collector, OpenSpan, Snapshot
+from otel_ext.observe.snapshot import ObservedSpan, Snapshot, SnapshotReader
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
 from otel_ext.terminal.output import print_json, print_lines, warn
@@ -23,11 +23,11 @@ from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from otel_ext.observe.processes import RunningProcess
 
-__all__ = ["add_filters", "no_spans_message", "run", "select_spans", "set_up", "warn_unanswered"]
+__all__ = ["add_filters", "run", "running_spans", "select_spans", "set_up"]
 
 _EPILOG: Final = """\
 states:
@@ -98,30 +98,39 @@ def _pid(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Print the running spans; return 0 if there are any, else 1."""
-    found = inputs_of(args)
-    collector = Collector(found, other_hosts=args.other_hosts)
-    snapshot = collector.collect()
-    if args.asks:
-        wanted = {span.process.id for span in select_spans(snapshot, args)}
-        unanswered = request_stacks(
-            process for process in snapshot.processes if process.id in wanted
-        )
-        # A process without a ring buffer cannot be asked, so it needs no warning.
-        warn_unanswered([process for process in unanswered if process.rings])
-        snapshot = collector.collect()
-    spans = select_spans(snapshot, args)
+    # A process without a ring buffer cannot be asked, so it needs no warning.
+    snapshot, spans = running_spans(args, asks=args.asks, warns=lambda process: bool(process.rings))
     if args.json:
         for span in spans:
             print_json(json_line(span))
     elif spans:
         _show(spans, snapshot, args)
+    return 0 if spans else 1
+
+
+def running_spans(
+    args: argparse.Namespace, *, asks: bool, warns: Callable[[RunningProcess], bool]
+) -> tuple[Snapshot, list[ObservedSpan]]:
+    """Return the spans that match the options; print why if there are none.
+
+    If it `asks` the programs where their spans are, it prints which did not answer and `warns`.
+    """
+    found = inputs_of(args)
+    reader = SnapshotReader(found, other_hosts=args.other_hosts)
+    snapshot = reader.read()
+    if asks:
+        wanted = {span.process.id for span in select_spans(snapshot, args)}
+        asked = [process for process in snapshot.processes if process.id in wanted]
+        for process in filter(warns, request_stacks(asked)):
+            warn(f"process {printable(process.label)} does not answer; its last record is shown")
+        snapshot = reader.read()
+    spans = select_spans(snapshot, args)
     if not spans:
-        warn(no_records_message(found, args) or no_spans_message(snapshot, args))
-        return 1
-    return 0
+        warn(no_records_message(found, args) or _no_spans_message(snapshot, args))
+    return snapshot, spans
 
 
-def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
+def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
     canvas = Canvas.of(sys.stdout, color=args.color)
     print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
@@ -133,7 +142,7 @@ def _show(spans: Sequence[OpenSpan], snapshot: Snapshot, args: argparse.Namespac
         warn(f"to end the lost spans: otel-ext recover {names}")
 
 
-def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
+def _no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
     """Return why no span is shown although there are records, and what to try."""
     if snapshot.spans:
         return f"none of {len(snapshot.spans):,} open spans matches the options"
@@ -143,7 +152,7 @@ def no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:
     return f"no span is open in {names}; {programs} recording there{all_hint(args)}"
 
 
-def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]:
+def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[ObservedSpan]:
     """Return the spans that match the options."""
     older_ns = int(args.older * 1e9)
     return [
@@ -154,10 +163,3 @@ def select_spans(snapshot: Snapshot, args: argparse.Namespace) -> list[OpenSpan]
         and (args.process is None or span.process.pid == args.process)
         and (not args.stalled or span.state != "running")
     ]
-
-
-def warn_unanswered(unanswered: Sequence[RunningProcess]) -> None:
-    """Print which processes did not answer."""
-    for process in unanswered:
-        label = printable(process.label)
-        warn(f"process {label} does not answer; its last record is shown")

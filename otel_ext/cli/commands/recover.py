@@ -172,8 +172,8 @@ def _lines(report: RecoveryReport, ended: Sequence[EndedSpan], canvas: Canvas) -
         yield ""
     yield from wrapped(_sentence(report), canvas.width)
     for path, at in report.skipped[:_MAX_DAMAGE_SHOWN]:
-        place = f"{at.offset} of {printable_path(path.name)}"
-        yield canvas.paint("dim", f"skipped {at.length} bytes at {place}: {at.reason}")
+        start = f"{at.offset} of {printable_path(path.name)}"
+        yield canvas.paint("dim", f"skipped {at.length} bytes at {start}: {at.reason}")
     lines = list(lines_of(ended, report.spans, canvas))
     if lines:
         yield from ("", "What was running when it died:", *lines)

@@ -26,7 +26,6 @@ from otel_ext.terminal.output import warn, write_error
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 __all__ = ["run", "set_up"]
 
 _EPILOG: Final = """\
@@ -144,11 +143,9 @@ def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:
         Whether all of it succeeded, and a line for each of the oldest spans that were open.
     """
     folder = folder_of(folder)
-    number = -ended.outcome
-    how = Outcome(signal=number) if number > 0 else Outcome(exit_status=ended.outcome)
-    how = how._replace(seen_ns=ended.seen_ns)
+    how = Outcome.of(ended.outcome, ended.seen_ns)
     try:
-        found = open_in(folder)  # before recovery: end records do not say where the span was
+        found = open_in(folder)  # before recovery: end records do not contain where the span was
         report = recover(folder, outcomes={(ended.pid, ended.start_time): how})
     except (OtelExtError, OSError) as error:
         warn(f"open spans were not closed: {error}")

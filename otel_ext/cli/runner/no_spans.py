@@ -39,7 +39,7 @@ def reason_for_no_spans(command: Sequence[str], notes: Path | None, config: Conf
     if "started" not in found:
         return _never_started(command)
     if "ready" not in found:
-        return "otel-ext could not start in the program; the lines above say why."
+        return "otel-ext could not start in the program; the lines above show why."
     return (
         sampled_out(os.environ)
         or _own_provider(found)

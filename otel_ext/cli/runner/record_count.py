@@ -9,6 +9,7 @@ from otel_ext.journal.liveness import is_alive
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.read.scanner import Line, scan
+from otel_ext.record.merge import rank_in
 from otel_ext.runtime.process.records import dropped_in
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.read.rings import RingContents
+    from otel_ext.record.merge import Rank
 
 __all__ = ["Count", "count_records", "rings_left_behind"]
 
@@ -39,10 +41,9 @@ class Count:
         self.waiting = 0
         self._seen: set[tuple[object, object]] = set()
         self._dropped: dict[str, int] = {}
-        # A span can start in one file and end in another, after a rotation.
-        self._started: set[tuple[object, object]] = set()
-        self._ended: set[tuple[object, object]] = set()
-        self._abandoned: set[tuple[object, object]] = set()
+        # The rank of each span's winning record, and whether that is a real end. A span can
+        # start in one file and end in another, after a rotation.
+        self._spans: dict[tuple[object, object], tuple[Rank, bool]] = {}
 
     @property
     def dropped(self) -> int:
@@ -52,15 +53,13 @@ class Count:
     @property
     def has_spans(self) -> bool:
         """Whether there is a record of a span; true if there are too many to count."""
-        spans = self._started or self._ended or self._abandoned
-        return self.records is None or bool(spans)
+        return self.records is None or bool(self._spans)
 
     @property
     def unended(self) -> int:
         """Number of spans without a real end; 0 if there are too many to count."""
-        # A real end takes precedence over one that recovery wrote.
-        unended = (self._started | self._abandoned) - self._ended
-        return 0 if self.records is None else len(unended)
+        unended = sum(not has_ended for _, has_ended in self._spans.values())
+        return 0 if self.records is None else unended
 
     def add_file(self, path: Path) -> None:
         """Count the records of a file; a missing one counts as empty."""
@@ -82,11 +81,12 @@ class Count:
 
     def _add(self, meta: Mapping[str, object]) -> None:
         self._seen.add((meta.get("process"), meta.get("seq")))
-        key = (meta.get("trace_id"), meta.get("span_id"))
-        if meta.get("phase") == "start":
-            self._started.add(key)
-        elif meta.get("phase") == "end":
-            (self._abandoned if "abandoned" in meta else self._ended).add(key)
+        phase = meta.get("phase")
+        if phase in {"start", "end"}:
+            key = (meta.get("trace_id"), meta.get("span_id"))
+            is_real_end = phase == "end" and "abandoned" not in meta
+            ranked = (rank_in(meta), is_real_end)
+            self._spans[key] = max(ranked, self._spans.get(key, ranked))
         elif "dropped" in meta:
             self._note_dropped(str(meta.get("process")), dropped_in(meta))
 

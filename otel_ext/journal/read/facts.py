@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.journal.liveness import identity_from_id, silence_limit
+from otel_ext.journal.liveness import WORKER_LAG_NS, identity_from_id, silence_limit
 from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.process.records import dropped_in, process_from, whole_number
 
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = ["IncarnationFacts", "estimate_last_seen_ns"]
-
-# A record waits in the ring buffer for less time than this, unless the disk hangs.
-_AHEAD_NS: Final = 2_000_000_000
 
 
 class IncarnationFacts(NamedTuple):
@@ -80,6 +77,6 @@ def estimate_last_seen_ns(record_ns: int, stamp_ns: int, file_ns: int, now_ns: i
     5000000000
     """
     latest = max(stamp_ns, file_ns)
-    if latest and record_ns > latest + _AHEAD_NS:
+    if latest and record_ns > latest + WORKER_LAG_NS:
         record_ns = latest
     return min(max(record_ns, stamp_ns), now_ns)

@@ -14,7 +14,7 @@ from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.open_spans import END, START, Key, OpenSpans, decode, key_of
 from otel_ext.journal.read.scanner import Line, scan_line
-from otel_ext.runtime.process.records import PROCESS_START
+from otel_ext.runtime.process.records import PROCESS_HEARTBEAT, PROCESS_START
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,7 +160,7 @@ class FileReader:
         event = line.meta.get("event")
         if event == PROCESS_START:
             self.processes[process] = line.data
-        elif event == "process.heartbeat":
+        elif event == PROCESS_HEARTBEAT:
             self.heartbeats[process] = line.data
 
     def decode(self, line: bytes) -> Record | None:

@@ -6,11 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.journal.files import list_segments, parse_segment_name
-from otel_ext.journal.read.incarnations import (
-    IncarnationReader,
-    SequenceNumbers,
-    base_id,
-)
+from otel_ext.journal.read.incarnations import IncarnationReader, SequenceNumbers, base_id
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Skipped, scan
 
@@ -23,7 +19,6 @@ __all__ = ["MAX_SKIPPED", "JournalKey", "read_incarnations"]
 
 MAX_SKIPPED: Final = 1_000
 """How many damaged ranges are remembered."""
-
 
 JournalKey: TypeAlias = tuple[str, int, str]
 """Incarnation and number of a journal, and the shared file that it writes to, if any."""

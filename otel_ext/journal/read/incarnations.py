@@ -1,4 +1,4 @@
-"""Derives the state of one incarnation from its lines: identity, open spans, last sign of life.
+"""Derives the state of one incarnation from its lines: identity, open spans, last activity.
 
 Lines are added one by one, from segments and ring buffers in any order of the files; only
 those that still matter are kept.
@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.open_spans import START, OpenSpans, RunningSpan, decode
 from otel_ext.record.timestamps import time_of
-from otel_ext.runtime.process.records import PROCESS_START, whole_number
+from otel_ext.runtime.process.records import (
+    PROCESS_END,
+    PROCESS_HEARTBEAT,
+    PROCESS_START,
+    whole_number,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,12 +27,7 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.journal.read.scanner import Line
 
-__all__ = [
-    "IncarnationReader",
-    "SequenceNumbers",
-    "base_id",
-    "modified_ns",
-]
+__all__ = ["IncarnationReader", "SequenceNumbers", "base_id", "modified_ns"]
 
 _COMPAT: Final = b'{"timestamp":'
 _SUB_ID: Final = re.compile(r"(.+-[0-9a-f]{8})\.\d+", re.ASCII)
@@ -132,9 +132,9 @@ class IncarnationReader:
         event = meta.get("event")
         if event == PROCESS_START:
             self._process_start = self._process_start or line.data
-        elif event == "process.heartbeat":
+        elif event == PROCESS_HEARTBEAT:
             self._heartbeat = line.data
-        elif event == "process.end":
+        elif event == PROCESS_END:
             # A `process.end` that reports open spans does not close the journal.
             self.left_open = whole_number(meta.get("open_spans"))
             self.closed = not self.left_open

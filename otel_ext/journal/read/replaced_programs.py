@@ -11,12 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import (
-    list_rings,
-    list_segments,
-    parse_ring_name,
-    parse_segment_name,
-)
+from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id
 from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.ring_layout import RING_SUFFIX
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["is_replaced_by", "replaced_incarnations"]
 
 _FIRST_LINE: Final = 256 * 1024
-
 
 _Moment: TypeAlias = tuple[int, int, int]
 """When an incarnation was alive, in their order, and the PID namespace of its pid; 0 if unknown.

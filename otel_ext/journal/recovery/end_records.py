@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.record.model import Process, Record, Status
+from otel_ext.runtime.process.records import PROCESS_END
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,10 +33,7 @@ def span_end(
 
 
 def process_ends(
-    process: Process,
-    reader: IncarnationReader,
-    last_seen_ns: int,
-    facts: Mapping[str, object],
+    process: Process, reader: IncarnationReader, last_seen_ns: int, facts: Mapping[str, object]
 ) -> Iterator[Record]:
     """Yield a `process.end` record for each process id of the incarnation."""
     for name in dict.fromkeys((process.id, *reader.processes)):
@@ -43,7 +41,7 @@ def process_ends(
             yield Record(
                 kind="process",
                 phase=None,
-                name="process.end",
+                name=PROCESS_END,
                 time_ns=last_seen_ns,
                 seq=reader.numbers.next_for(name),
                 process=Process(name),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -37,10 +38,9 @@ class Outcome(NamedTuple):
     seen_ns: int = 0
 
     @classmethod
-    def from_wait_status(cls, status: int) -> Outcome:
-        """Return the outcome for a wait status of `os.waitpid`."""
-        number = status & 0x7F
-        return cls(signal=number) if number else cls(exit_status=status >> 8 & 0xFF)
+    def of(cls, code: int, seen_ns: int = 0) -> Outcome:
+        """Return the outcome for an exit code, or minus the number of a signal."""
+        return cls(-code, None, seen_ns) if code < 0 else cls(0, code, seen_ns)
 
     def as_extra(self) -> dict[str, object]:
         """Return the outcome as metadata of a record; empty if nothing is known."""
@@ -62,4 +62,4 @@ def find_outcome(outcomes: Mapping[PidAndStart, Outcome], process: Process) -> O
     if known is not None:
         return known
     status = zombie_status(process)  # None if its parent has waited for it
-    return Outcome() if status is None else Outcome.from_wait_status(status)
+    return Outcome() if status is None else Outcome.of(os.waitstatus_to_exitcode(status))

@@ -44,7 +44,7 @@ _MAX_AT_ONCE: Final = 50
 
 
 class Housekeeper:
-    """Recovers and deletes in one folder, as the settings say, in small steps."""
+    """Recovers and deletes in one folder, as configured, in small steps."""
 
     def __init__(self, settings: JournalSettings) -> None:
         self._settings = settings

@@ -43,7 +43,6 @@ from otel_ext.runtime.guard import report_problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 __all__ = ["Recovered", "RecoveryReport", "recover", "recover_one"]
 
 

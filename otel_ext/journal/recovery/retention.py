@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["apply_retention"]
 
-
 # Files without an end that no process recovers are deleted in the end, too.
 _ABANDONED_SECONDS: Final = 86_400.0
 

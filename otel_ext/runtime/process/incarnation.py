@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 __all__ = [
+    "INCARNATION_ID",
+    "NO_BOOT",
     "START_TIME",
     "Incarnation",
     "boot_id",
@@ -34,12 +36,15 @@ __all__ = [
 
 _BOOT_ID_FILE: Final = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE: Final = "/proc/self/ns/pid"
+INCARNATION_ID: Final = r"[0-9a-z]{1,40}-\d{1,10}-\d{1,19}-[0-9a-f]{8}"
+"""Regular expression of an incarnation's id, for ASCII."""
+NO_BOOT: Final = "noboot"
+"""The boot in an id where the system has no boot id."""
 START_TIME: Final = 19
 """Index of the start time among the fields of `process_stat`."""
 _MOST_READ: Final = 4_096
 _MAX_RESOURCES: Final = 256
 _MAX_KNOWN: Final = 1_024
-
 
 # The declared intervals in milliseconds; a forked child keeps them.
 _heartbeats: Final[set[int]] = set()
@@ -127,7 +132,7 @@ class Incarnation:
     def __init__(self) -> None:
         self.pid = pid = os.getpid()
         started, boot, host = process_start_time(pid), boot_id(), socket.gethostname()
-        short_boot = boot.replace("-", "")[:8] or "noboot"
+        short_boot = boot.replace("-", "")[:8] or NO_BOOT
         self.id = f"{short_boot}-{pid}-{started}-{os.urandom(4).hex()}"
         self.process = Process(self.id, pid, started, boot, host, pid_namespace=pid_namespace())
         self.counter = count(1)

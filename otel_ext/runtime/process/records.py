@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PROCESS_END",
+    "PROCESS_HEARTBEAT",
     "PROCESS_START",
     "closing_records",
     "dropped_in",
@@ -35,6 +36,7 @@ __all__ = [
 ]
 
 PROCESS_START: Final = "process.start"
+PROCESS_HEARTBEAT: Final = "process.heartbeat"
 PROCESS_END: Final = "process.end"
 
 _MAX_ARGV: Final = 16_384
@@ -133,12 +135,12 @@ def _main_call_site() -> CallSite:
     """Return the program's main script as the call site of process records."""
     path: object = getattr(sys.modules.get("__main__"), "__file__", None)
     if not isinstance(path, str):
-        return _main.get("site", UNKNOWN_CALL_SITE)
+        return _main.get("call_site", UNKNOWN_CALL_SITE)
     try:
         root = os.getcwd() + os.sep  # noqa: PTH109 - a removed folder must not matter
     except OSError:
         root = os.sep * 2
-    call_site = _main["site"] = CallSite(path.removeprefix(root), 0, "<module>")
+    call_site = _main["call_site"] = CallSite(path.removeprefix(root), 0, "<module>")
     return call_site
 
 

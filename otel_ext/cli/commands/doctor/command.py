@@ -12,7 +12,7 @@ from otel_ext.cli.commands.doctor.records import check_folder, check_settings
 from otel_ext.cli.inputs import add_inputs, inputs_of
 from otel_ext.config import Config, load_leniently
 from otel_ext.errors import OtelExtError
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import as_utf8
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.terminal.canvas import Canvas
@@ -83,7 +83,7 @@ def _checks(args: argparse.Namespace) -> dict[str, list[Check]]:
         "Zero-code": list(check_zero_code()),
         "Settings": settings,
         **{f"Records in {folder}": list(check_folder(folder, effective)) for folder in folders},
-        "Programs": list(check_processes(Collector(folders).collect())),
+        "Programs": list(check_processes(SnapshotReader(folders).read())),
         "This machine": list(check_platform()),
     }
 

@@ -9,7 +9,7 @@ from importlib.metadata import distributions, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext._accel import why_pure
+from otel_ext._accel import REINSTALL, why_pure
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.readable import listed
 from otel_ext.runtime.process.incarnation import boot_id
@@ -18,14 +18,12 @@ from otel_ext.setup.sdk_version import ADMITTED, is_admitted, is_sdk_disabled, r
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 __all__ = ["check_installation", "check_platform", "check_zero_code", "versions_agree"]
 
 _NEEDED: Final = ("opentelemetry-api", "opentelemetry-sdk", "opentelemetry-exporter-otlp")
 _PIP: Final = "Run: pip install -U " + " ".join(f"'{name}{ADMITTED}'" for name in _NEEDED)
 # 0.N of the beta packages is released together with 1.(N-21) of the stable ones.
 _BETA_LEAD: Final = 21
-_REINSTALL: Final = "pip install --force-reinstall --no-deps ."
 _MAX_NAMES: Final = 8
 
 
@@ -109,9 +107,8 @@ def versions_agree(found: dict[str, str]) -> list[str]:
 
 
 def _is_released_with_sdk(name: str, version: str) -> bool:
-    if name in {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}:
-        return True
-    if name.startswith("opentelemetry-exporter-otlp"):
+    stable = {*_NEEDED, "opentelemetry-proto", "opentelemetry-semantic-conventions"}
+    if name in stable or name.startswith("opentelemetry-exporter-otlp"):
         return True
     is_contrib = name.startswith(("opentelemetry-instrumentation", "opentelemetry-distro"))
     return is_contrib and re.match(r"0\.\d+b\d", version) is not None
@@ -126,7 +123,7 @@ def check_zero_code() -> Iterator[Check]:
             "entry point",
             "failed",
             "opentelemetry-instrument does not find otel-ext: its installation is incomplete",
-            f"In a checkout: {_REINSTALL}",
+            f"In a checkout: {REINSTALL}",
         )
     yield from map(_entry_point, ("distro", "configurator"))
     found = _names("opentelemetry_instrumentor")

@@ -41,7 +41,7 @@ _ADVICE: Final = {
     " or name a faster disk",
     "write_failed": "The output cannot be written: look at room and permissions above",
     "inflight_full": "Raise max-open-spans",
-    "encode_failed": "Its standard error says which record could not be encoded",
+    "encode_failed": "Its standard error names the record that could not be encoded",
     "not_written": "The output could not be written when the program ended: look at room and"
     " permissions above",
 }

@@ -10,6 +10,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import is_folder, newest_segments
+from otel_ext.journal.liveness import STALE_STAMP_NS
 from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.rings import read_ring, read_rings
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, worker_silent_ns_at
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["WaitingLines"]
 
 _CHECK_SECONDS: Final = 1.0
-_STOPPED_NS: Final = 3_000_000_000
 # More than a worker writes at once: lines are in the file before they count as drained.
 _LAST_BYTES: Final = 1024 * 1024
 
@@ -48,7 +48,8 @@ class WaitingLines:
         return [
             line
             for ring in _headers(paths)
-            if (worker_silent_ns_at(LivenessEvidence.of_rings([ring], 0), now) or 0) > _STOPPED_NS
+            if (worker_silent_ns_at(LivenessEvidence.of_rings([ring], 0), now) or 0)
+            > STALE_STAMP_NS
             for line in self._lines_in(ring)
         ]
 

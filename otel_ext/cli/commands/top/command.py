@@ -13,7 +13,7 @@ from otel_ext.cli.commands.top.screen import Screen
 from otel_ext.cli.commands.top.view import SORTS, Frame, RateMeter, frame_lines
 from otel_ext.cli.inputs import MachineSearch, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import Canvas
@@ -82,12 +82,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 class _Top:
-    """Collects and shows the spans; remembers order, tree and pause."""
+    """Reads and shows the spans; remembers order, tree and pause."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self._args = args
         found = inputs_of(args)
-        self._collector = Collector(found, other_hosts=args.other_hosts)
+        self._reader = SnapshotReader(found, other_hosts=args.other_hosts)
         if reason := no_records_message(found, args):
             warn(reason)
         self._search = MachineSearch(args)
@@ -96,11 +96,11 @@ class _Top:
         self._tree: bool = args.tree
         self._paused = False
 
-    def _collect(self) -> Frame:
-        """Collect the running spans once."""
+    def _read(self) -> Frame:
+        """Read the running spans once."""
         if (found := self._search.due()) is not None:
-            self._collector.paths = found
-        snapshot = self._collector.collect()
+            self._reader.paths = found
+        snapshot = self._reader.read()
         living = [process for process in snapshot.processes if process.lives]
         rate = self._meter.add(monotonic(), {one.id: one.last_seq for one in living})
         return Frame(snapshot.time_ns, len(living), select_spans(snapshot, self._args), rate)
@@ -108,7 +108,7 @@ class _Top:
     def show_on(self, screen: Screen) -> int:
         """Show the spans on `screen` until a key or the number of screens ends it."""
         number = 0
-        frame = self._collect()
+        frame = self._read()
         while True:
             number += 1
             self._show(frame, screen)
@@ -117,7 +117,7 @@ class _Top:
             if not self._wait(frame, screen):
                 return 0
             if not self._paused:
-                frame = self._collect()
+                frame = self._read()
 
     def _wait(self, frame: Frame, screen: Screen) -> bool:
         """Wait for the next screen and handle keys meanwhile; return False to quit."""
@@ -154,7 +154,7 @@ class _Top:
         number = 0
         while True:
             number += 1
-            frame = self._collect()
+            frame = self._read()
             head = {
                 "time": format_ns(frame.time_ns),
                 "processes": frame.processes,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["SORTS", "Frame", "RateMeter", "frame_lines"]
@@ -30,7 +30,7 @@ class Frame(NamedTuple):
     """What one screen shows.
 
     Attributes:
-        time_ns: When it was collected, nanoseconds since the epoch.
+        time_ns: When it was read, nanoseconds since the epoch.
         processes: Number of living processes.
         spans: The spans, oldest first.
         rate: Records per second of all processes; None until it is known.
@@ -38,7 +38,7 @@ class Frame(NamedTuple):
 
     time_ns: int
     processes: int
-    spans: list[OpenSpan]
+    spans: list[ObservedSpan]
     rate: float | None
 
     @property
@@ -52,7 +52,7 @@ class Frame(NamedTuple):
         return self._replace(spans=sorted(self.spans, key=_SORT_KEYS[order]))
 
 
-_SORT_KEYS: Final[dict[str, Callable[[OpenSpan], Any]]] = {
+_SORT_KEYS: Final[dict[str, Callable[[ObservedSpan], Any]]] = {
     "age": lambda span: span.start_ns,
     "state": lambda span: -STATES.index(span.state),
     "name": lambda span: span.record.name,

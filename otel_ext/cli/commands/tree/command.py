@@ -15,7 +15,7 @@ from otel_ext.cli.commands.tree.json import as_json
 from otel_ext.cli.commands.tree.lines import TreeOptions, line_of
 from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
-from otel_ext.observe.snapshot import Collector
+from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import count_of, local_time
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, warn
@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the traces of the files in `args`, and return the exit code."""
     found = inputs_of(args)
     # Running spans first: a span that ends in between is then read as ended.
-    running = {one.record.key: one for one in Collector(found, other_hosts=True).collect().spans}
+    running = {one.record.key: one for one in SnapshotReader(found, other_hosts=True).read().spans}
     spans = read_spans(found)
     span_filter = SpanFilter(args, running)
     canvas = Canvas.of(sys.stdout, color=args.color)

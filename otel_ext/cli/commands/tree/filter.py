@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
@@ -40,7 +40,7 @@ class SpanFilter:
         running: The open spans, by key.
     """
 
-    def __init__(self, args: argparse.Namespace, running: Mapping[SpanKey, OpenSpan]) -> None:
+    def __init__(self, args: argparse.Namespace, running: Mapping[SpanKey, ObservedSpan]) -> None:
         def is_lost(record: Record) -> bool:
             one = running.get(record.key)
             return record.abandoned is not None or (one is not None and one.state == "lost")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.commands.tree.forest import Node, Trace
     from otel_ext.observe.process_names import ProcessName
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["as_json"]
@@ -24,7 +24,7 @@ __all__ = ["as_json"]
 
 def as_json(
     traces: Iterable[Trace],
-    running: Mapping[SpanKey, OpenSpan],
+    running: Mapping[SpanKey, ObservedSpan],
     processes: Mapping[str, ProcessName],
     depth: int = 0,
 ) -> bytes:
@@ -46,7 +46,7 @@ def as_json(
 
 
 def _span(
-    node: Node, running: Mapping[SpanKey, OpenSpan], processes: Mapping[str, ProcessName]
+    node: Node, running: Mapping[SpanKey, ObservedSpan], processes: Mapping[str, ProcessName]
 ) -> dict[str, object]:
     record = node.record
     one = running.get(record.key)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from otel_ext.cli.commands.tree.forest import Node
     from otel_ext.observe.process_names import ProcessName
-    from otel_ext.observe.snapshot import OpenSpan
+    from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
@@ -41,7 +41,7 @@ class TreeOptions(NamedTuple):
     """
 
     canvas: Canvas
-    running: Mapping[SpanKey, OpenSpan]
+    running: Mapping[SpanKey, ObservedSpan]
     processes: Mapping[str, ProcessName]
     matches: frozenset[str] | None = None
 
@@ -120,7 +120,7 @@ def _location_text(node: Node, options: TreeOptions) -> str:
     )
 
 
-def state_of(record: Record, running: Mapping[SpanKey, OpenSpan]) -> str:
+def state_of(record: Record, running: Mapping[SpanKey, ObservedSpan]) -> str:
     """Return the state of a span in one word, such as `ended`, `running` or `lost`."""
     if record.phase != "end":
         one = running.get(record.key)

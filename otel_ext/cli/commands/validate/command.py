@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from io import BufferedReader
     from pathlib import Path
 
-
 __all__ = ["run", "set_up"]
 
 _BUFFER_BYTES: Final = 1 << 20
