@@ -7,10 +7,11 @@ docs/adr/0006-the-common-path-is-compiled.md.
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_ext.settings.kinds import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +25,7 @@ PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
 
 _REINSTALL: Final = "pip install --force-reinstall --no-deps ."
-_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
+_TURNED_OFF: Final = is_true(PURE_PYTHON)
 
 
 @cache
