@@ -12,7 +12,7 @@ from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Final, get_args
 
-from otel_ext._accel import bind
+from otel_ext._accel import bind, choose, no_parts
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.tracker import dump
 from otel_ext.journal.path_check import absolute_path, problem_with
@@ -56,6 +56,7 @@ _CLOSE_SECONDS: Final = 1.25
 _LAST_FLUSH: Final = 0.4
 # Spans that the full table refused; how many of them have ended is unknown.
 _REFUSED: Final = "inflight.refused"
+export_parts: Final = choose("export_parts", no_parts)
 
 
 class JsonlExporter:
@@ -316,8 +317,8 @@ class JsonlExporter:
             self._introduced[own.id] = own
             if self._open_sources:
                 known, accept = self._introduced, COUNTERS.counter("accepted")
-                self._fast_path = bind(
-                    "export_parts", None, introduced=known, accept=accept, journal=self._journal
+                self._fast_path = export_parts(
+                    introduced=known, accept=accept, journal=self._journal
                 )
         if process.id in self._introduced or len(self._introduced) >= _MAX_INTRODUCED:
             return True

@@ -7,26 +7,35 @@ docs/adr/0006-the-common-path-is-compiled.md.
 
 from __future__ import annotations
 
-import os
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
+
+from otel_ext.settings.kinds import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["PURE_PYTHON", "REINSTALL", "bind", "choose", "configure", "load_speed", "why_pure"]
+__all__ = [
+    "PURE_PYTHON",
+    "REINSTALL",
+    "bind",
+    "choose",
+    "configure",
+    "load_speed",
+    "no_parts",
+    "why_pure",
+]
 
 Function = TypeVar("Function", bound="Callable[..., object]")
-Bound = TypeVar("Bound")
 
 PURE_PYTHON: Final = "OTEL_EXT_PURE_PYTHON"
 """The environment variable that turns the compiled part off."""
 
 REINSTALL: Final = "pip install --force-reinstall --no-deps ."
 """The command that installs a checkout again."""
-_TURNED_OFF: Final = os.environ.get(PURE_PYTHON, "").strip().lower() in {"1", "true", "yes", "on"}
+_TURNED_OFF: Final = is_true(PURE_PYTHON)
 
 
 @cache
@@ -78,18 +87,23 @@ def choose(name: str, python: Function) -> Function:
     return chosen
 
 
-def bind(name: str, python: Bound, *target: object, **parts: object) -> Bound:
-    """Return what a compiled function makes of an object, or what serves without it.
+def bind(name: str, python: Function, *target: object, **parts: object) -> Function:
+    """Return a compiled method, or the Python one that does the same.
 
     Args:
-        name: The name of the compiled function.
-        python: What serves instead, such as a method that does the same.
-        target: The object.
-        parts: Instead of the object, what the function needs of it, by name.
+        name: The name of the compiled function that makes such a method.
+        python: The Python method.
+        target: The object that has the method.
+        parts: Instead of the object, what the compiled method needs of it, by name.
     """
     speed = load_speed()
-    bound: Bound = python if speed is None else getattr(speed, name)(*target, **parts)
+    bound: Function = python if speed is None else getattr(speed, name)(*target, **parts)
     return bound
+
+
+def no_parts(**_parts: object) -> object | None:
+    """Stand in for a function that prepares what compiled steps read; without them, nothing."""
+    return None
 
 
 def configure(name: str, *values: object, **options: object) -> None:

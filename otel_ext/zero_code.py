@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.run_notes import are_wanted, note
+from otel_ext.settings.kinds import is_true
 from otel_ext.setup.sdk_version import is_sdk_disabled, is_sdk_supported
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ AUTO: Final = "OTEL_EXT_AUTO"
 BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / "_site")
 """The folder that `otel-ext run` puts on PYTHONPATH; it holds a `sitecustomize`."""
 
-_TRUE: Final = frozenset({"1", "true", "yes", "on"})
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # With one of these, OpenTelemetry's own start-up configures the SDK.
@@ -68,10 +68,6 @@ def _first(step: str) -> bool:
     return len(_done) > before
 
 
-def _is_true(name: str) -> bool:
-    return os.environ.get(name, "").strip().lower() in _TRUE
-
-
 def is_requested() -> bool:
     """Return whether the environment requests recording in this process.
 
@@ -80,7 +76,7 @@ def is_requested() -> bool:
     >>> is_requested()
     False
     """
-    return _is_true(AUTO) and not is_sdk_disabled()
+    return is_true(AUTO) and not is_sdk_disabled()
 
 
 def pre_instrument() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.sdk.trace import SpanProcessor
 
-from otel_ext._accel import bind, choose, configure
+from otel_ext._accel import choose, configure, no_parts
 from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
@@ -222,6 +222,7 @@ class LifecycleSpanProcessor(SpanProcessor):
             # interpreter lock to a thread that has just started.
             if seq % _CHECK_EVERY == 0 or not self._begun:
                 self._watch()
+                self._fast_path = self._hook_parts()
 
     def end_span(self, span: ReadableSpan) -> None:
         """Export the final record of `span`; the caller catches exceptions."""
@@ -248,7 +249,8 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._begun = False
         except Exception as error:  # noqa: BLE001 - the record is exported already
             report_problem("LifecycleSpanProcessor: open spans are not watched", error)
-        self._fast_path = self._hook_parts()
+        if not self._begun:
+            self._fast_path = None
 
     def _catch_up(self) -> None:
         """Export the records of spans that met a RecursionError; the worker or a flush calls it."""
@@ -326,9 +328,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         if not self._begun or self._closed:
             return None
         resource, process = self._known
-        return bind(
-            "hook_parts",
-            None,
+        return hook_parts(
             resource=resource,
             process=process,
             next_seq=incarnation.current().counter,
@@ -361,3 +361,4 @@ configure(
 )
 begin_span: Final = choose("begin_span", LifecycleSpanProcessor.begin_span)
 end_span: Final = choose("end_span", LifecycleSpanProcessor.end_span)
+hook_parts: Final = choose("hook_parts", no_parts)

@@ -8,11 +8,11 @@ wherever records are merged. The user's span object is never changed.
 from __future__ import annotations
 
 from time import monotonic, monotonic_ns, time_ns
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.inflight.owners import TaskOwner, ThreadOwner
 from otel_ext.inflight.settings import InflightSettings
-from otel_ext.record.model import EMPTY, UNSET_STATUS, Record
+from otel_ext.record.model import EMPTY, UNSET_STATUS, Record, new_record
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child
@@ -31,10 +31,6 @@ REAPER_INTERVAL: Final = 0.05
 """Seconds between two runs: short enough to report within 100 ms."""
 
 _AGE_CHECK: Final = 5.0
-_new_record: Final = cast(
-    "Callable[[type[Record], tuple[object, ...]], Record]",
-    tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
-)
 _MAX_AT_ONCE: Final = 5_000
 # The records that an exit puts into the ring buffer at a time.
 _BATCH: Final = 50
@@ -56,7 +52,7 @@ def _refused() -> int:
 
 def _abandoned_end(start: Record, cause: Abandoned, end_ns: int, seq: int) -> Record:
     """Return the end record of the span `start`, as `_replace` would at three times the cost."""
-    return _new_record(
+    return new_record(
         Record,
         (start[0], "end", start[2], end_ns, seq)  # noqa: RUF005 - twice as quick as unpacking
         + start[5:_START_NS]

@@ -398,7 +398,7 @@ static int is_sound(const CaptureConfig *fresh)
     return 0;
 }
 
-PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[] = {
         "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
@@ -408,7 +408,7 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), PyObject *args, P
         "here", "span_types",
     };
     CaptureConfig fresh;
-    if (KEYWORDS_INTO(args, kwargs, names, &fresh) < 0 || !is_sound(&fresh))
+    if (TAKE_KEYWORDS(names, &fresh) < 0 || !is_sound(&fresh))
         return NULL;
     adopt(&capture, &fresh, sizeof capture);
     Py_RETURN_NONE;

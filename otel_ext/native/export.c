@@ -66,11 +66,11 @@ static int is_introduced(PyObject *dict, PyObject *process)
     return is_there;
 }
 
-PyObject *speed_export_parts(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_export_parts(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[E_COUNT] = {"introduced", "accept", "journal"};
     PyObject *parts[E_COUNT];
-    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0)
+    if (TAKE_KEYWORDS(names, parts) < 0)
         return NULL;
     if (PyDict_CheckExact(parts[E_INTRODUCED]))
         return speed_tuple(parts, E_COUNT);
@@ -209,11 +209,11 @@ static PyObject *attribute_of(PyObject *ask)
     return args;
 }
 
-PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_bind_choice(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[C_PASSED] = {"ask", "no", "yes"};
     PyObject *parts[C_COUNT];
-    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0)
+    if (TAKE_KEYWORDS(names, parts) < 0)
         return NULL;
     for (int i = 0; i < C_PASSED; i++)
         if (!PyCallable_Check(parts[i]))

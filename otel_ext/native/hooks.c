@@ -23,12 +23,12 @@ static PyObject *s_fast_path, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s
 static PyObject *s_pop;
 static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
 
-PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[] = {"begin", "end", "add", "entry_type", "owner_type",
                                         "monotonic_ns"};
     Hooks fresh;
-    if (KEYWORDS_INTO(args, kwargs, names, &fresh) < 0)
+    if (TAKE_KEYWORDS(names, &fresh) < 0)
         return NULL;
     if (!PyType_Check(fresh.entry_type) || !PyType_Check(fresh.owner_type)) {
         PyErr_SetString(PyExc_TypeError, "entry_type, owner_type: classes");
@@ -38,14 +38,14 @@ PyObject *speed_configure_hooks(PyObject *Py_UNUSED(module), PyObject *args, PyO
     Py_RETURN_NONE;
 }
 
-PyObject *speed_hook_parts(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_hook_parts(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[P_COUNT] = {
         "resource", "process", "next_seq", "record_only", "export", "check", "make_safe", "table",
         "opened", "max_spans", "note_collected", "owners", "local", "note_gone",
     };
     PyObject *parts[P_COUNT];
-    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0)
+    if (TAKE_KEYWORDS(names, parts) < 0)
         return NULL;
     /* `max_spans` may be of any type: for other than integers `add` is called. */
     if (PyDict_CheckExact(parts[T_OPEN]))

@@ -5,7 +5,7 @@
 Config config;
 PyObject *s_fragment, *s_id;
 
-static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+static PyObject *configure(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[] = {
         "record_type", "attributes_type", "encode_line", "encode_object", "name_fragment",
@@ -13,7 +13,7 @@ static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject
         "unset_status",
     };
     Config fresh;
-    if (KEYWORDS_INTO(args, kwargs, names, &fresh) < 0)
+    if (TAKE_KEYWORDS(names, &fresh) < 0)
         return NULL;
     if (!PyType_Check(fresh.record_type) || !PyType_Check(fresh.attributes_type)
         || !PyUnicode_Check(fresh.meta_key)) {
@@ -24,13 +24,13 @@ static PyObject *configure(PyObject *Py_UNUSED(module), PyObject *args, PyObject
     Py_RETURN_NONE;
 }
 
-#define KEYWORDS(function) (PyCFunction)(void (*)(void))(function), METH_VARARGS | METH_KEYWORDS
+#define NAMED(function) (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 
 static PyMethodDef methods[] = {
-    {"configure", KEYWORDS(configure),
+    {"configure", NAMED(configure),
      "Take the Python functions that handle all other cases."},
     {"encode_line", speed_encode_line, METH_O, "Return the record as one line of JSON."},
-    {"configure_capture", KEYWORDS(speed_configure_capture),
+    {"configure_capture", NAMED(speed_configure_capture),
      "Take what capturing a span needs to know of the SDK."},
     {"identify", (PyCFunction)(void (*)(void))speed_identify, METH_FASTCALL,
      "Return the key of a span that is to be recorded, or None."},
@@ -39,18 +39,18 @@ static PyMethodDef methods[] = {
     {"capture_end", (PyCFunction)(void (*)(void))speed_capture_end, METH_FASTCALL,
      "Return the final record of a span."},
     {"here", speed_here, METH_O, "Return call site, thread and task of the code that logs."},
-    {"configure_hooks", KEYWORDS(speed_configure_hooks), "Take what the processor's hooks need."},
+    {"configure_hooks", NAMED(speed_configure_hooks), "Take what the processor's hooks need."},
     {"begin_span", (PyCFunction)(void (*)(void))speed_begin_span, METH_FASTCALL,
      "Do what a processor does when a span starts."},
     {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
      "Do what a processor does when a span ends."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
-    {"bind_check", KEYWORDS(speed_bind_check), "Return what checks that a record is safe."},
-    {"bind_choice", KEYWORDS(speed_bind_choice),
+    {"bind_check", NAMED(speed_bind_check), "Return what checks that a record is safe."},
+    {"bind_choice", NAMED(speed_bind_choice),
      "Return what calls `no` if `ask` returns False, else `yes`."},
-    {"export_parts", KEYWORDS(speed_export_parts), "Return what `bind_export`'s result reads."},
-    {"hook_parts", KEYWORDS(speed_hook_parts), "Return what `begin_span` and `end_span` read."},
+    {"export_parts", NAMED(speed_export_parts), "Return what `bind_export`'s result reads."},
+    {"hook_parts", NAMED(speed_hook_parts), "Return what `begin_span` and `end_span` read."},
     {"cursor", speed_cursor, METH_O, "Return a position in mapped memory to store lines by."},
     {"is_harmless", speed_is_harmless_text, METH_O,
      "Return whether surely no rule of redaction finds anything in a text."},

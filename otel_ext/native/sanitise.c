@@ -269,13 +269,13 @@ static int are_parts(PyObject *const *parts)
     return !PyErr_Occurred();
 }
 
-PyObject *speed_bind_check(PyObject *Py_UNUSED(module), PyObject *args, PyObject *kwargs)
+PyObject *speed_bind_check(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[S_COUNT] = {"processes", "keys", "clean_key", "texts",
                                                "is_suspicious", "shortest", "longest", "most",
                                                "is_safe"};
     PyObject *parts[S_COUNT];
-    if (KEYWORDS_INTO(args, kwargs, names, parts) < 0 || !are_parts(parts))
+    if (TAKE_KEYWORDS(names, parts) < 0 || !are_parts(parts))
         return NULL;
     PyObject *all = speed_tuple(parts, S_COUNT);
     PyObject *bound = all == NULL ? NULL : PyCFunction_New(&check_method, all);

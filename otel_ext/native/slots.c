@@ -25,15 +25,30 @@ void speed_find_slot(PyTypeObject *type, PyObject *name, Slot *slot)
     Py_XDECREF((PyObject *)old);
 }
 
-int speed_keywords(PyObject *args, PyObject *kwargs, const char *const *names, size_t count,
-                   PyObject **values)
+/* The index of the argument; mostly the arguments are in the order of the names. */
+static Py_ssize_t index_of(PyObject *keywords, const char *name, Py_ssize_t likely)
 {
-    for (size_t i = 0; i < count; i++)
-        if (kwargs == NULL || (values[i] = PyDict_GetItemString(kwargs, names[i])) == NULL) {
+    Py_ssize_t count = keywords == NULL ? 0 : PyTuple_GET_SIZE(keywords);
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_ssize_t at = (likely + i) % count;
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(keywords, at), name) == 0)
+            return at;
+    }
+    return -1;
+}
+
+int speed_keywords(PyObject *const *args, Py_ssize_t count, PyObject *keywords,
+                   const char *const *names, Py_ssize_t wanted, PyObject **values)
+{
+    for (Py_ssize_t i = 0; i < wanted; i++) {
+        Py_ssize_t at = index_of(keywords, names[i], i);
+        if (at < 0) {
             PyErr_Format(PyExc_TypeError, "the keyword argument %s is missing", names[i]);
             return -1;
         }
-    if (PyTuple_GET_SIZE(args) == 0 && (size_t)PyDict_GET_SIZE(kwargs) == count)
+        values[i] = args[count + at];
+    }
+    if (count == 0 && PyTuple_GET_SIZE(keywords) == wanted)
         return 0;
     PyErr_SetString(PyExc_TypeError, "there are other arguments");
     return -1;

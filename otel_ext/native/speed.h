@@ -186,13 +186,15 @@ typedef struct { PyObject **variable; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
 
-/* Sets `values[i]`, a borrowed reference, to the keyword argument `names[i]`; 0, or -1 with an
- * error unless exactly these arguments are passed. */
-int speed_keywords(PyObject *args, PyObject *kwargs, const char *const *names, size_t count,
-                   PyObject **values);
-/* The same for all fields of a struct or an array of them. */
-#define KEYWORDS_INTO(args, kwargs, names, values) \
-    speed_keywords((args), (kwargs), (names), sizeof(names) / sizeof *(names), \
+/* The parameters of a function that takes keyword arguments. */
+#define KEYWORDS PyObject *const *args, Py_ssize_t count, PyObject *keywords
+
+/* Sets `values[i]`, a borrowed reference, to the argument `names[i]`; 0, or -1 with an error unless
+ * exactly these are passed, by name. */
+int speed_keywords(KEYWORDS, const char *const *names, Py_ssize_t wanted, PyObject **values);
+/* The same for all fields of a struct, or an array, of objects. */
+#define TAKE_KEYWORDS(names, values) \
+    speed_keywords(args, count, keywords, (names), sizeof(names) / sizeof *(names), \
                    (PyObject **)(values))
 /* A tuple of these objects, each with a new reference. */
 PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count);
@@ -261,7 +263,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
 int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
-PyObject *speed_configure_capture(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_configure_capture(PyObject *module, KEYWORDS);
 int speed_init_capture(void);
 PyObject *speed_call_site_for(PyObject *attributes);
 /* The user's call site on the stack, at `depth` frames from the innermost or further out. */
@@ -276,16 +278,16 @@ int speed_store(PyObject *write, const char *line, Py_ssize_t size);
 int speed_init_cursor(void);
 int speed_init_encode(void);
 PyObject *speed_watch_process(PyObject *module, PyObject *args);
-PyObject *speed_configure_hooks(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_configure_hooks(PyObject *module, KEYWORDS);
 PyObject *speed_begin_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_end_span(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_bind_append(PyObject *module, PyObject *ring);
 PyObject *speed_bind_export(PyObject *module, PyObject *exporter);
-PyObject *speed_bind_choice(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *speed_export_parts(PyObject *module, PyObject *args, PyObject *kwargs);
-PyObject *speed_hook_parts(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_bind_choice(PyObject *module, KEYWORDS);
+PyObject *speed_export_parts(PyObject *module, KEYWORDS);
+PyObject *speed_hook_parts(PyObject *module, KEYWORDS);
 PyObject *speed_count_lines(PyObject *module, PyObject *lines);
-PyObject *speed_bind_check(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *speed_bind_check(PyObject *module, KEYWORDS);
 /* 1: no rule can find anything in the text, 0: Python must search it. */
 int speed_is_harmless(PyObject *text);
 PyObject *speed_is_harmless_text(PyObject *module, PyObject *text);

@@ -30,6 +30,7 @@ from otel_ext.record.model import (
     Status,
     TaskInfo,
     ThreadInfo,
+    new_record,
 )
 from otel_ext.record.sanitise.scalars import text_of
 from otel_ext.record.untyped import KINDS, STATUS_CODES, NotAsExpectedError
@@ -69,10 +70,6 @@ _SPAN_FIELDS: Final = (
 T = TypeVar("T")
 _MAX_SCOPES: Final = 4_096
 _NOT_ENDED: Final = (0, None, (), None, "", "", EMPTY)
-_new_record: Final = cast(
-    "Callable[[type[Record], tuple[object, ...]], Record]",
-    tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
-)
 
 
 class _Local(threading.local):
@@ -248,7 +245,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     if task is not None:
         note_start(trace_id, span_id)
     # By position: a call with keywords costs as much as all the rest.
-    return _new_record(
+    return new_record(
         Record,
         (
             "span",
@@ -304,7 +301,7 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
     """Return the final record of a span whose fields all have the expected types."""
     links = span.links
     events = span.events
-    return _new_record(
+    return new_record(
         Record,
         (
             "span",

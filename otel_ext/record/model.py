@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 __all__ = [
     "ABANDONED_CAUSES",
@@ -33,6 +33,7 @@ __all__ = [
     "Status",
     "TaskInfo",
     "ThreadInfo",
+    "new_record",
 ]
 
 FORMAT_VERSION: Final = 2
@@ -362,3 +363,10 @@ class Record(NamedTuple):
     def key(self) -> tuple[str, str]:
         """Trace id and span id, by which the merge rule groups records."""
         return self.trace_id, self.span_id
+
+
+new_record: Final = cast(
+    "Callable[[type[Record], tuple[object, ...]], Record]",
+    tuple.__new__,  # pyright: ignore[reportUnknownMemberType]
+)
+"""Makes a record from all its fields, in their order, at a third of the cost of `Record(...)`."""

@@ -8,9 +8,11 @@ from typing import Final
 
 from otel_ext.errors import RecordError
 
-__all__ = ["format_ns", "parse_timestamp", "time_of"]
+__all__ = ["EPOCH", "format_ns", "parse_timestamp", "time_of"]
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
+"""The moment that times are counted from."""
+
 _SECOND: Final = 1_000_000_000
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that has four digits
 _FORM: Final = re.compile(
@@ -44,7 +46,7 @@ def format_ns(time_ns: int) -> str:
 
 def _format_second(second: int) -> str:
     second = min(max(second, -62_135_596_800), _LAST_SECOND)
-    moment = _EPOCH + timedelta(seconds=second)
+    moment = EPOCH + timedelta(seconds=second)
     # Not `strftime`: it imports a module, which fails while the interpreter shuts down.
     return f"{moment.isoformat()[:19]}."
 
@@ -71,7 +73,7 @@ def parse_timestamp(text: str) -> int:
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")
     except ValueError as error:
         raise RecordError(f"timestamp {text!r} does not exist: {error}") from None
-    seconds = (moment - _EPOCH) // timedelta(seconds=1)
+    seconds = (moment - EPOCH) // timedelta(seconds=1)
     return seconds * _SECOND + int(match[3]) * 1000
 
 

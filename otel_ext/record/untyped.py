@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from math import isfinite
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
@@ -31,6 +31,7 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import left_out, size_of
 from otel_ext.record.sanitise.scalars import text_of
+from otel_ext.record.timestamps import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +56,6 @@ KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 STATUS_CODES: Final = ("unset", "ok", "error")
 """The codes of a status, indexed by the SDK's numbers."""
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _MICROSECOND: Final = timedelta(microseconds=1)
 # A float from here on is in nanoseconds, a time since March 1973.
 _LEAST_NS: Final = 10**17
@@ -84,7 +84,7 @@ def time_of(value: object) -> int:
     try:
         if isinstance(value, datetime):
             moment = value if value.tzinfo is not None else value.astimezone()
-            return (moment - _EPOCH) // _MICROSECOND * 1_000
+            return (moment - EPOCH) // _MICROSECOND * 1_000
         if isinstance(value, float):
             return _time_of_float(float(value))
         if value is not None and not isinstance(value, bool):

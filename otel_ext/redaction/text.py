@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.record.model import META_KEY
 from otel_ext.record.sanitise.judge import ALLOWED
-from otel_ext.record.sanitise.scalars import is_utf8
+from otel_ext.record.sanitise.scalars import MAX_TEXT, is_utf8
 from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.masks import MARK, MARK_BEGIN, Marker
 from otel_ext.redaction.patterns import parse_pattern
@@ -22,13 +22,10 @@ if TYPE_CHECKING:
 
     from otel_ext.redaction.settings import RedactionSettings
 
-__all__ = ["CLEAN", "MAX_TEXT", "SHORTEST", "TextRedactor", "Verdict"]
+__all__ = ["CLEAN", "SHORTEST", "TextRedactor", "Verdict"]
 
 SHORTEST: Final = 5
 """The fewest characters that can be a secret by their form."""
-
-MAX_TEXT: Final = 65_536
-"""The most characters of a text; longer ones are cut even if the prefilter finds nothing."""
 
 _MAX_KNOWN: Final = 4_096
 _LONGEST_KNOWN: Final = 512
@@ -124,6 +121,7 @@ class TextRedactor:
         """Prefilter: whether `text` surely holds no secret and is short enough."""
         if len(text) < SHORTEST or text in self.clean or text in self._long_clean:
             return True
+        # A longer text is cut, even if the prefilter finds nothing.
         if self.scans_everything or len(text) > MAX_TEXT:
             return False
         if self._is_harmless is not None and self._is_harmless(text):

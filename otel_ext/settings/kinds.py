@@ -26,12 +26,18 @@ __all__ = [
     "NotAllowedError",
     "Size",
     "Thresholds",
+    "is_true",
 ]
 
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
 # Compiled by the cache of `re` on first use: most programs never use it.
 _INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
+
+
+def is_true(variable: str) -> bool:
+    """Whether the environment variable of this name is a word for true, such as `1` or `yes`."""
+    return os.environ.get(variable, "").strip().lower() in _TRUE
 
 
 class NotAllowedError(ValueError):
