@@ -19,6 +19,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from otel_ext.exporters.delivery.remote_queue import REMOTE_WORKER_NAME
+from otel_ext.runtime import guard
 from tests.examples import PROFILES
 from tests.figures import take_figures
 from tests.programs import becomes_true
@@ -139,6 +140,12 @@ def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _problems_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget what earlier tests reported: it would not be reported again for a minute."""
+    monkeypatch.setattr(guard, "_next", {})
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import pytest
-
 from otel_ext.runtime import guard
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
@@ -15,11 +13,7 @@ from tests.programs import execute, write_program
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-@pytest.fixture(autouse=True)
-def _nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forget what earlier tests reported."""
-    monkeypatch.setattr(guard, "_next", {})
+    import pytest
 
 
 def test_problem_is_one_line_on_stderr(capfd: pytest.CaptureFixture[str]) -> None:
