@@ -67,7 +67,7 @@ class LogRecorder:
         self._exceptions = exceptions
         self._capturing = LogCapture(exceptions)
         self._redact = redact
-        self._leaves_raw = sanitiser_for(exporter) is not PLAIN
+        self._sanitise = _sanitise_by(redact, leaves_raw=sanitiser_for(exporter) is not PLAIN)
         self.capture = self._capturing.capture
 
     @property
@@ -101,12 +101,6 @@ class LogRecorder:
         finally:
             _busy.reset(token)
 
-    def _sanitise(self, record: Record) -> Record:
-        """Return the record without secrets, if that is wanted, and safe for the exporter."""
-        if self._redact is not None:
-            record = self._redact(record)
-        return record if self._leaves_raw else sanitised(record)
-
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; export it unless this exporter already has it."""
         record = self._sanitise(meta.record._replace(attributes=user_keys(event_dict)))
@@ -125,6 +119,15 @@ class LogRecorder:
     def options(self) -> dict[str, object]:
         """Return the arguments that make a copy of this one in another process."""
         return {"compat": self._compat, "exceptions": self._exceptions, "redact": self._redact}
+
+
+def _sanitise_by(
+    redact: Callable[[Record], Record] | None, *, leaves_raw: bool
+) -> Callable[[Record], Record]:
+    """Return the function that makes a new record safe, and removes its secrets if wanted."""
+    if redact is None:
+        return (lambda record: record) if leaves_raw else PLAIN.sanitise
+    return redact if leaves_raw else (lambda record: sanitised(redact(record)))
 
 
 def _rebuild(kind: Callable[..., object], options: dict[str, object]) -> object:

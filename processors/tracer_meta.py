@@ -139,15 +139,14 @@ class TracerMetaRenderer(LogRecorder):
                 record = self._sanitise(self.capture(logger, method_name, event_dict))
                 if self._exporter is not None:
                     self.export(record, event_dict)
-            line = self._encode(record)
+            is_compat = self._compat is not False and self.is_compat()
+            line = self._encode_compat(record) if is_compat else encode_line(record)[:-1]
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that logs
             report_problem("TracerMetaRenderer: a log was printed without metadata", error)
             line = encode_object(user_keys(event_dict) if self._redact is None else _LOST)
         return line.decode() if self._text else line
 
-    def _encode(self, record: Record) -> bytes:
-        if self._compat is False or not self.is_compat():
-            return encode_line(record)[:-1]
+    def _encode_compat(self, record: Record) -> bytes:
         if "timestamp" in record.attributes:
             COUNTERS.add("compat.timestamp_kept")
         return encode_compat_line(record)[:-1]

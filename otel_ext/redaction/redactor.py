@@ -91,6 +91,7 @@ class Redactor(Sanitiser):
         self._callback = callback
         self._processes: dict[str, tuple[Process, Process]] = {}
         self._made: dict[int, object] = {}
+        self._last_argv: tuple[tuple[str, ...] | None, list[str]] = (None, [])
         self._last = _Last()
         super().__init__()
         texts = self._texts
@@ -247,7 +248,11 @@ class Redactor(Sanitiser):
 
     def _redact_process(self, process: Process) -> tuple[Process, Process]:
         """Return `process` and its redacted form, computed once for each process."""
-        argv = self._argv(process.argv)
+        # A forked child has the command line of its parent.
+        last, argv = self._last_argv
+        if last != process.argv:
+            argv = self._argv(process.argv)
+            self._last_argv = (None if self.has_callback else process.argv, argv)
         walker = self.walker(WORK, "resource.")
         resource = plain_fields(process.resource, walker, MAX_LINE_BYTES)[0]
         clean = process
