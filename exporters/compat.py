@@ -79,7 +79,7 @@ class CompatExporter(ExporterWrapper):
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
-        if not self._is_own_export:
+        if not self._is_own_export or not callable(self._ask or bool):
             return self.export
         if self._ask is None:
             return self.export if self._enabled else inner

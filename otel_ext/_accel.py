@@ -11,7 +11,7 @@ import sys
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from otel_ext.settings.kinds import is_true
+from otel_ext.settings.truth import is_true
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.run_notes import are_wanted, note
-from otel_ext.settings.kinds import is_true
+from otel_ext.settings.truth import is_true
 from otel_ext.setup.sdk_version import is_sdk_disabled, is_sdk_supported
 
 if TYPE_CHECKING:

@@ -240,6 +240,8 @@ class LifecycleSpanProcessor(SpanProcessor):
 
     def _watch(self) -> None:
         self._begun = True
+        if self._closed:
+            self._fast_path = None  # a span that started meanwhile may have set it
         if self._shut_down:
             return  # the program exits
         try:

@@ -82,7 +82,9 @@ class _Shown:
 
 def _safe(key: str, value: object) -> object:
     """Return the value of a key of an event as `ConsoleRenderer` may have it."""
-    if key == "event" or (key in {"exception", "stack"} and isinstance(value, str)):
+    if value is None:
+        return None  # structlog leaves out an exception or stack that is None
+    if key in {"event", "exception", "stack"}:
         lines = str(value).expandtabs().split("\n")  # only these stay several lines
         return "\n".join(printable(line, maxsize) for line in lines)
     if key == "level" and isinstance(value, str):

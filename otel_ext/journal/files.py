@@ -58,8 +58,7 @@ _SEGMENT: Final = re.compile(
 )
 _RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
 _END: Final = f'"event":"{PROCESS_END}"'.encode()
-_PROCESS: Final = re.compile(rb'"process":"[^"]+"')
-_BY_RECOVERY: Final = b'"last_seen":'
+_SPAN: Final = re.compile(rb'"span_id":"([0-9a-f]{16})".*?"phase":"(start|end)"')
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
 
@@ -376,10 +375,14 @@ def ends_with_process_end(path: Path) -> bool:
             tail = file.read(TAIL_BYTES)
     except OSError:
         return True  # gone, or this user may not read it
-    *earlier, last = tail.rstrip(b"\n").split(b"\n")
-    process = _PROCESS.search(last)
-    if not tail.endswith(b"\n") or _END not in last or _LEFT_OPEN.search(last) or process is None:
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    if not tail.endswith(b"\n") or _END not in last or _LEFT_OPEN.search(last):
         return False
-    # Of several, which threads write that record during the exit, the last may be outdated.
-    is_one_of_several = any(_END in line and process[0] in line for line in earlier)
-    return _BY_RECOVERY in last or not is_one_of_several
+    # Of several, which threads write during the exit, the last may be outdated.
+    return tail.count(_END) == 1 or not _open_in(tail)
+
+
+def _open_in(lines: bytes) -> set[bytes]:
+    """Return the ids of the spans that start in some lines and do not end there."""
+    phases = dict(_SPAN.findall(lines))  # the last of each span
+    return {span for span, phase in phases.items() if phase == b"start"}

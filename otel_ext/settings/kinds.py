@@ -14,6 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, cast
 
+from otel_ext.settings.truth import FALSE_WORDS, TRUE_WORDS
 from otel_ext.settings.units import format_duration, format_size, parse_duration, parse_size
 
 __all__ = [
@@ -26,18 +27,10 @@ __all__ = [
     "NotAllowedError",
     "Size",
     "Thresholds",
-    "is_true",
 ]
 
-_TRUE: Final = frozenset({"true", "yes", "on", "1"})
-_FALSE: Final = frozenset({"false", "no", "off", "0"})
 # Compiled by the cache of `re` on first use: most programs never use it.
 _INTEGER: Final = r"[0-9]{1,18}(?:_[0-9]{1,18}){0,6}"
-
-
-def is_true(variable: str) -> bool:
-    """Whether the environment variable of this name is a word for true, such as `1` or `yes`."""
-    return os.environ.get(variable, "").strip().lower() in _TRUE
 
 
 class NotAllowedError(ValueError):
@@ -76,8 +69,8 @@ class Boolean(Kind):
         """Return a bool, from a bool or a word."""
         if isinstance(value, bool):
             return value
-        if isinstance(value, str) and (word := value.strip().lower()) in _TRUE | _FALSE:
-            return word in _TRUE
+        if isinstance(value, str) and (word := value.strip().lower()) in TRUE_WORDS | FALSE_WORDS:
+            return word in TRUE_WORDS
         raise ValueError("not true or false")
 
     def format(self, value: object) -> str:

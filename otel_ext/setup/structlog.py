@@ -60,6 +60,8 @@ class PipelineExporter:
     True
     """
 
+    never_waits = True  # as all exporters that `configure()` sets up
+
     def export(self, record: Record) -> None:
         """Export one record, if there is an exporter."""
         exporter = current_exporter()

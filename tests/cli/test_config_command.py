@@ -76,7 +76,7 @@ def test_a_wrong_setting_is_named(
 @pytest.mark.usefixtures("waits_for_stacks")
 def test_dump_shows_whole_stacks(open_shop: Shop) -> None:
     """`dump` asks the program and shows each span's stack, its own frame marked."""
-    done = execute([OTEL_EXT, "dump", "traces"], cwd=open_shop.folder)
+    done = run_on_traces(open_shop.folder, "dump")
     spans = run_on_traces(open_shop.folder, "dump", "--json").documents
     assert f"process {open_shop.label}" in done.out
     assert "> shop_one.py:10 wait_for_the_bank" in done.out

@@ -51,6 +51,14 @@ def test_spans_without_an_end_are_counted_across_files(tmp_path: Path) -> None:
     assert (count.records, count.unended) == (10, 2)
 
 
+def test_a_line_with_other_types_is_counted(tmp_path: Path) -> None:
+    """A file may hold anything; it has one record, and no span of it counts."""
+    path = tmp_path / "odd.jsonl"
+    path.write_bytes(line(1, "start").replace(b'"phase":"start"', b'"phase":["start"]'))
+    count = count_records([path])
+    assert (count.records, count.unended) == (1, 0)
+
+
 def test_only_what_the_run_wrote_counts(tmp_path: Path) -> None:
     """Files that existed before and were not written to since are not counted."""
     old = tmp_path / "old.jsonl"

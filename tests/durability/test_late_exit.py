@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from otel_ext.journal.files import ends_with_process_end
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.record.codec import encode_line
 from tests.durability.kit import (
@@ -107,7 +108,8 @@ def test_spans_of_exit_handlers_that_run_after_ours_are_recorded(
     assert last.event == "process.end"
     assert last.extra["accepted"] == last.extra["written"] == len(found.records)
     # The file is closed, so that a recovery need not read it, and no ring buffer is left.
-    assert [path.suffix for path in tmp_path.iterdir()] == [".jsonl"]
+    [path] = tmp_path.iterdir()
+    assert (path.suffix, ends_with_process_end(path)) == (".jsonl", True)
     assert_valid(tmp_path)
     assert recovered(tmp_path).records == found.records
 

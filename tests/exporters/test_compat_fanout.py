@@ -6,11 +6,13 @@ import io
 import json
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from otel_ext.exporters import CompatExporter, ConsoleExporter, FanOut
 from tests.exporters.samples import Counted, Hanging, Noting, Spoilt, end, log, start
+from tests.processors.spans import provider_with
 from tests.programs import wait_until
 
 STAMP = "2026-10-14T17:46:40.000000Z"
@@ -76,6 +78,15 @@ def test_switch_that_raises_is_off(capfd: pytest.CaptureFixture[str]) -> None:
     exporter.export(log())
     assert inner.events == ["told", "told"]
     assert capfd.readouterr().err.count("LookupError: no such setting") == 1
+
+
+@pytest.mark.parametrize("enabled", [0, 1, "yes"])
+def test_a_switch_that_cannot_be_called_is_off(enabled: Any) -> None:  # noqa: ANN401 - of any type
+    """The records are exported, and nothing is raised."""
+    inner = Noting()
+    provider_with(CompatExporter(inner, enabled=enabled)).get_tracer("t").start_span("work").end()
+    assert inner.events == ["work.start", "work.end"]
+    assert not any("timestamp" in record.attributes for record in inner.records)
 
 
 def test_disabled_compat_changes_nothing() -> None:

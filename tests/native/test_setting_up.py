@@ -89,7 +89,12 @@ CHECK: dict[str, object] = {
     "is_suspicious": None,
 }
 LIMITS = {"shortest": 0, "longest": 9, "most": 9}
+HOOK_PARTS = (
+    *("resource", "process", "next_seq", "record_only", "export", "check", "make_safe", "table"),
+    *("opened", "max_spans", "note_collected", "owners", "local", "note_gone"),
+)
 REFUSED: tuple[tuple[str, dict[str, object], str], ...] = (
+    ("hook_parts", {**dict.fromkeys(HOOK_PARTS)}, "opened: a dict"),
     ("bind_choice", {"ask": bool, "no": print}, "yes is missing"),
     ("bind_choice", {"ask": bool, "no": print, "yes": print, "more": 1}, "other arguments"),
     ("bind_choice", {"ask": bool, "no": print, "yes": 1}, "yes: a callable"),

@@ -16,8 +16,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceResponse,
 )
+from requests import PreparedRequest, Response
+from requests.adapters import BaseAdapter
 
 from otel_ext.exporters.otlp.sender import OtlpSender
+from otel_ext.exporters.otlp.transport.http import HttpTransport
+from otel_ext.exporters.otlp.variables import SignalVariables
+from otel_ext.protocols import Request
 from tests.exporters import samples
 from tests.exporters.samples import Counted
 from tests.loopback import LoopbackServer
@@ -105,6 +110,7 @@ class Talkative(BaseHTTPRequestHandler):
     """Accepts every request; its answers have as many bytes as the test sets, or no end."""
 
     protocol_version = "HTTP/1.1"
+    status: ClassVar[int] = 200
     answer: ClassVar[bytes | None] = None
     written: ClassVar[list[int]] = []
     clients: ClassVar[set[object]] = set()
@@ -113,7 +119,8 @@ class Talkative(BaseHTTPRequestHandler):
         """Read the request and answer."""
         self.rfile.read(int(self.headers["content-length"]))
         self.clients.add(self.client_address)
-        self.send_response(200)
+        self.send_response(self.status)
+        self.send_header("location", "/elsewhere")
         if self.answer is not None:
             self.send_header("content-length", str(len(self.answer)))
             self.end_headers()
@@ -145,6 +152,38 @@ def test_an_answer_without_end_is_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert send(SPAN, sender=sender).ok
     assert len(Talkative.clients) == 1
     sender.close()
+    server.close()
+
+
+class Gateway(BaseAdapter):
+    """Delivers in a way of its own, and makes the answer itself."""
+
+    def send(self, request: PreparedRequest, **_: object) -> Response:  # type: ignore[override]
+        """Accept everything."""
+        answer = Response()
+        answer.status_code, answer.url, answer._content = 200, str(request.url), b""  # noqa: SLF001 - adapters do so
+        return answer
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def test_an_answer_of_a_users_adapter_is_read(receiver: Sink) -> None:
+    """It has no connection to read from."""
+    transport = HttpTransport(SignalVariables("spans"))
+    transport._session.mount("http://", Gateway())  # noqa: SLF001 - as a credential provider's session
+    assert transport.send(Request("spans", b"", 1)).result.ok
+    assert not receiver.requests
+
+
+def test_an_answer_that_redirects_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not followed either."""
+    monkeypatch.setattr(Talkative, "status", 302)
+    monkeypatch.setattr(Talkative, "written", [])
+    server = LoopbackServer(Talkative)
+    monkeypatch.setenv(ENDPOINT, f"http://127.0.0.1:{server.port}")
+    assert not send(SPAN).ok
+    assert sum(Talkative.written) < 100_000_000
     server.close()
 
 

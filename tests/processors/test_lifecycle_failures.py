@@ -366,3 +366,16 @@ def test_open_spans_are_watched_as_soon_as_a_thread_can_be_started(
         provider.get_tracer("t").start_span("work").end()
         assert len(tries) == count
     provider.shutdown()
+
+
+def test_a_shutdown_beside_a_span_ends_the_fast_path() -> None:
+    """A thread that starts a span meanwhile may put the compiled steps' parts back."""
+    processor = LifecycleSpanProcessor(Noting())
+    tracer = provider_of(processor).get_tracer("t")
+    tracer.start_span("before").end()
+    parts = processor._hook_parts()  # noqa: SLF001 - the order of two threads
+    processor.shutdown()
+    processor._fast_path = parts  # noqa: SLF001 - likewise
+    for _ in range(200):
+        tracer.start_span("after")
+    assert processor._fast_path is None  # noqa: SLF001 - so that later spans are refused

@@ -216,6 +216,16 @@ def test_a_log_cannot_drive_the_terminal(fields: dict[str, object]) -> None:
     assert "\\x1b[2J\\x07\\x9b31m\\u202e" in shown
 
 
+@pytest.mark.parametrize("key", ["exception", "stack", "path"])
+def test_a_value_that_is_none_or_no_text_is_printed(key: str) -> None:
+    """As structlog prints it; the line does not become JSON."""
+    for value in (None, ValueError("wrong")):
+        line = TerminalRenderer()(None, "info", {"event": "hello", "level": "info", key: value})
+        assert isinstance(line, str)
+        assert "hello" in line
+        assert not line.startswith("{")
+
+
 def test_a_long_text_keeps_its_lines() -> None:
     """The event and an exception are shown in several lines, other values in one."""
     event = {"event": "one\ntwo", "exception": "Traceback:\n\tValueError", "path": "a\nb"}

@@ -126,25 +126,40 @@ class HttpTransport:
         return self._post_once(body, seconds_left)
 
     def _post_once(self, body: bytes, timeout: float) -> tuple[requests.Response, bytes]:
-        with self._session.post(
+        answer = self._session.post(
             self._url,
             data=body,
             headers=self._headers,
             timeout=timeout,
             allow_redirects=False,
             stream=True,
-        ) as answer:
-            content = bytearray()
-            for chunk in answer.iter_content(_MOST_BYTES):
-                content += chunk
-                if len(content) > _MOST_BYTES:
-                    break
-        return answer, bytes(content)
+        )
+        return answer, _content_of(answer)
+
+
+class _Session(requests.Session):
+    """A session that does not read the answers that redirect, since they are not followed."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
+def _content_of(answer: requests.Response) -> bytes:
+    """Return the content of an answer, or the beginning of a long one."""
+    if answer.raw is None:  # made by an adapter of the user's session
+        return answer.content
+    content = bytearray()
+    with answer:
+        for chunk in answer.iter_content(_MOST_BYTES):
+            content += chunk
+            if len(content) > _MOST_BYTES:
+                break
+    return bytes(content)
 
 
 def _session(variables: SignalVariables) -> requests.Session:
     provider = variables.credential_provider()
-    session: object = requests.Session() if provider is None else provider.load()()
+    session: object = _Session() if provider is None else provider.load()()
     if not isinstance(session, requests.Session):
         message = f"credential provider {provider}: it returns a {type(session).__name__}"
         raise ConfigError(message, hint="Over HTTP it must return a requests.Session.")

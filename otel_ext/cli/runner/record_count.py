@@ -43,7 +43,7 @@ class Count:
         self._dropped: dict[str, int] = {}
         # The rank of each span's winning record, and whether that is a real end. A span can
         # start in one file and end in another, after a rotation.
-        self._spans: dict[tuple[object, object], tuple[Rank, bool]] = {}
+        self._spans: dict[tuple[str, str], tuple[Rank, bool]] = {}
 
     @property
     def dropped(self) -> int:
@@ -82,8 +82,8 @@ class Count:
     def _add(self, meta: Mapping[str, object]) -> None:
         self._seen.add((meta.get("process"), meta.get("seq")))
         phase = meta.get("phase")
-        if phase in {"start", "end"}:
-            key = (meta.get("trace_id"), meta.get("span_id"))
+        if phase == "start" or phase == "end":  # noqa: PLR1714 - may be of any type
+            key = (str(meta.get("trace_id")), str(meta.get("span_id")))
             is_real_end = phase == "end" and "abandoned" not in meta
             ranked = (rank_in(meta), is_real_end)
             self._spans[key] = max(ranked, self._spans.get(key, ranked))
