@@ -194,3 +194,26 @@ PyObject *speed_call_site_for(PyObject *attributes)
     }
     return speed_call_site_at(0);
 }
+
+/* Call site, thread and task of the code that logs. */
+PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
+{
+    if (need(capture.here) < 0)
+        return NULL;
+    PyObject *call_site = NULL, *thread = NULL, *info = NULL, *all = NULL;
+    long frames = PyLong_AsLong(depth);
+    PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
+    if (task != NULL
+        && (call_site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
+        && (thread = speed_thread_info()) != NULL)
+        info = speed_task_info(task);
+    if (info != NULL)
+        all = PyTuple_Pack(3, call_site, thread, info);
+    Py_XDECREF(task);
+    Py_XDECREF(call_site);
+    Py_XDECREF(thread);
+    Py_XDECREF(info);
+    if (all == NULL)
+        return pass_over() < 0 ? NULL : PyObject_CallOneArg(capture.here, depth);
+    return all;
+}

@@ -16,10 +16,9 @@ enum {
     N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
 };
 
-static PyObject *s_span, *s_start, *s_end, *s_empty, *s_info;
+static PyObject *s_span, *s_start, *s_end, *s_empty;
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
-
 
 static PyObject *field(PyObject *span, int name)
 {
@@ -127,38 +126,6 @@ static PyObject *items_for(PyObject *span, int name, PyObject *convert)
         converted = PyObject_CallOneArg(convert, items);
     Py_DECREF(items);
     return converted;
-}
-
-static PyObject *thread_for(void)
-{
-    PyObject *info = speed_of_thread(capture.local, s_info);
-    if (info != Py_None)
-        return info;
-    Py_DECREF(info);
-    return PyObject_CallNoArgs(capture.current_thread);
-}
-
-/* Call call_site, thread and task of the code that logs. */
-PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
-{
-    if (need(capture.here) < 0)
-        return NULL;
-    PyObject *call_site = NULL, *thread = NULL, *info = NULL, *all = NULL;
-    long frames = PyLong_AsLong(depth);
-    PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
-    if (task != NULL
-        && (call_site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
-        && (thread = thread_for()) != NULL)
-        info = speed_task_info(task);
-    if (info != NULL)
-        all = PyTuple_Pack(3, call_site, thread, info);
-    Py_XDECREF(task);
-    Py_XDECREF(call_site);
-    Py_XDECREF(thread);
-    Py_XDECREF(info);
-    if (all == NULL)
-        return pass_over() < 0 ? NULL : PyObject_CallOneArg(capture.here, depth);
-    return all;
 }
 
 /* A field must be of exactly this type; for any other the Python code is called. */
@@ -269,7 +236,7 @@ PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, P
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
         && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
-        && (of[F_THREAD] = thread_for()) != NULL
+        && (of[F_THREAD] = speed_thread_info()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
     Py_XDECREF(parent);
     return record_of(of, is_complete);
@@ -420,8 +387,7 @@ int speed_init_capture(void)
     s_start = PyUnicode_InternFromString("start");
     s_end = PyUnicode_InternFromString("end");
     s_empty = PyUnicode_InternFromString("");
-    s_info = PyUnicode_InternFromString("info");
     zero = PyLong_FromLong(0);
     no_items = PyTuple_New(0);
-    return s_span && s_start && s_end && s_empty && s_info && zero && no_items ? 0 : -1;
+    return s_span && s_start && s_end && s_empty && zero && no_items ? 0 : -1;
 }

@@ -245,7 +245,7 @@ PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)
     return PyLong_FromSsize_t(found);
 }
 
-int speed_init_path(void)
+int speed_init_export(void)
 {
     static const Name names[] = {
         {&s_fast_path, "_fast_path"}, {&s_append, "append"}, {&s_export, "export"},

@@ -226,6 +226,9 @@ static inline PyObject *call_one(PyObject *callable, PyObject *argument)
 
 /* The attribute `name` of a thread-local object. */
 PyObject *speed_of_thread(PyObject *local, PyObject *name);
+/* The calling thread as records describe it. */
+PyObject *speed_thread_info(void);
+int speed_init_threads(void);
 
 /* The running asyncio task, or None. */
 PyObject *speed_current_task(void);
@@ -295,7 +298,7 @@ PyObject *speed_find_triggers(PyObject *module, PyObject *text);
 PyObject *speed_learn_triggers(PyObject *module, PyObject *args);
 int speed_init_sanitise(void);
 int speed_init_hooks(void);
-int speed_init_path(void);
+int speed_init_export(void);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

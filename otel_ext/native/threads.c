@@ -7,6 +7,7 @@
 
 #define KEPT 64    /* a power of two */
 
+static PyObject *s_info;
 static struct { uint64_t thread; PyObject *local, *name, *value; } kept[KEPT];
 
 /* Other storage, such as gevent's, may belong to a unit smaller than a thread. */
@@ -35,4 +36,18 @@ PyObject *speed_of_thread(PyObject *local, PyObject *name)
     for (size_t i = 0; i < sizeof old / sizeof *old; i++)
         Py_XDECREF(old[i]);
     return value;
+}
+
+PyObject *speed_thread_info(void)
+{
+    PyObject *info = speed_of_thread(capture.local, s_info);
+    if (info != Py_None)
+        return info;
+    Py_DECREF(info);
+    return PyObject_CallNoArgs(capture.current_thread);
+}
+
+int speed_init_threads(void)
+{
+    return (s_info = PyUnicode_InternFromString("info")) == NULL ? -1 : 0;
 }
