@@ -79,8 +79,11 @@ class CompatExporter(ExporterWrapper):
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
-        if not self._is_own_export or not callable(self._ask or bool):
+        ask: object = self._ask
+        if not self._is_own_export:
             return self.export
-        if self._ask is None:
+        if ask is None:
             return self.export if self._enabled else inner
-        return bind("bind_choice", self.export, ask=self._ask, no=inner, yes=self.export)
+        if not callable(ask):
+            return self.export  # which reports it
+        return bind("bind_choice", self.export, ask=ask, no=inner, yes=self.export)

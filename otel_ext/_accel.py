@@ -102,7 +102,7 @@ def bind(name: str, python: Function, *target: object, **parts: object) -> Funct
 
 
 def no_parts(**_parts: object) -> object | None:
-    """Stand in for a function that prepares what compiled steps read; without them, nothing."""
+    """Return None: without the compiled part there is nothing to prepare for it."""
     return None
 
 

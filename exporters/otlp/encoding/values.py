@@ -106,8 +106,7 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
         size += len(key)
         kind = type(value)
         if kind is str:
-            text = cast("str", value)
-            text_size = len(text) if text.isascii() else utf8_size(text)
+            text_size = utf8_size(cast("str", value))
             if text_size < 0:  # a lone surrogate, as in the name of a thread
                 return -1
             size += text_size

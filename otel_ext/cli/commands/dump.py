@@ -48,7 +48,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask the programs and print the open spans; return 0 if there are any, else 1."""
-    snapshot, spans = running_spans(args, asks=True, warns=lambda _: True)
+    snapshot, spans = running_spans(args, asks=True)
     if not spans:
         return 1
     if args.json:

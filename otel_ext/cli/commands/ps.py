@@ -23,9 +23,8 @@ from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from otel_ext.observe.processes import RunningProcess
 
 __all__ = ["add_filters", "run", "running_spans", "select_spans", "set_up"]
 
@@ -99,7 +98,7 @@ def _pid(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Print the running spans; return 0 if there are any, else 1."""
     # A process without a ring buffer cannot be asked, so it needs no warning.
-    snapshot, spans = running_spans(args, asks=args.asks, warns=lambda process: bool(process.rings))
+    snapshot, spans = running_spans(args, asks=args.asks, warns_of_all=False)
     if args.json:
         for span in spans:
             print_json(json_line(span))
@@ -109,11 +108,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def running_spans(
-    args: argparse.Namespace, *, asks: bool, warns: Callable[[RunningProcess], bool]
+    args: argparse.Namespace, *, asks: bool, warns_of_all: bool = True
 ) -> tuple[Snapshot, list[ObservedSpan]]:
     """Return the spans that match the options; print why if there are none.
 
-    If it `asks` the programs where their spans are, it prints which did not answer and `warns`.
+    Args:
+        args: The options of the command.
+        asks: Whether to ask the programs where their spans are, and print which do not answer.
+        warns_of_all: Whether those without a ring buffer, which cannot be asked, count as such.
     """
     found = inputs_of(args)
     reader = SnapshotReader(found, other_hosts=args.other_hosts)
@@ -121,8 +123,10 @@ def running_spans(
     if asks:
         wanted = {span.process.id for span in select_spans(snapshot, args)}
         asked = [process for process in snapshot.processes if process.id in wanted]
-        for process in filter(warns, request_stacks(asked)):
-            warn(f"process {printable(process.label)} does not answer; its last record is shown")
+        for process in request_stacks(asked):
+            if process.rings or warns_of_all:
+                label = printable(process.label)
+                warn(f"process {label} does not answer; its last record is shown")
         snapshot = reader.read()
     spans = select_spans(snapshot, args)
     if not spans:

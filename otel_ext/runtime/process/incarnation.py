@@ -37,7 +37,7 @@ __all__ = [
 _BOOT_ID_FILE: Final = "/proc/sys/kernel/random/boot_id"
 _NAMESPACE: Final = "/proc/self/ns/pid"
 INCARNATION_ID: Final = r"[0-9a-z]{1,40}-\d{1,10}-\d{1,19}-[0-9a-f]{8}"
-"""Regular expression of an incarnation's id, for ASCII."""
+"""Regular expression of an incarnation's id, to be used with `re.ASCII`."""
 NO_BOOT: Final = "noboot"
 """The boot in an id where the system has no boot id."""
 START_TIME: Final = 19
