@@ -23,6 +23,7 @@ from otel_ext.runtime import guard
 from tests.examples import PROFILES
 from tests.figures import take_figures
 from tests.programs import becomes_true
+from tests.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -140,6 +141,13 @@ def _programs_unmeasured(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     if request.node.get_closest_marker("measured") is None:
         for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(name="untraced")
+def _untraced() -> Generator[None, None, None]:
+    """Do not measure coverage in a test that interrupts the tracer itself; see `untraced`."""
+    with untraced():
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -108,6 +108,7 @@ def strike(hammer: Hammer, seconds: float) -> bytes:
     return b"".join(out)
 
 
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize("seconds", [0.8, pytest.param(3.0, marks=pytest.mark.slow)])
 def test_nothing_is_lost_duplicated_or_torn(tmp_path: Path, seconds: float) -> None:
     """Each line taken from threads, signal handlers and finalizers is drained once, whole."""

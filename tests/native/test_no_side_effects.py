@@ -23,6 +23,7 @@ from otel_ext.record.sanitise.sanitiser import PLAIN
 from otel_ext.redaction import Redactor
 from tests.processors.spans import provider_of, provider_with
 from tests.redaction import planted
+from tests.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -101,8 +102,9 @@ def interrupted() -> Generator[Callable[[], object], None, None]:
     gc.collect()
     gc.disable()
     before = signal.signal(signal.SIGALRM, raise_it)
-    yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.0005)
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    with untraced():
+        yield lambda: signal.setitimer(signal.ITIMER_REAL, 0.0005)
+        signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
     gc.enable()
 

@@ -258,6 +258,7 @@ def test_interrupts_of_the_user_pass(error: type[BaseException]) -> None:
     assert recorder.events == ["job.start", "job.end"]
 
 
+@pytest.mark.usefixtures("untraced")
 def test_spans_from_signal_handlers_and_finalizers(tmp_path: Path) -> None:
     """Spans started in a signal handler or by the garbage collector, in the middle of others."""
     provider = provider_with(JsonlExporter(tmp_path))

@@ -16,6 +16,7 @@ from otel_ext.redaction.text import TextRedactor
 from tests.redaction.examples import expand
 from tests.redaction.planted import log
 from tests.redaction.test_linear_time import HOSTILE
+from tests.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -85,17 +86,13 @@ def calls(work: Callable[[], object]) -> int:
 
 def seconds(work: Callable[[], object]) -> float:
     """Return the least processor time of three runs of `work`."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        found: list[float] = []
+    found: list[float] = []
+    with untraced():
         for _ in range(3):
             start = thread_time()
             work()
             found.append(thread_time() - start)
-        return min(found)
-    finally:
-        sys.settrace(tracer)
+    return min(found)
 
 
 def full(unit: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from time import thread_time
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from otel_ext.redaction.automaton import Automaton
 from otel_ext.redaction.patterns import PatternError, parse_pattern
 from otel_ext.redaction.settings import RedactionSettings
 from otel_ext.redaction.text import TextRedactor
+from tests.untraced import untraced
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,14 +137,10 @@ CLASSIC = (
 
 def seconds(work: Callable[[], object]) -> float:
     """Return the processor time that `work` takes, without coverage tracing."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
+    with untraced():
         start = thread_time()
         work()
         return thread_time() - start
-    finally:
-        sys.settrace(tracer)
 
 
 def growth(search: Callable[[str], object], unit: str, tail: str = "") -> float:

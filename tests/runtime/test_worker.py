@@ -144,6 +144,7 @@ def test_a_failing_job_is_tried_again_ever_later_and_the_others_go_on(
     assert capfd.readouterr().err.count("drain of a full disk failed") <= 1
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_thread_that_died_is_started_again_by_the_next_hook(worker: Worker) -> None:
     """A job that ends its thread is detected; `ensure` starts another thread."""
     runs: list[int] = []
@@ -193,6 +194,7 @@ def test_a_failed_thread_start_is_tried_again(
     assert becomes_true(came_up)
 
 
+@pytest.mark.usefixtures("untraced")
 def test_a_thread_that_dies_again_and_again_waits_longer(worker: Worker) -> None:
     """The pause before the next start doubles."""
     pauses: list[float] = []
@@ -207,6 +209,7 @@ def test_a_thread_that_dies_again_and_again_waits_longer(worker: Worker) -> None
     assert all(pause > least for pause, least in zip(pauses, (0.05, 0.15, 0.35), strict=True))
 
 
+@pytest.mark.usefixtures("untraced")
 def test_workers_of_one_name_do_not_affect_each_other(worker: Worker) -> None:
     """The end of one neither stops the other nor keeps it from being started again."""
     runs: list[int] = []
