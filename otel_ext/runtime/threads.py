@@ -38,6 +38,9 @@ __all__ = [
 
 # How long the exit waits for all threads together: one that does not hang needs milliseconds.
 _END_SECONDS: Final = 0.25
+# How Python 3.12 and later refuse a thread in an exit handler; `sys.is_finalizing()` is still
+# False there.
+_ENDS: Final = "at interpreter shutdown"
 
 Lock: TypeAlias = _thread.LockType
 """The interpreter's own lock: any thread may release it."""
@@ -207,7 +210,8 @@ def may_start_threads() -> bool:
     """Return whether a thread started now would run, and would not block the process.
 
     While the interpreter ends, a new thread never runs, and before Python 3.12
-    `Thread.start` waits for it for ever. Once the exit has ended the threads of this
+    `Thread.start` waits for it for ever; later ones start none from the first exit handler
+    on, which is known once they have refused one. Once the exit has ended the threads of this
     package, another one would outlive the interpreter. uWSGI's master forks its workers
     even while a thread holds the interpreter lock, so it must have no thread of this
     package; nor may a child that C code forked from a process that had one.
@@ -252,8 +256,13 @@ def start_thread(
     threads.have_run = True
     thread = _Running(stop)
     original = _patched("start_new_thread")
-    if original is None:
-        _thread.start_new_thread(thread.start_named, (function, name))
-    else:
-        original(thread.run, (function,))
+    try:
+        if original is None:
+            _thread.start_new_thread(thread.start_named, (function, name))
+        else:
+            original(thread.run, (function,))
+    except RuntimeError as error:
+        if _ENDS in str(error):
+            threads.are_over = True
+        raise
     threads.add(thread)

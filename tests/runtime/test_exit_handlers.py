@@ -11,6 +11,7 @@ import pytest
 
 from otel_ext.runtime import threads as native
 from otel_ext.runtime.deadline import _ExitHandler, is_exiting
+from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.isolated_exporter import IsolatedExporter
 from otel_ext.runtime.threads import may_start_threads, start_thread
 from tests.exporters import samples
@@ -99,6 +100,25 @@ def test_a_thread_that_hangs_does_not_hold_up_the_exit(threads: native._Threads)
     assert not may_start_threads()
     with pytest.raises(RuntimeError, match="no thread is started here"):
         start_thread(hangs.set, "test-refused")
+
+
+@pytest.mark.usefixtures("threads")
+def test_an_exit_that_allows_no_threads_is_not_reported(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Python 3.12 and later start none in exit handlers: the calls are made, without a message."""
+    refused: list[str] = []
+
+    def refuse(*_: object) -> None:
+        refused.append("one")
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr("_thread.start_new_thread", refuse)
+    thread = IsolatedThread("test exit")
+    assert [thread.submit(pow, 2, 3).result for _ in range(2)] == [8, 8]
+    assert not may_start_threads()
+    assert refused == ["one"]
+    assert not capfd.readouterr().err
 
 
 def test_threads_that_have_ended_are_forgotten(threads: native._Threads) -> None:
