@@ -24,6 +24,8 @@ __all__ = ["python", "run_measure"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _MARK = "RESULT "
+# The longest measure needs ten minutes on a slow machine.
+_LONGEST_SECONDS = 1_800.0
 
 
 def environment() -> dict[str, str]:
@@ -63,7 +65,7 @@ def run_measure(name: str, effort: Effort) -> Result:
         RuntimeError: The measure failed.
     """
     begin = monotonic()
-    printed = python("-m", "benchmarks.child", name, effort.name)
+    printed = python("-m", "benchmarks.child", name, effort.name, timeout=_LONGEST_SECONDS)
     lines = [line for line in printed.splitlines() if line.startswith(_MARK)]
     if not lines:
         raise RuntimeError(f"the measure {name} has no result")

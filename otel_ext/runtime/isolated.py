@@ -95,7 +95,7 @@ class _State:
 
     def __init__(self) -> None:
         self.queue: deque[Ticket] = deque()
-        self.alone: Ticket | None = None
+        self.alone: list[Ticket] = []
         self.working = False
         self.running = False
         self.stopping = False
@@ -221,18 +221,20 @@ class IsolatedThread:
         return ticket
 
     def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
-        """Submit a call unless an earlier one still runs; then return that one's ticket.
+        """Submit a call, unless one already waits behind an earlier one that still runs.
 
-        The last call (`is_last`), which no other follows, leaves the earlier one behind.
+        Then return the ticket of the one that waits: it begins after this moment, as a flush
+        must, and few calls pile up behind one that hangs. The last call (`is_last`), which no
+        other follows, leaves the earlier one behind.
         """
-        earlier = self._state.alone
-        if earlier is not None and not earlier.wait(0.0):
-            if not is_last:
-                return earlier
+        pending = [one for one in self._state.alone if not one.wait(0.0)]
+        if is_last and pending:
             self.abandon()
-        state = self._state
-        state.alone = ticket = self.submit(call)
-        return ticket
+            pending = []
+        if len(pending) <= 1:
+            pending.append(self.submit(call))
+        self._state.alone = pending
+        return pending[-1]
 
     def ensure(self) -> bool:
         """Start the thread if it does not run; return False if none can be started now."""

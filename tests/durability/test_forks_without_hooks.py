@@ -32,16 +32,34 @@ sys.modules["uwsgi"].worker_id = lambda: 0
 sys.modules["uwsgi"].masterpid = lambda master=os.getpid(): master
 """
 FORK_WITHOUT_HOOKS = """\
-import ctypes, random, warnings
+import _thread, ctypes, gc, random, sys, warnings
+from otel_ext.runtime.isolated import IsolatedThread
 warnings.simplefilter("ignore")
+sys.setswitchinterval(60)  # a thread gives the interpreter lock away only where it waits
 # As uWSGI does: from C, without the at-fork hooks, and seeding `random` itself.
 fork = ctypes.PyDLL(None).fork
+def parked():
+    # Our threads wait for a byte of a pipe, until the returned function is called; the helpers
+    # that start threads have ended.
+    readable, writable = os.pipe()
+    waiting = []
+    def park():
+        waiting.append(1)
+        os.read(readable, 1)
+    every = [one for one in gc.get_objects() if isinstance(one, IsolatedThread) and one.is_alive]
+    for one in every:
+        one.submit(park, is_left=True)
+    while len(waiting) < len(every) or _thread._count() > len(every):
+        time.sleep(0.01)
+    return lambda: os.write(writable, bytes(len(every) or 1))
 def in_children(count, call):
     pids = []
     for number in range(count):
-        time.sleep(0.1)  # so that no thread waits for the interpreter lock now
+        go_on = parked()  # so that no thread waits for the interpreter lock now
         pid = fork()
-        if pid == 0:
+        if pid:
+            go_on()
+        else:
             random.seed()
             try:
                 call(number)

@@ -70,16 +70,20 @@ def test_a_call_that_hangs_is_left_behind_at_the_deadline(
 
 
 def test_only_one_call_is_under_way_if_it_is_submitted_alone() -> None:
-    """A second one returns the ticket of the first, until that has ended; the last one does not."""
+    """A second one waits, and all later ones are that one; the last one waits for none."""
     thread = IsolatedThread("test alone", stays=False)
     go_on = threading.Event()
     first = thread.submit_alone(lambda: go_on.wait(60))
-    assert thread.submit_alone(refuse) is first
+    second = thread.submit_alone(str)
+    assert second is not first
+    assert thread.submit_alone(refuse) is second
     last = thread.submit_alone(str, is_last=True)
-    assert last is not first
+    assert last is not second
     assert last.succeeds_by(soon())
     go_on.set()
     assert first.succeeds_by(soon())
+    assert second.succeeds_by(soon())
+    assert thread.submit_alone(str) is not second
 
 
 def test_a_thread_that_does_not_stay_ends_when_all_calls_are_made() -> None:
