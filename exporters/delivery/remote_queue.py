@@ -80,7 +80,7 @@ class RemoteQueue:
     never_waits = True
     queue: PriorityQueue
     # Holds the ticket of a flush that has not begun.
-    _pending: list[Ticket]
+    _latest_flush: Ticket | None
     # Signals of which a batch was put back in this round.
     _paused: set[str]
 
@@ -290,18 +290,13 @@ class RemoteQueue:
 
     def _pending_flush(self) -> Ticket:
         """Return the flush that has not begun yet, or submit one; it serves all callers."""
-        if self._pending:
-            return self._pending[0]
-        mine: list[Ticket] = []
-        self._pending = mine
-        ticket = self._worker.submit(self._flush, mine, is_left=True)
-        mine.append(ticket)
-        return ticket
+        flush = self._latest_flush
+        if flush is None or flush.has_begun:
+            flush = self._latest_flush = self._worker.submit(self._flush, is_left=True)
+        return flush
 
-    def _flush(self, pending: list[Ticket]) -> bool:
+    def _flush(self) -> bool:
         """Send everything, unless it is too late; return whether all was sent."""
-        if self._pending is pending:
-            self._pending = []
         return not self._unsent if self._stopped else self._send_alone(everything=True)
 
     def run(self) -> None:
@@ -377,7 +372,7 @@ class RemoteQueue:
         self._is_running = False
         # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
-        self._pending = []
+        self._latest_flush = None
         self._process_ends_due = False
 
 

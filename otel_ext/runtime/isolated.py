@@ -51,6 +51,7 @@ class Ticket:
         self.is_left = is_left
         self.result: object = None
         self.error: BaseException | None = None
+        self.has_begun = False
         self._is_done = False
         # Held until the call has ended.
         self._done = new_lock()
@@ -58,6 +59,7 @@ class Ticket:
 
     def make(self) -> None:
         """Make the call; never raises."""
+        self.has_begun = True
         try:
             self.result = self._call(*self._arguments)
         except BaseException as error:  # noqa: BLE001 - raised in the caller if it still waits
@@ -95,7 +97,7 @@ class _State:
 
     def __init__(self) -> None:
         self.queue: deque[Ticket] = deque()
-        self.alone: list[Ticket] = []
+        self.alone: Ticket | None = None
         self.working = False
         self.running = False
         self.stopping = False
@@ -221,20 +223,20 @@ class IsolatedThread:
         return ticket
 
     def submit_alone(self, call: Callable[[], object], *, is_last: bool = False) -> Ticket:
-        """Submit a call, unless one already waits behind an earlier one that still runs.
+        """Submit a call unless an earlier one has not begun yet; then return that one's ticket.
 
-        Then return the ticket of the one that waits: it begins after this moment, as a flush
-        must, and few calls pile up behind one that hangs. The last call (`is_last`), which no
-        other follows, leaves the earlier one behind.
+        So a flush begins after the records before it, and only one waits behind one that
+        hangs. The last call (`is_last`), which no other follows, leaves earlier ones behind.
         """
-        pending = [one for one in self._state.alone if not one.wait(0.0)]
-        if is_last and pending:
-            self.abandon()
-            pending = []
-        if len(pending) <= 1:
-            pending.append(self.submit(call))
-        self._state.alone = pending
-        return pending[-1]
+        earlier = self._state.alone
+        if earlier is not None:
+            if not is_last and not earlier.has_begun:
+                return earlier
+            if is_last and not earlier.wait(0.0):
+                self.abandon()
+        state = self._state
+        state.alone = ticket = self.submit(call)
+        return ticket
 
     def ensure(self) -> bool:
         """Start the thread if it does not run; return False if none can be started now."""

@@ -203,8 +203,7 @@ class Worker(IsolatedThread):
         delay = self._restarts.failed(monotonic(), text)
         if (cell := self._cell) is not None:
             cell.failed(f"{text}; starts again with the first span after {delay:.1f} s")
-        if "at interpreter shutdown" not in text:  # then a flush does the remaining work
-            report_problem(f"{self.name}: stopped and will be started again", error)
+        report_problem(f"{self.name}: stopped and will be started again", error)
         return delay
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:

@@ -51,7 +51,7 @@ def parked():
         one.submit(park, is_left=True)
     while len(waiting) < len(every) or _thread._count() > len(every):
         time.sleep(0.01)
-    return lambda: os.write(writable, bytes(len(every) or 1))
+    return lambda: os.write(writable, bytes(len(every)))
 def in_children(count, call):
     pids = []
     for number in range(count):

@@ -70,10 +70,11 @@ def test_a_call_that_hangs_is_left_behind_at_the_deadline(
 
 
 def test_only_one_call_is_under_way_if_it_is_submitted_alone() -> None:
-    """A second one waits, and all later ones are that one; the last one waits for none."""
+    """One waits behind it, and all later ones are that one; the last one waits for none."""
     thread = IsolatedThread("test alone", stays=False)
     go_on = threading.Event()
     first = thread.submit_alone(lambda: go_on.wait(60))
+    wait_until(lambda: first.has_begun, "the first one begins")
     second = thread.submit_alone(str)
     assert second is not first
     assert thread.submit_alone(refuse) is second
