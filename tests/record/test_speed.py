@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
 import sys
@@ -205,11 +206,13 @@ def test_the_compiled_code_leaks_nothing() -> None:
     if sys.gettrace() is None:  # a tracer, such as coverage's, holds some of its own
         watched.append(None)
     once()
+    gc.collect()  # what earlier tests have left refers to None, too
     before = [sys.getrefcount(thing) for thing in watched]
     for _ in range(2_000):
         once()
-    after = [sys.getrefcount(thing) for thing in watched]
-    assert all(abs(a - b) < 50 for a, b in zip(after, before, strict=True))
+    changes = [sys.getrefcount(thing) - b for thing, b in zip(watched, before, strict=True)]
+    # One too many or too few a call would be 2,000; other threads change that of None a little.
+    assert all(abs(change) < 1_000 for change in changes), changes
 
 
 @pytest.mark.parametrize("start", [0, 5, -5, 2**63 - 1, -(2**63)])
