@@ -12,7 +12,7 @@ import pytest
 from otel_ext.exporters.delivery.queue import QueueLimits
 from tests.otlp.providers import sending
 from tests.otlp.sink import black_hole
-from tests.programs import environment, execute, python, wait_until, write_program
+from tests.programs import environment, execute, python, started, wait_until, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,14 +68,16 @@ def test_no_ended_span_is_lost_while_the_collector_restarts(
 
 
 IMPORTING = """
-import sys
+import os, sys, time
 from opentelemetry import trace
 import otel_ext
 handle = otel_ext.configure(otlp=True, console="off")
 known = set(sys.modules)
 trace.get_tracer("t").start_span("work").end()
-assert handle.flush(20)
-print(*(set(sys.modules) - known))
+handle.flush(20)
+while not os.path.exists("arrived"):
+    time.sleep(0.01)
+print(*(set(sys.modules) - known), flush=True)
 """
 
 
@@ -84,9 +86,12 @@ def test_the_sending_thread_imports_nothing(sink: Sink, tmp_path: Path) -> None:
     program = write_program(tmp_path, IMPORTING)
     names = [name for name in os.environ if name.startswith("OTEL_")]
     env = environment(**{name: os.environ[name] for name in names})
-    done = execute(python(program), cwd=tmp_path, env=env)
-    assert (done.code, done.out.strip()) == (0, ""), done.err
-    assert sink.named("work")
+    with started(python(program), cwd=tmp_path, env=env) as process:
+        # A request that is not answered within a second is sent again later.
+        wait_until(lambda: sink.named("work"), "the span arrives")
+        (tmp_path / "arrived").touch()
+        assert process.wait(30) == 0
+    assert (tmp_path / "output.txt").read_text("utf-8").strip() == ""
 
 
 EXITING = """
