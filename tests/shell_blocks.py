@@ -28,7 +28,7 @@ _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[([a-z,]+)\])?")
 # Names that stand for a reader's program and module.
 _THEIRS: Final = frozenset({"app.py", "package.module"})
 # Programs outside of our installation, whose options cannot be checked.
-_OTHERS: Final = frozenset({"otelcol"})
+_OTHERS: Final = frozenset({"docker", "otelcol"})
 
 
 class Typed(NamedTuple):

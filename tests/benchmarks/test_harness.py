@@ -173,6 +173,8 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in MEASURES if name not in LONG])
 def test_a_measure_runs(name: str) -> None:
     """A measure, at its smallest, returns tables and the figures that the targets name."""
+    if name == "sent_span":
+        pytest.importorskip("rotel")  # there is nothing to send to
     result = run_measure(name, TINY)
     assert result.tables
     assert all(len(row) == len(table.columns) for table in result.tables for row in table.rows)
