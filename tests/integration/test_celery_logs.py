@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,10 +21,9 @@ from tests.programs import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from otel_ext.record.model import Record
 
+APP = Path(__file__).parent / "app"
 TASKS = """
 import logging
 import celery
@@ -33,7 +33,8 @@ from opentelemetry import trace
 
 options = dict.fromkeys(("data_folder_in", "data_folder_out", "processed_folder"), "queue")
 options["polling_interval"] = 0.05  # a second otherwise, before each task
-app = celery.Celery("tasks", broker="filesystem://", broker_transport_options=options)
+app = celery.Celery("tasks", broker_transport_options=options)
+app.conf.broker_transport = "whole_files:Transport"
 otel_ext.configure(output="traces")
 otel_ext.configure_structlog(stdlib=True)
 
@@ -57,7 +58,7 @@ def test_tasks_that_log_succeed_and_their_logs_are_recorded(tmp_path: Path) -> N
     """Logs of tasks, by structlog and by `logging`, are recorded once, with their span."""
     write_program(tmp_path, TASKS, "tasks.py")
     (tmp_path / "queue").mkdir()
-    variables = {"OTEL_EXT_CONFIG": "/dev/null", "PYTHONPATH": str(tmp_path)}
+    variables = {"OTEL_EXT_CONFIG": "/dev/null", "PYTHONPATH": f"{APP}:{tmp_path}"}
     send = "import tasks\nfor number in range(4): tasks.add.delay(number)\n"
     succeed(python("-c", send), tmp_path, **variables)
     worker = [str(SCRIPTS / "celery"), "-A", "tasks", "worker", "--concurrency", "1"]

@@ -14,7 +14,8 @@ for part in ("queue", "control", "results"):
     (FOLDER / part).mkdir(parents=True, exist_ok=True)
 
 tracer = trace.get_tracer("jobs")
-app = Celery("jobs", broker="filesystem://", backend=f"file://{FOLDER / 'results'}")
+app = Celery("jobs", backend=f"file://{FOLDER / 'results'}")
+app.conf.broker_transport = "whole_files:Transport"
 app.conf.broker_transport_options = {
     "data_folder_in": str(FOLDER / "queue"),
     "data_folder_out": str(FOLDER / "queue"),
