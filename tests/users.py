@@ -1,4 +1,4 @@
-"""Runs a part of a test as another user."""
+"""Runs a part of a test as another user, and lets that user in."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
-__all__ = ["as_unprivileged_user"]
+__all__ = ["as_unprivileged_user", "let_others_enter"]
 
 
 @contextmanager
@@ -23,3 +24,10 @@ def as_unprivileged_user() -> Generator[None]:
         yield
     finally:
         os.seteuid(0)
+
+
+def let_others_enter(folder: Path) -> None:
+    """Let other users read a folder and all above it, up to one that they may enter already."""
+    while folder != folder.parent and not folder.stat().st_mode & 0o001:
+        folder.chmod(0o755)
+        folder = folder.parent

@@ -16,7 +16,7 @@ from tests.cli.watched import ENDING
 from tests.cli.written import DEAD, span, write
 from tests.commands import call
 from tests.programs import execute, python
-from tests.users import as_unprivileged_user
+from tests.users import as_unprivileged_user, let_others_enter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,10 +116,7 @@ def test_an_input_that_cannot_be_read(command: list[str], closed: str, tmp_path:
     file = records(tmp_path / "traces")
     records(tmp_path / "other")
     answer(*command, str(tmp_path / "other"))  # imports what another user may not import
-    folder = tmp_path
-    while folder != folder.parent and not folder.stat().st_mode & 0o001:
-        folder.chmod(0o755)
-        folder = folder.parent
+    let_others_enter(tmp_path)
     (tmp_path / "traces").chmod(0o000 if closed == "folder" else 0o755)
     (tmp_path).chmod(0o700 if closed == "above" else 0o755)
     file.chmod(0)

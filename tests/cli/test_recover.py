@@ -18,7 +18,7 @@ from tests.cli.written import DEAD, span, write
 from tests.commands import call
 from tests.durability.kit import HEAD, command, tree_env
 from tests.programs import OTEL_EXT, execute, records_in, spans_in
-from tests.users import as_unprivileged_user
+from tests.users import as_unprivileged_user, let_others_enter
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,8 +119,7 @@ def test_a_folder_of_another_user_is_left_alone(dead_shop: Shop) -> None:
     """Without write permission the command prints an error, and the ring buffer stays."""
     folder = dead_shop.folder / "traces"
     call("recover", "nowhere")  # imports what another user may not import
-    for path in (folder, *folder.parents[:3]):
-        path.chmod(path.stat().st_mode | 0o055)
+    let_others_enter(folder)
     with as_unprivileged_user():
         done = call("recover", "--json", folder)
     assert "cannot be written" in done.err

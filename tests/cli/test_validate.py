@@ -16,7 +16,7 @@ from tests.commands import call
 from tests.figures import report_figures
 from tests.programs import Done, python, succeed
 from tests.record.format_examples import documents, line_of, meta_of
-from tests.users import as_unprivileged_user
+from tests.users import as_unprivileged_user, let_others_enter
 
 GOOD = b"".join(map(line_of, documents()))
 COUNT = len(documents())
@@ -235,10 +235,7 @@ def test_an_empty_file_is_good(tmp_path: Path) -> None:
 
 def test_a_file_that_may_not_be_read(good: Path, bad: Path) -> None:
     """Exit code 2 and the system's reason; the other files are checked."""
-    folder = good.parent
-    while folder != folder.parent and not folder.stat().st_mode & 0o001:
-        folder.chmod(0o755)
-        folder = folder.parent
+    let_others_enter(good.parent)
     bad.chmod(0)
     good.chmod(0o644)
     with as_unprivileged_user():

@@ -12,6 +12,7 @@ from otel_ext.journal.filesystem import file_system_of
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
 from tests.journal.builders import ALONE, line, run, seqs_in
+from tests.users import let_others_enter
 
 AS_ANOTHER_USER = """
     import json, os, sys
@@ -76,9 +77,7 @@ def test_a_ring_buffer_folder_of_another_user_is_not_used(tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_written_does_no_harm(tmp_path: Path) -> None:
     """With a read-only folder lines wait, bounded; the state has folder and reason."""
-    tmp_path.chmod(0o755)
-    for above in list(tmp_path.parents)[:2]:
-        above.chmod(0o755)
+    let_others_enter(tmp_path)
     folder = tmp_path / "readonly"
     folder.mkdir()
     folder.chmod(0o555)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from tests.users import let_others_enter
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -82,7 +84,7 @@ def test_a_folder_out_of_reach_hides_neither_the_exit_code_nor_other_folders(
     tmp_path: Path,
 ) -> None:
     """`run` ends as its program did, and `ps` reads the folders that it may read."""
-    tmp_path.chmod(0o755)
+    let_others_enter(tmp_path)
     closed = tmp_path / "closed"
     done = subprocess.run(
         [sys.executable, "-c", LOST, closed, tmp_path / "other"],
