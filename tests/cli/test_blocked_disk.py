@@ -97,7 +97,12 @@ def test_an_idle_program_whose_disk_blocks_is_shown_as_hung(tmp_path: Path) -> N
 def test_ends_that_a_full_ring_buffer_refuses_are_reported(tmp_path: Path) -> None:
     """Ended spans look open to every reader then; each prints why they may have ended."""
     why = "its ring buffer is full, so its spans may have ended"
-    with shop(tmp_path, body=FILLS_THE_RING, env=blocking(tmp_path), ring_size="128KiB") as process:
+    env = blocking(tmp_path)
+    # A heartbeat meanwhile would report the refused records itself.
+    slow = 3_600
+    with shop(
+        tmp_path, body=FILLS_THE_RING, env=env, ring_size="128KiB", heartbeat_interval=slow
+    ) as process:
         (tmp_path / "blocked").touch()
         wait_until((tmp_path / "ended").exists, "the ends")
         process.kill()
