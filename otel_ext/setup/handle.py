@@ -79,7 +79,7 @@ class Handle:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether all of them were written and sent in time.
+            Whether all of them were written in time, and sent, or kept on disk to be sent later.
         """
         processor = self.processor
         if processor is None or self.closed:
@@ -99,7 +99,7 @@ class Handle:
             timeout: Seconds to wait at most.
 
         Returns:
-            Whether all records were written and sent in time.
+            Whether all records were written in time, and sent, or kept on disk to be sent later.
         """
         if self.closed:
             return True
