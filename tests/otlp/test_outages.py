@@ -74,7 +74,7 @@ import otel_ext
 handle = otel_ext.configure(otlp=True, console="off")
 known = set(sys.modules)
 trace.get_tracer("t").start_span("work").end()
-handle.flush(20)
+assert handle.flush(20)
 while not os.path.exists("arrived"):
     time.sleep(0.01)
 print(*(set(sys.modules) - known), flush=True)
