@@ -27,7 +27,8 @@ def as_unprivileged_user() -> Generator[None]:
 
 
 def let_others_enter(folder: Path) -> None:
-    """Let other users read a folder and all above it, up to one that they may enter already."""
-    while folder != folder.parent and not folder.stat().st_mode & 0o001:
-        folder.chmod(0o755)
-        folder = folder.parent
+    """Let other users read a folder, and each one above it."""
+    for one in (folder, *folder.parents):
+        mode = one.stat().st_mode
+        if mode & 0o005 != 0o005:
+            one.chmod(mode | 0o055)
