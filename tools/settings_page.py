@@ -55,7 +55,7 @@ directory, which the warning names. `strict` (`otel-ext run --strict`) makes all
 errors. A wrong argument in code is always an error: `configure(ouput=...)`.
 
 One variable is not a setting: `OTEL_EXT_PURE_PYTHON=1` turns the compiled part off, in this
-process and those it starts. The records are the same and cost about nine times as much; use
+process and those it starts. The records are the same and cost about six times as much; use
 it to find out whether a fault is in that part. `otel-ext doctor` reports which one is in
 use. The compiled part works in a process's main interpreter only: in sub-interpreters
 (mod_wsgi without `WSGIApplicationGroup %{GLOBAL}`) the Python code is used.
