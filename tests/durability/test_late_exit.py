@@ -232,6 +232,25 @@ def test_an_outdated_process_end_does_not_close_the_file(tmp_path: Path) -> None
     assert recovered(tmp_path).records == found.records
 
 
+def test_a_span_whose_end_was_interrupted_is_ended(tmp_path: Path) -> None:
+    """Its thread had counted it as ended, and others went on until the interpreter stopped."""
+    run_program(tmp_path, HEAD, 'tracer.start_span("done").end()')
+    [path] = tmp_path.iterdir()
+    [start] = read(tmp_path).phase("start")
+    [end] = read(tmp_path).phase("end")
+    last = read(tmp_path).records[-1]
+    lines = [start._replace(name="interrupted", span_id="1" * 16)]
+    for number in range(300):
+        span_id = f"{number + 2:016x}"
+        lines += [start._replace(span_id=span_id), end._replace(span_id=span_id), last]
+    with path.open("ab") as file:
+        for seq, one in enumerate(lines, last.seq + 1):
+            file.write(encode_line(one._replace(seq=seq)))
+    found = recovered(tmp_path)
+    assert_ended_once(found)
+    assert [one.abandoned for one in found.phase("end", "interrupted")] == ["process-died"]
+
+
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:
     """`otel-ext run` sets up after the program's `sitecustomize`, so its handlers run late."""
     write_program(

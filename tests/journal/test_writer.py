@@ -66,6 +66,16 @@ def test_closing_in_order_leaves_only_the_segment(tmp_path: Path, mode: Durabili
     assert COUNTERS.value("dropped.closed") == before + 1
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_drain_after_the_last_one_begins_no_file(tmp_path: Path, mode: Durability) -> None:
+    """The worker may drain once more before `close` has cancelled its job."""
+    journal = Journal(tmp_path, alone(durability=mode), first_lines=lambda: [line(0)])
+    journal.append(line(1))
+    assert journal.close()
+    assert journal.drain()
+    assert [seqs_in(tmp_path), len(list(tmp_path.glob("*.jsonl")))] == [[0, 1], 1]
+
+
 def test_nothing_is_created_without_a_line(tmp_path: Path, worker: Worker) -> None:
     """A process that records nothing creates no folder, no file and no thread."""
     # By identity: a thread of an earlier test may end meanwhile.

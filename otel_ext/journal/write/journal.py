@@ -112,7 +112,7 @@ class Journal:
         self._last_complete_drain = 0
         self._backoff = Backoff(initial_interval=0.1, max_interval=STAMP_SECONDS)
         self._next_tick = 0.0
-        self._closing = self._finished = self._unfinished = False
+        self._closing = self._finished = self._drained = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
         self._last = LastLines(self._last_lines)
         self.append: Callable[[bytes], bool] = self._append_first
@@ -223,7 +223,7 @@ class Journal:
 
     def _drain_once(self) -> bool:
         opened = self._opened
-        if opened is None:
+        if opened is None or self._drained:
             return True
         self._drains = number = self._drains + 1
         self._answer_request(opened)
@@ -375,6 +375,7 @@ class Journal:
 
     def _finish(self, opened: OpenJournal) -> None:
         """Close the file, then remove the ring buffer, whose lines are all in the file."""
+        self._drained = True  # the worker may come again, and would begin a new file
         self._last.reserve.release()
         opened.segment.close()
         target = opened.segment.target
