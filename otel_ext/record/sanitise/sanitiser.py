@@ -144,7 +144,11 @@ class Sanitiser:
             record = record._replace(process=process)
         else:
             return self._walked(record)
-        return record if self._is_checked(record) else self._walked(record)
+        try:
+            is_safe = self.check(record)
+        except Exception:  # noqa: BLE001 - as above
+            is_safe = False
+        return record if is_safe else self._walked(record)
 
     def emptied(self, record: Record, _error: Exception) -> Record:
         """Return what replaces a record that cannot be read: itself, for the exporter to report."""
@@ -247,7 +251,7 @@ class Sanitiser:
         text = self.walker(WORK // 4).text
         # An exception adds an event and a status; the rest is usually safe as it is.
         rest = record._replace(links=(), events=(), status=UNSET_STATUS, extra=EMPTY)
-        if not self._is_checked(rest):
+        if not self._is_found_safe(rest):
             rest = rest._replace(
                 name=text("name", record.name),
                 call_site=self.call_site(record.call_site, text),
@@ -264,9 +268,10 @@ class Sanitiser:
             extra=self.further(record) if record.extra else record.extra,
         )
 
-    def _is_checked(self, record: Record) -> bool:
+    def _is_found_safe(self, record: Record) -> bool:
+        """Check a record, not compiled: what that remembers decides what a walk later costs."""
         try:
-            return self.check(record)
+            return self.is_safe(record)
         except RecursionError:
             raise
         except Exception:  # noqa: BLE001 - a record of any types
@@ -294,7 +299,7 @@ class Sanitiser:
             if (
                 type(attributes) is PlainAttributes
                 and not attributes.is_sanitised
-                and self._is_checked(rest._replace(name=event.name, attributes=attributes))
+                and self._is_found_safe(rest._replace(name=event.name, attributes=attributes))
             ):
                 attributes.size = len(encode_plain(attributes))
                 return event
