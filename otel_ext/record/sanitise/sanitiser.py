@@ -24,7 +24,7 @@ from otel_ext.record.model import (
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.record.sanitise.scalars import INT_MAX, INT_MIN, MAX_TEXT, is_utf8, utf8_size
-from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_plain, encode_text, plain_fields
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_text, plain_fields
 from otel_ext.record.sanitise.walk import Walker
 
 if TYPE_CHECKING:
@@ -249,33 +249,20 @@ class Sanitiser:
         """Return `record` with all its values made safe."""
         # What may be large has a budget of its own, so that it leaves room for the rest.
         text = self.walker(WORK // 4).text
-        # An exception adds an event and a status; the rest is usually safe as it is.
-        rest = record._replace(links=(), events=(), status=UNSET_STATUS, extra=EMPTY)
-        if not self._is_found_safe(rest):
-            rest = rest._replace(
-                name=text("name", record.name),
-                call_site=self.call_site(record.call_site, text),
-                attributes=self._fields(record.attributes, self.walker(WORK), MAX_LINE_BYTES),
-                thread=self.named(record.thread, "thread.name", text),
-                task=self.named(record.task, "task.name", text),
-                level=text("level", record.level),
-                logger=text("logger", record.logger),
-            )
-        return rest._replace(
+        attributes = self._fields(record.attributes, self.walker(WORK), MAX_LINE_BYTES)
+        return record._replace(
+            name=text("name", record.name),
+            call_site=self.call_site(record.call_site, text),
+            attributes=attributes,
             links=record.links and _bounded(record.links, self._plain_link()),
-            events=record.events and _bounded(record.events, self._plain_event(rest)),
+            events=record.events and _bounded(record.events, self._plain_event()),
+            thread=self.named(record.thread, "thread.name", text),
+            task=self.named(record.task, "task.name", text),
             status=_status(record.status, text),
+            level=text("level", record.level),
+            logger=text("logger", record.logger),
             extra=self.further(record) if record.extra else record.extra,
         )
-
-    def _is_found_safe(self, record: Record) -> bool:
-        """Check a record, not compiled: what that remembers decides what a walk later costs."""
-        try:
-            return self.is_safe(record)
-        except RecursionError:
-            raise
-        except Exception:  # noqa: BLE001 - a record of any types
-            return False
 
     def _fields(
         self, attributes: Mapping[str, object], walker: Walker, budget: int, *, notes: bool = True
@@ -291,24 +278,12 @@ class Sanitiser:
             attributes=self._fields(link.attributes, walker, _MAX_PART)
         )
 
-    def _plain_event(self, rest: Record) -> Callable[[SpanEvent], SpanEvent]:
+    def _plain_event(self) -> Callable[[SpanEvent], SpanEvent]:
         walker = self.walker(WORK // 2, "events.")
-
-        def plain(event: SpanEvent) -> SpanEvent:
-            attributes = event.attributes
-            if (
-                type(attributes) is PlainAttributes
-                and not attributes.is_sanitised
-                and self._is_found_safe(rest._replace(name=event.name, attributes=attributes))
-            ):
-                attributes.size = len(encode_plain(attributes))
-                return event
-            return event._replace(
-                name=walker.text("name", event.name),
-                attributes=self._fields(attributes, walker, _MAX_PART),
-            )
-
-        return plain
+        return lambda event: event._replace(
+            name=walker.text("name", event.name),
+            attributes=self._fields(event.attributes, walker, _MAX_PART),
+        )
 
     def call_site(self, call_site: CallSite, _text: Callable[[str, object], str]) -> CallSite:
         """Return a call site without secrets; here itself."""
