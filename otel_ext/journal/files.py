@@ -54,7 +54,7 @@ _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 TAIL_BYTES: Final = 16 * 1024
 """The end of a file that has its closing lines."""
 # Where a span may begin whose end was interrupted while other threads went on recording.
-_LONG_TAIL_BYTES: Final = 1024 * 1024
+_LONG_TAIL_BYTES: Final = 4 * 1024 * 1024
 _SEGMENT: Final = re.compile(
     rf"({INCARNATION_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII
 )
