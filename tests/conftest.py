@@ -101,6 +101,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
 
 
+def signal_handlers() -> dict[int, object]:
+    """Return the handler of each signal but the one that pytest-timeout uses."""
+    numbers = signal.valid_signals() - {signal.SIGALRM}
+    return {number: signal.getsignal(number) for number in numbers}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Keep collected tests out of garbage collections.
@@ -154,6 +160,16 @@ def _untraced() -> Generator[None, None, None]:
 def _problems_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what earlier tests reported: it would not be reported again for a minute."""
     monkeypatch.setattr(guard, "_next", {})
+
+
+@pytest.fixture(autouse=True)
+def _signal_handlers_stay() -> Generator[None, None, None]:
+    """Fail a test that leaves another handler: a signal could end a later test's process."""
+    before = signal_handlers()
+    yield
+    after = signal_handlers()
+    changed = {number: after[number] for number in after if after[number] != before[number]}
+    assert not changed, f"handlers that the test left changed: {changed}"
 
 
 @pytest.fixture(autouse=True)

@@ -16,6 +16,7 @@ import select
 import stat
 from collections import deque
 from contextlib import suppress
+from threading import get_ident
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final, TextIO
 
@@ -113,8 +114,8 @@ class StreamWriter:
     """
 
     _busy: Lock
+    _writing: int
     _lines: deque[bytes]
-    _rest: bytes
     _bytes: int
 
     def __init__(self, stream: TextIO | Terminal) -> None:
@@ -145,10 +146,15 @@ class StreamWriter:
         return True
 
     def flush(self, timeout_millis: int = 30_000) -> bool:
-        """Write the waiting lines; whether that was done in time."""
+        """Write the waiting lines; whether that was done in time.
+
+        False at once inside a write of this thread: in its stream, or in a signal handler.
+        """
         check_process()
+        if self._writing == get_ident():
+            return False
         until = monotonic() + timeout_millis / 1000
-        while self._pump() or self._lines or self._rest:
+        while self._pump() or self._lines:
             remaining = until - monotonic()
             if remaining <= 0:
                 return False
@@ -188,12 +194,14 @@ class StreamWriter:
         # A user's stream may itself create records: its line finds the lock taken, and
         # waits for the next round.
         rounds = len(self._lines) + 1
-        while self._lines or self._rest:
+        while self._lines:
             if not self._busy.acquire(blocking=False):
                 return True
             try:
+                self._writing = get_ident()
                 rounds = self._write_lines(rounds)
             finally:
+                self._writing = 0
                 self._busy.release()
             # A thread that found the lock taken relies on this one to check again.
             if rounds <= 0:
@@ -203,25 +211,28 @@ class StreamWriter:
 
     def _write_lines(self, rounds: int) -> int:
         """Write up to `rounds` lines; return how many more may be written now."""
-        while rounds > 0 and (self._rest or self._lines):
-            data = self._rest or self._lines.popleft()
-            self._rest = b""
+        while rounds > 0 and (lines := self._lines):
+            # It stays the first of the lines until it is written: `flush` waits for it.
+            data = lines[0]
             rounds -= 1
             if isinstance(self._stream, Terminal) and not self._stream.is_there():
                 self._outlet = None  # release the terminal, as a daemon does
+                lines.popleft()
                 self._drop("redirected")
                 continue
             try:
                 kept = self._write(data)
             except Exception as error:  # noqa: BLE001 - closed, broken, or the user's own
                 self._outlet = None
+                lines.popleft()
                 self._drop("write_failed")
                 report_problem("console: lines are lost", error)
                 continue
             self._bytes -= kept
             if kept < len(data):
-                self._rest = data[kept:]
+                lines[0] = data[kept:]
                 return 0
+            lines.popleft()
             COUNTERS.add("console.written")
         return rounds
 
@@ -251,6 +262,6 @@ class StreamWriter:
     def _reset(self) -> None:
         """Start again in a forked child: its parent writes the waiting lines."""
         self._busy = new_lock()
+        self._writing = 0
         self._lines = deque()
-        self._rest = b""
         self._bytes = 0

@@ -62,7 +62,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> ProgramEnd:
         CommandError: The kernel refuses to start it.
     """
     # Some parents leave SIGCHLD ignored; then the end of a child is never reported.
-    signal.signal(signal.SIGCHLD, _ignore)
+    handler = signal.signal(signal.SIGCHLD, _ignore)
     before: set[int | signal.Signals] = signal.pthread_sigmask(signal.SIG_BLOCK, _WANTED)
     try:
         child = _spawn(command, environment, before)
@@ -79,6 +79,7 @@ def supervise(command: list[str], environment: Mapping[str, str]) -> ProgramEnd:
     finally:
         _forget_pending()
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)
 
 
 def _ignore(_number: int, _frame: object) -> None:
@@ -131,12 +132,14 @@ def replace_process(command: list[str], environment: Mapping[str, str]) -> NoRet
     Raises:
         CommandError: The kernel refuses to start it.
     """
-    for number in _RESTORED:
-        signal.signal(number, signal.SIG_DFL)
     flush_streams()
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in _RESTORED}
     try:
         os.execve(command[0], command, environment)  # noqa: S606 - running it is the purpose
     except OSError as error:
+        # With the default actions, the message about it could end this process without a word.
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
         raise _refused(command[0], error) from error
 
 
