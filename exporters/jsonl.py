@@ -287,12 +287,13 @@ class JsonlExporter:
         lost, which may have been an end or the first report.
         """
         lost = COUNTERS.value("dropped.not_written")
-        left = self._count_open() + lost
-        if left and self._reported_open and not lost:
+        if self._reported_open and not lost and self._count_open():
             return []
-        self._reported_open = left > 0
         pending = self._journal.state().pending > 0
-        records = closing_records(self._introduced.values(), open_spans=left, pending=pending)
+        records = closing_records(
+            self._introduced.values(), lambda: self._count_open() + lost, pending=pending
+        )
+        self._reported_open = any("open_spans" in record.extra for record in records)
         COUNTERS.add("accepted", len(records))
         return [self._encoding(record) for record in records]
 

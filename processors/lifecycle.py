@@ -181,13 +181,14 @@ class LifecycleSpanProcessor(SpanProcessor):
         if self._shut_down:
             return
         self._shut_down = True
+        self._fast_path = None  # the methods here also count the spans that are ending
         self._catch_up()
         if is_exiting():
+            self._table.is_exiting = True
             with at_exit():
                 self._stop_by(until)
         else:
             self._closed = True
-            self._fast_path = None
             self._stop_by(until)
 
     def _stop_by(self, until: float) -> None:
@@ -230,20 +231,23 @@ class LifecycleSpanProcessor(SpanProcessor):
         key = identify(span, self._record_only)
         if key is None:
             return
-        start = self._table.pop(key)
-        if self._closed or (start is None and self._table.is_inherited(key, span.start_time)):
-            return  # of the parent process, which ends it too
-        known = self._known
-        if span.resource is not known[0]:
-            known = self._recognise(span.resource)
-        self._export(self._sanitise(capture_end(span, known[1], self._next_seq(), start)))
+        table = self._table
+        start = table.begin_end(key)
+        try:
+            if self._closed or (start is None and table.is_inherited(key, span.start_time)):
+                return  # of the parent process, which ends it too
+            known = self._known
+            if span.resource is not known[0]:
+                known = self._recognise(span.resource)
+            self._export(self._sanitise(capture_end(span, known[1], self._next_seq(), start)))
+        finally:
+            table.finish_end(key)
 
     def _watch(self) -> None:
         self._begun = True
-        if self._closed:
-            self._fast_path = None  # a span that started meanwhile may have set it
         if self._shut_down:
-            return  # the program exits
+            self._fast_path = None  # a span that started meanwhile may have set it
+            return
         try:
             # Tried at each start until the thread runs: uWSGI's master starts none.
             self._begun = self.tracker.begin()
@@ -323,11 +327,11 @@ class LifecycleSpanProcessor(SpanProcessor):
         return known
 
     def _hook_parts(self) -> object | None:
-        """Return what the compiled hooks read; None until open spans are watched.
+        """Return what the compiled hooks read; None until open spans are watched, and at the end.
 
         With None they call the methods here, which try again.
         """
-        if not self._begun or self._closed:
+        if not self._begun or self._shut_down:
             return None
         resource, process = self._known
         return hook_parts(

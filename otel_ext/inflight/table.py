@@ -11,6 +11,7 @@ import weakref
 from collections import deque
 from dataclasses import dataclass
 from functools import partial
+from threading import get_ident
 from time import monotonic_ns, time_ns
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -119,6 +120,9 @@ class InflightTable:
         self.reported: set[Key] = set()
         """Spans that have an abandoned end and are kept for a real one that still comes."""
         self._kept: dict[Key, Entry] = {}
+        self._ending: dict[Key, tuple[int, Record]] = {}
+        self.is_exiting = False
+        """Whether spans that are ending count as open: at the exit, their end may not come."""
         self._attach()
         after_fork_in_child(self._reset)
         _tables[id(self)] = weakref.ref(self, partial(_tables.pop, id(self)))
@@ -161,6 +165,20 @@ class InflightTable:
         entry = self._open.pop(key, None) or self._kept.pop(key, None)
         return None if entry is None else entry.record
 
+    def begin_end(self, key: Key) -> Record | None:
+        """Do what `pop` does, and note that this thread exports the span's end now.
+
+        The interpreter may stop the thread in between, at any time after the exit handlers.
+        """
+        entry = self._open.get(key) or self._kept.get(key)
+        if entry is not None:
+            self._ending[key] = (get_ident(), entry.record)
+        return self.pop(key)
+
+    def finish_end(self, key: Key) -> None:
+        """Note that the end of a span is exported, or lost."""
+        self._ending.pop(key, None)
+
     def is_inherited(self, key: Key, start_ns: int | None = None) -> bool:
         """Whether the span `key`, which `pop` did not find, was opened before a fork.
 
@@ -197,12 +215,18 @@ class InflightTable:
         """Return the start records of all open spans, oldest first.
 
         A journal repeats them in each new segment. Spans that have an abandoned end in an
-        older segment are left out: for readers they have ended.
+        older segment are left out: for readers they have ended. At the exit, spans that other
+        threads are ending are among them.
         """
         reported = self.reported
-        if not reported:
-            return [entry.record for entry in list(self._open.values())]
-        return [entry.record for key, entry in self.entries() if key not in reported]
+        if reported:
+            records = [entry.record for key, entry in self.entries() if key not in reported]
+        else:
+            records = [entry.record for entry in list(self._open.values())]
+        if self.is_exiting:
+            own = get_ident()
+            records += [record for thread, record in list(self._ending.values()) if thread != own]
+        return records
 
     def remove(self, key: Key, entry: Entry) -> bool:
         """Remove `entry`, for the reaper; False when the span has ended meanwhile."""
@@ -275,6 +299,7 @@ class InflightTable:
         self._forked_at = time_ns()
         self._open = {}
         self._kept = {}
+        self._ending = {}
         self.stalled = {}
         self.reported = set()
         self._attach()

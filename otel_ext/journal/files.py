@@ -12,7 +12,7 @@ import re
 import stat
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
@@ -53,14 +53,12 @@ _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 TAIL_BYTES: Final = 16 * 1024
 """The end of a file that has its closing lines."""
-# Where a span may begin whose end was interrupted while other threads went on recording.
-_LONG_TAIL_BYTES: Final = 4 * 1024 * 1024
 _SEGMENT: Final = re.compile(
     rf"({INCARNATION_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII
 )
 _RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
 _END: Final = f'"event":"{PROCESS_END}"'.encode()
-_SPAN: Final = re.compile(rb'"span_id":"([0-9a-f]{16})".*?"phase":"(start|end)"')
+_NUMBER: Final = re.compile(rb'"seq": ?(\d{1,19}),"process":')
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
 
 
@@ -372,24 +370,15 @@ def ends_with_process_end(path: Path) -> bool:
     """
     try:
         with path.open("rb") as file:
-            tail = _tail_of(file, TAIL_BYTES)
-            last = tail.rstrip(b"\n").rpartition(b"\n")[2]
-            if not tail.endswith(b"\n") or _END not in last or _LEFT_OPEN.search(last):
-                return False
-            # Of several, which threads write during the exit, the last may be outdated, or
-            # lack a span whose end one of them was about to write.
-            return tail.count(_END) == 1 or not _open_in(_tail_of(file, _LONG_TAIL_BYTES))
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - TAIL_BYTES))
+            tail = file.read(TAIL_BYTES)
     except OSError:
         return True  # gone, or this user may not read it
-
-
-def _tail_of(file: BinaryIO, most: int) -> bytes:
-    size = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - most))
-    return file.read(most)
-
-
-def _open_in(lines: bytes) -> set[bytes]:
-    """Return the ids of the spans that start in some lines and do not end there."""
-    phases = dict(_SPAN.findall(lines))  # the last of each span
-    return {span for span, phase in phases.items() if phase == b"start"}
+    last = tail.rstrip(b"\n").rpartition(b"\n")[2]
+    if not tail.endswith(b"\n") or _END not in last or _LEFT_OPEN.search(last):
+        return False
+    # Of several, which threads write during the exit, the last may be outdated: it counts no
+    # span that started later, and such a span's records have higher numbers.
+    numbers = [int(number) for number in _NUMBER.findall(tail)]
+    return numbers[-1:] == [max(numbers, default=0)]

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shlex
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.cli.written import exported
 from tests.exporters.samples import end, start
-from tests.programs import OTEL_EXT, Done, execute, python, spans_in, write_program
+from tests.programs import (
+    OTEL_EXT,
+    Done,
+    environment,
+    execute,
+    python,
+    spans_in,
+    write_program,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,6 +90,19 @@ def test_the_signal_that_ended_it_is_kept(
     done = closed(tmp_path, f"{redirection}; exit $?", *command)
     assert done.code == 143, done.err
     assert "Traceback" not in done.err
+
+
+def test_a_message_without_a_reader_does_not_end_run_by_a_signal(tmp_path: Path) -> None:
+    """A program that the kernel refuses has the exit code that a shell gives it."""
+    write_program(tmp_path, "#!/missing/interpreter\n", "broken").chmod(0o755)
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [OTEL_EXT, "run", "--quiet", "./broken"]
+    try:
+        done = subprocess.run(command, cwd=tmp_path, stderr=writer, env=environment(), check=False)
+    finally:
+        os.close(writer)
+    assert done.returncode == 127
 
 
 @pytest.mark.parametrize("redirections", [">&-", "2>&-", "<&- >&- 2>&-"])

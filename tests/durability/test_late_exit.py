@@ -219,37 +219,52 @@ def test_daemon_threads_lose_no_span_while_the_program_exits(tmp_path: Path) -> 
 
 
 def test_an_outdated_process_end_does_not_close_the_file(tmp_path: Path) -> None:
-    """One thread counts no open span, another starts one, and the first writes last."""
+    """One thread counts no open span, others go on, and the first writes last."""
     run_program(tmp_path, HEAD, 'tracer.start_span("done").end()')
     [path] = tmp_path.iterdir()
-    [start] = read(tmp_path).phase("start")
+    [start], [end] = read(tmp_path).phase("start"), read(tmp_path).phase("end")
     last = read(tmp_path).records[-1]
-    late = start._replace(name="late", span_id="1" * 16, seq=last.seq + 2)
+    lines = []
+    for number in range(100):
+        span_id = f"{number + 2:016x}"
+        lines += [start._replace(span_id=span_id), end._replace(span_id=span_id)]
+    lines.append(start._replace(name="late", span_id="1" * 16))
     with path.open("ab") as file:
-        file.write(encode_line(late) + encode_line(last._replace(seq=last.seq + 1)))
+        for seq, one in enumerate(lines, last.seq + 2):
+            file.write(encode_line(one._replace(seq=seq)))
+        file.write(encode_line(last._replace(seq=last.seq + 1)))
     found = recovered(tmp_path)
     assert_ended_once(found)
     assert [one.abandoned for one in found.phase("end", "late")] == ["process-died"]
     assert recovered(tmp_path).records == found.records
 
 
+INTERRUPTED = """
+import threading
+from otel_ext.processors import LifecycleSpanProcessor
+capture, reached = LifecycleSpanProcessor.end_span.__globals__["capture_end"], threading.Event()
+def stop_here(span, *rest):
+    if span.name == "interrupted":
+        reached.set()
+        threading.Event().wait()
+    return capture(span, *rest)
+LifecycleSpanProcessor.end_span.__globals__["capture_end"] = stop_here
+def late():
+    end = tracer.start_span("interrupted").end
+    threading.Thread(target=end, daemon=True).start()
+    reached.wait(20)
+    for _ in range(100):
+        tracer.start_span("late").end()
+"""
+
+
 def test_a_span_whose_end_was_interrupted_is_ended(tmp_path: Path) -> None:
-    """Its thread had counted it as ended, and others went on until the interpreter stopped."""
-    run_program(tmp_path, HEAD, 'tracer.start_span("done").end()')
-    [path] = tmp_path.iterdir()
-    [start] = read(tmp_path).phase("start")
-    [end] = read(tmp_path).phase("end")
-    last = read(tmp_path).records[-1]
-    lines = [start._replace(name="interrupted", span_id="1" * 16)]
-    for number in range(300):
-        span_id = f"{number + 2:016x}"
-        lines += [start._replace(span_id=span_id), end._replace(span_id=span_id), last]
-    with path.open("ab") as file:
-        for seq, one in enumerate(lines, last.seq + 1):
-            file.write(encode_line(one._replace(seq=seq)))
+    """Its thread stops before the end is written, while others go on."""
+    run_program(tmp_path, "import atexit\natexit.register(lambda: late())\n" + HEAD, INTERRUPTED)
     found = recovered(tmp_path)
+    assert len(found.phase("end", "late")) == 100
     assert_ended_once(found)
-    assert [one.abandoned for one in found.phase("end", "interrupted")] == ["process-died"]
+    assert [one.abandoned for one in found.phase("end", "interrupted")] == ["shutdown"]
 
 
 def test_handlers_of_a_sitecustomize_under_run_are_recorded(tmp_path: Path) -> None:

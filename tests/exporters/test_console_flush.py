@@ -31,7 +31,12 @@ def test_a_flush_waits_for_the_line_that_another_thread_writes() -> None:
     stream = Slow()
     exporter = ConsoleExporter(stream)
     writing, go_on = threading.Event(), threading.Event()
-    stream.before = lambda: (writing.set(), go_on.wait(20))
+
+    def wait() -> None:
+        writing.set()
+        go_on.wait(20)
+
+    stream.before = wait
     thread = threading.Thread(target=exporter.export, args=(start(),))
     thread.start()
     assert writing.wait(20)

@@ -19,7 +19,7 @@ from otel_ext.runtime.counters import BUFFER_PEAK, COUNTERS
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "PROCESS_END",
@@ -88,13 +88,15 @@ def process_end_record(process: Process, seq: int, totals: Mapping[str, object] 
 
 
 def closing_records(
-    processes: Iterable[Process], *, open_spans: int, pending: bool
+    processes: Iterable[Process], open_spans: Callable[[], int], *, pending: bool
 ) -> list[Record]:
     """Return the records that end a file, with the counters of this moment.
 
     Args:
         processes: Those with a start record in the file; other pids are left out.
-        open_spans: How many spans may have no end in the file; 0 if all are complete.
+        open_spans: Returns how many spans may have no end in the file; 0 if all are complete.
+            Called after the records have their numbers, so that it counts every span
+            whose start has a lower one.
         pending: Whether records still wait to be written, before these.
     """
     current = incarnation.current()
@@ -103,9 +105,9 @@ def closing_records(
     if pending:
         written = accepted - sum(dropped.values())
     records: list[Record] = []
-    own = [process for process in list(processes) if process.pid == current.pid]
-    for number, process in enumerate(own, 1):
-        seq = current.next_seq()
+    own = [(one, current.next_seq()) for one in list(processes) if one.pid == current.pid]
+    left = open_spans()
+    for number, (process, seq) in enumerate(own, 1):
         # A reader of one of these records has it, and those before it, in the file.
         totals: dict[str, object] = {
             "last_seq": seq,
@@ -113,7 +115,7 @@ def closing_records(
             "written": written + number,
             "dropped": dropped,
             "buffer_peak": COUNTERS.value(BUFFER_PEAK),
-            **({"open_spans": open_spans} if open_spans else {}),
+            **({"open_spans": left} if left else {}),
         }
         records.append(process_end_record(process, seq, totals))
     return records
