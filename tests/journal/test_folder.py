@@ -75,7 +75,7 @@ def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
     assert process.worker_silent_ns is not None
     assert names(tmp_path) == ["drained", "in the ring buffer"]
     assert read_incarnations(tmp_path)[1] == []
-    journal.append(encode_line(process_end_record(me.process_for(None), me.next_seq())))
+    journal.append(encode_line(process_end_record(me.process_for(None), 14)))
     assert journal.close()
     assert snapshot(tmp_path).processes == ()
     [reader] = read_incarnations(tmp_path)[0].values()
