@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +30,9 @@ from tests.durability.kit import (
 )
 from tests.merging import merge
 from tests.programs import OTEL_EXT, execute, wait_until, write_program
+
+if TYPE_CHECKING:
+    from otel_ext.record.model import Record
 
 # Registered before `configure()`, so all of these run after the handler that it registers.
 LATE = """\
@@ -224,7 +228,7 @@ def test_an_outdated_process_end_does_not_close_the_file(tmp_path: Path) -> None
     [path] = tmp_path.iterdir()
     [start], [end] = read(tmp_path).phase("start"), read(tmp_path).phase("end")
     last = read(tmp_path).records[-1]
-    lines = []
+    lines: list[Record] = []
     for number in range(100):
         span_id = f"{number + 2:016x}"
         lines += [start._replace(span_id=span_id), end._replace(span_id=span_id)]
