@@ -241,7 +241,7 @@ class LifecycleSpanProcessor(SpanProcessor):
                 known = self._recognise(span.resource)
             self._export(self._sanitise(capture_end(span, known[1], self._next_seq(), start)))
         finally:
-            table.finish_end(key)
+            table.ending.pop(key, None)  # no call of Python: the stack may be full
 
     def _watch(self) -> None:
         self._begun = True

@@ -120,9 +120,10 @@ class InflightTable:
         self.reported: set[Key] = set()
         """Spans that have an abandoned end and are kept for a real one that still comes."""
         self._kept: dict[Key, Entry] = {}
-        self._ending: dict[Key, tuple[int, Record]] = {}
+        self.ending: dict[Key, tuple[int, Record]] = {}
+        """Spans from `begin_end` until their end is exported: the thread, and the start record."""
         self.is_exiting = False
-        """Whether spans that are ending count as open: at the exit, their end may not come."""
+        """Whether the spans in `ending` count as open: at the exit, their end may not come."""
         self._attach()
         after_fork_in_child(self._reset)
         _tables[id(self)] = weakref.ref(self, partial(_tables.pop, id(self)))
@@ -166,18 +167,14 @@ class InflightTable:
         return None if entry is None else entry.record
 
     def begin_end(self, key: Key) -> Record | None:
-        """Do what `pop` does, and note that this thread exports the span's end now.
+        """Do what `pop` does, and note in `ending` that this thread exports the span's end now.
 
         The interpreter may stop the thread in between, at any time after the exit handlers.
         """
         entry = self._open.get(key) or self._kept.get(key)
         if entry is not None:
-            self._ending[key] = (get_ident(), entry.record)
+            self.ending[key] = (get_ident(), entry.record)
         return self.pop(key)
-
-    def finish_end(self, key: Key) -> None:
-        """Note that the end of a span is exported, or lost."""
-        self._ending.pop(key, None)
 
     def is_inherited(self, key: Key, start_ns: int | None = None) -> bool:
         """Whether the span `key`, which `pop` did not find, was opened before a fork.
@@ -225,7 +222,7 @@ class InflightTable:
             records = [entry.record for entry in list(self._open.values())]
         if self.is_exiting:
             own = get_ident()
-            records += [record for thread, record in list(self._ending.values()) if thread != own]
+            records += [record for thread, record in list(self.ending.values()) if thread != own]
         return records
 
     def remove(self, key: Key, entry: Entry) -> bool:
@@ -299,7 +296,7 @@ class InflightTable:
         self._forked_at = time_ns()
         self._open = {}
         self._kept = {}
-        self._ending = {}
+        self.ending = {}
         self.stalled = {}
         self.reported = set()
         self._attach()
