@@ -63,7 +63,7 @@ def test_this_process_shows_what_it_is_doing(tmp_path: Path) -> None:
     journal = Journal(
         tmp_path,
         ALONE,
-        first_lines=lambda: [encode_line(process_start_record(me.process_for({}), me.next_seq()))],
+        first_lines=lambda: [encode_line(process_start_record(me.process_for({}), 9))],
     )
     journal.append(encode_line(start(10, me.id, name="drained")))
     journal.append(encode_line(start(11, me.id, name="ended")))
