@@ -246,16 +246,21 @@ def test_an_outdated_process_end_does_not_close_the_file(tmp_path: Path) -> None
 INTERRUPTED = """
 import threading
 from otel_ext.processors import LifecycleSpanProcessor
-capture, reached = LifecycleSpanProcessor.end_span.__globals__["capture_end"], threading.Event()
+capture = LifecycleSpanProcessor.end_span.__globals__["capture_end"]
+go, reached = threading.Event(), threading.Event()
 def stop_here(span, *rest):
     if span.name == "interrupted":
         reached.set()
         threading.Event().wait()
     return capture(span, *rest)
 LifecycleSpanProcessor.end_span.__globals__["capture_end"] = stop_here
+def work():
+    go.wait()
+    tracer.start_span("interrupted").end()
+# Before the exit: from Python 3.12 on no thread can start later.
+threading.Thread(target=work, daemon=True).start()
 def late():
-    end = tracer.start_span("interrupted").end
-    threading.Thread(target=end, daemon=True).start()
+    go.set()
     reached.wait(20)
     for _ in range(100):
         tracer.start_span("late").end()
