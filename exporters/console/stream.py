@@ -212,29 +212,32 @@ class StreamWriter:
     def _write_lines(self, rounds: int) -> int:
         """Write up to `rounds` lines; return how many more may be written now."""
         while rounds > 0 and (lines := self._lines):
-            # It stays the first of the lines until it is written: `flush` waits for it.
-            data = lines[0]
             rounds -= 1
-            if isinstance(self._stream, Terminal) and not self._stream.is_there():
-                self._outlet = None  # release the terminal, as a daemon does
-                lines.popleft()
-                self._drop("redirected")
-                continue
-            try:
-                kept = self._write(data)
-            except Exception as error:  # noqa: BLE001 - closed, broken, or the user's own
-                self._outlet = None
-                lines.popleft()
-                self._drop("write_failed")
-                report_problem("console: lines are lost", error)
-                continue
-            self._bytes -= kept
-            if kept < len(data):
-                lines[0] = data[kept:]
+            # It stays the first of the lines until it is written: `flush` waits for it.
+            rest = self._write_or_drop(lines[0])
+            if rest:
+                lines[0] = rest
                 return 0
             lines.popleft()
-            COUNTERS.add("console.written")
         return rounds
+
+    def _write_or_drop(self, data: bytes) -> bytes:
+        """Write a line, or drop it where that fails; return what is still to be written."""
+        if isinstance(self._stream, Terminal) and not self._stream.is_there():
+            self._outlet = None  # release the terminal, as a daemon does
+            self._drop("redirected")
+            return b""
+        try:
+            kept = self._write(data)
+        except Exception as error:  # noqa: BLE001 - closed, broken, or the user's own
+            self._outlet = None
+            self._drop("write_failed")
+            report_problem("console: lines are lost", error)
+            return b""
+        self._bytes -= kept
+        if kept == len(data):
+            COUNTERS.add("console.written")
+        return data[kept:]
 
     def _write(self, data: bytes) -> int:
         stream = self._stream
