@@ -33,6 +33,7 @@ from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prep
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated_exporter import isolate
+from otel_ext.runtime.listeners import LISTENERS
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
@@ -113,10 +114,12 @@ class LifecycleSpanProcessor(SpanProcessor):
         if learn is not None:
             learn(exporter, self._table.start_records)
         never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
-        self._export = fast_export_of(exporter) if never_starts_spans else self._export_watched
+        self._only_export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False
         self._shut_down = False
         self._reset()
+        self._choose_export()
+        LISTENERS.add_source(self._choose_export)
         after_fork_in_child(self._reset)
         shut_down_at_exit(self.shutdown)
 
@@ -295,6 +298,15 @@ class LifecycleSpanProcessor(SpanProcessor):
             self._export(self._sanitise(record))
         except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             self._note_loss("a record is lost", error)
+
+    def _choose_export(self) -> None:
+        """Call listeners too if there are any; called when that changes."""
+        self._export = self._export_and_pass_on if LISTENERS.active else self._only_export
+        self._fast_path = self._hook_parts()
+
+    def _export_and_pass_on(self, record: Record) -> None:
+        self._only_export(record)
+        LISTENERS.pass_on(record, self)
 
     def _export_watched(self, record: Record) -> None:
         """Export `record`, unless exporters that start spans nest too deep."""

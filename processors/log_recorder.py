@@ -14,6 +14,7 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated_exporter import isolate
+from otel_ext.runtime.listeners import LISTENERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,6 +101,8 @@ class LogRecorder:
             report_problem(f"{type(self).__name__}: a log record is lost", error)
         finally:
             _busy.reset(token)
+        if LISTENERS.active:
+            LISTENERS.pass_on(record, self)
 
     def export_once(self, meta: TracerMeta, event_dict: EventDict) -> Record:
         """Return the record behind `meta`; export it unless this exporter already has it."""

@@ -1,0 +1,178 @@
+"""Carries the context to another thread or process: span, baggage and error context.
+
+The carrier is a small dict of texts, so it can be pickled, written as JSON, or passed in
+the environment of a child process. Its first three keys follow W3C Trace Context and
+Baggage (https://www.w3.org/TR/trace-context/, https://www.w3.org/TR/baggage/), in the
+environment as OpenTelemetry names them
+(https://opentelemetry.io/docs/specs/otel/context/env-carriers/). A carrier may come from
+an untrusted source: what is not valid in it is ignored, and it is bounded.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, cast
+
+import orjson
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context, attach, get_current
+from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from otel_ext.context import error_context
+from otel_ext.context.arguments import attribute_of
+from otel_ext.context.current import leave
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from otel_ext.context.current import Left
+
+__all__ = ["Carrier", "context_environment", "propagate_context", "with_propagated_context"]
+
+Carrier = dict[str, str]
+
+_ERROR_CONTEXT: Final = "otel_ext_error_context"
+_KEYS: Final = ("traceparent", "tracestate", "baggage", _ERROR_CONTEXT)
+# W3C asks for at least 512 characters of trace state, and at most 8,192 bytes of baggage.
+_LONGEST: Final = {"traceparent": 64, "tracestate": 2_048, "baggage": 8_192, _ERROR_CONTEXT: 8_192}
+_MAX_FIELDS: Final = 64
+_SPAN: Final = TraceContextTextMapPropagator()
+_BAGGAGE: Final = W3CBaggagePropagator()
+
+
+def propagate_context() -> Carrier:
+    """Return the context of the calling code: current span, baggage and error context.
+
+    Returns:
+        A dict of texts, for `with_propagated_context` in another thread or process. It is
+        empty where there is nothing to carry.
+
+    >>> propagate_context()
+    {}
+    """
+    carrier: Carrier = {}
+    try:
+        _SPAN.inject(carrier)
+        _BAGGAGE.inject(carrier)
+        fields = error_context.get()
+        if fields:
+            plain = {name: attribute_of(value) for name, value in fields.items()}
+            carrier[_ERROR_CONTEXT] = orjson.dumps(plain, default=repr).decode()
+    except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+        report_problem("propagate_context: a part of the context is not carried", error)
+    for key in [key for key, value in carrier.items() if len(value) > _LONGEST.get(key, 0)]:
+        report_problem("propagate_context", f"{key} is not carried: it is too long")
+        del carrier[key]
+    return carrier
+
+
+def context_environment(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment for a child process that continues this trace.
+
+    The child calls `with_propagated_context(os.environ)`; programs of other languages
+    find `TRACEPARENT`, `TRACESTATE` and `BAGGAGE`.
+
+    Args:
+        environment: The variables to add to; by default those of this process.
+
+    >>> "TRACEPARENT" in context_environment({"PATH": "/bin", "TRACEPARENT": "of another span"})
+    False
+    """
+    found = dict(os.environ if environment is None else environment)
+    for key in _KEYS:
+        found.pop(key.upper(), None)
+    found.update((key.upper(), value) for key, value in propagate_context().items())
+    return found
+
+
+class _ByEitherName(Getter["Mapping[str, str]"]):
+    """Reads a carrier whose keys are in lower case, or in upper case as in an environment."""
+
+    def get(self, carrier: Mapping[str, str], key: str) -> list[str] | None:
+        value = carrier.get(key)
+        return None if value is None else [value]
+
+    def keys(self, carrier: Mapping[str, str]) -> list[str]:
+        return list(carrier)
+
+
+_GETTER: Final = _ByEitherName()
+
+
+class with_propagated_context:  # noqa: N801 - used like a function
+    """Restores a carried context within a block: the spans in it join the carried trace.
+
+    Never raises. What is not valid in the carrier, or too long, is ignored.
+
+    Args:
+        carrier: What `propagate_context` returned, or the environment of this process.
+
+    >>> carrier = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
+    >>> with with_propagated_context(carrier):
+    ...     propagate_context() == carrier
+    True
+    """
+
+    __slots__ = ("_carrier", "_entered")
+
+    def __init__(self, carrier: Mapping[str, str]) -> None:
+        self._carrier = carrier
+        self._entered: list[tuple[Left, error_context.with_context]] = []
+
+    def __enter__(self) -> None:
+        before = get_current()
+        try:
+            clean = _valid(self._carrier)
+            context = _restored(clean)
+            fields = _fields(clean.get(_ERROR_CONTEXT))
+        except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
+            report_problem("with_propagated_context: a carrier is ignored", error)
+            context, fields = before, {}
+        block = error_context.with_context(**fields)
+        block.__enter__()
+        self._entered.append(((attach(context), before), block))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        left, block = self._entered.pop()
+        leave(left)
+        block.__exit__(kind, error, trace)
+
+
+def _valid(carrier: Mapping[str, str]) -> Carrier:
+    """Return the entries that are ours, of the right type and not too long."""
+    found: Carrier = {}
+    for key in _KEYS:
+        value = cast("object", carrier.get(key))
+        if value is None:
+            value = carrier.get(key.upper())
+        if type(value) is str and len(value) <= _LONGEST[key]:
+            found[key] = value
+    return found
+
+
+def _restored(carrier: Carrier) -> Context:
+    """Return the context with the carried span and baggage, instead of those of this block."""
+    context = Context()
+    context = _SPAN.extract(carrier, context, _GETTER)
+    return _BAGGAGE.extract(carrier, context, _GETTER) if "baggage" in carrier else context
+
+
+def _fields(text: str | None) -> dict[str, object]:
+    if not text:
+        return {}
+    try:
+        loaded: object = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+    if not isinstance(loaded, dict):
+        return {}
+    items = list(cast("dict[str, object]", loaded).items())[:_MAX_FIELDS]
+    return {name: attribute_of(value) for name, value in items if name.isidentifier()}

@@ -1,0 +1,112 @@
+"""Starts spans and makes them the current one, on OpenTelemetry's own context.
+
+The pieces that `with_span`, `auto_span`, `start_span` and `trace_context` share.
+"""
+
+from __future__ import annotations
+
+from contextvars import Token
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    NoOpTracer,
+    NoOpTracerProvider,
+    ProxyTracerProvider,
+    get_tracer_provider,
+    set_span_in_context,
+)
+
+from otel_ext.runtime.guard import report_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    from opentelemetry.trace import Link, Span, Tracer
+    from opentelemetry.util.types import AttributeValue
+
+__all__ = ["Attributes", "Left", "Opener", "enter", "leave", "open_span"]
+
+Attributes: TypeAlias = "Mapping[str, AttributeValue]"
+
+Opener: TypeAlias = "Callable[[tuple[Any, ...], dict[str, Any]], Span]"
+"""Starts the span of a call; it gets the positional and the keyword arguments."""
+
+Left: TypeAlias = "tuple[Token[Context], Context]"
+"""What `leave` needs: the token of the context variable, and the context before."""
+
+_SCOPE: Final = "otel_ext"
+
+
+class _Known:
+    """The tracer of the provider that was last seen; None if that makes no spans."""
+
+    provider: object = None
+    tracer: Tracer | None = None
+
+
+_known: Final = _Known()
+
+
+def open_span(
+    name: str,
+    attributes: Attributes | None,
+    context: Context | None = None,
+    links: Sequence[Link] = (),
+) -> Span:
+    """Start a span; never raises.
+
+    Args:
+        name: Its name.
+        attributes: Its attributes at the start.
+        context: What its parent is taken from; by default the current context.
+        links: Links to other spans.
+
+    Returns:
+        The span; `INVALID_SPAN` if tracing is off.
+    """
+    provider = get_tracer_provider()
+    if provider is not _known.provider:
+        _remember(provider)
+    tracer = _known.tracer
+    if tracer is None:
+        return INVALID_SPAN
+    try:
+        return tracer.start_span(name, context, attributes=attributes, links=links)
+    except Exception as error:  # noqa: BLE001 - such as a provider that is shut down
+        report_problem("a span could not be started", error)
+        return INVALID_SPAN
+
+
+def _remember(provider: object) -> None:
+    tracer: Tracer | None = None
+    if not isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
+        try:
+            tracer = provider.get_tracer(_SCOPE)
+        except Exception as error:  # noqa: BLE001 - a provider may be third-party code
+            report_problem("a provider has no tracer", error)
+    # The proxy becomes another provider later; it is asked again each time.
+    _known.tracer = None if isinstance(tracer, NoOpTracer) else tracer
+    _known.provider = provider
+
+
+def enter(span: Span) -> Left:
+    """Make `span` the current one; return what `leave` needs."""
+    before = get_current()
+    return attach(set_span_in_context(span, before)), before
+
+
+def leave(left: Left) -> None:
+    """Make the span current again that was before `enter`; never raises.
+
+    In another task or thread than that of `enter`, its context is attached there.
+    """
+    token, before = left
+    try:
+        token.var.reset(token)
+    except (ValueError, RuntimeError):
+        attach(before)
+    except AttributeError:  # another kind of context than contextvars
+        detach(token)

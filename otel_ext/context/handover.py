@@ -1,0 +1,105 @@
+"""Hands the context over to other threads and processes: `traced_executor` and `carried`."""
+
+from __future__ import annotations
+
+import functools
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+
+from otel_ext.context.carrier import propagate_context, with_propagated_context
+from otel_ext.errors import ConfigError
+from otel_ext.settings.short_repr import short_repr
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["carried", "traced_executor"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class carried(Generic[P, R]):  # noqa: N801 - used like a function
+    """A function that runs in the context of the code that made this, wherever it is called.
+
+    For the target of a thread or of a `multiprocessing` process, started in any way, and for
+    jobs of executors. It can be pickled if the function can.
+
+    Args:
+        function: What to call.
+
+    >>> import threading
+    >>> thread = threading.Thread(target=carried(print), args=("in the same trace",))
+    >>> thread.start()
+    ... thread.join()
+    in the same trace
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        if not callable(function):
+            raise ConfigError(
+                f"carried cannot call {short_repr(function)}", hint="Pass a function."
+            )
+        self._function = function
+        self._carrier = propagate_context()
+        functools.update_wrapper(cast("Callable[..., object]", self), function, updated=())
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function in the context that was carried here."""
+        with with_propagated_context(self._carrier):
+            return self._function(*args, **kwargs)
+
+
+class traced_executor(Executor):  # noqa: N801 - used like a function
+    """An executor whose jobs run in the context of the code that submitted them.
+
+    Wraps any executor of `concurrent.futures`, or one with the same methods. In the threads
+    of this process a job has a copy of the submitter's context, so that nothing that it sets
+    is left for the next job; to another process the context is carried.
+
+    Args:
+        executor: The executor that runs the jobs. Leaving the `with` block shuts it down.
+
+    Raises:
+        ConfigError: It has no `submit`.
+
+    >>> with traced_executor(ThreadPoolExecutor(2)) as executor:
+    ...     list(executor.map(abs, [-1, 2]))
+    [1, 2]
+    """
+
+    def __init__(self, executor: Executor) -> None:
+        if not callable(getattr(executor, "submit", None)):
+            raise ConfigError(
+                f"traced_executor takes an executor, not {short_repr(executor)}",
+                hint="Pass ThreadPoolExecutor() or another one.",
+            )
+        self._executor = executor
+        # That of subinterpreters is a kind of thread pool, but shares no objects.
+        self._shares_memory = isinstance(executor, ThreadPoolExecutor) and not any(
+            kind.__name__ == "InterpreterPoolExecutor" for kind in type(executor).__mro__
+        )
+
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Submit a job, in a copy of the context here."""
+        if self._shares_memory:
+            run = copy_context().run
+            return self._executor.submit(run, fn, *args, **kwargs)
+        return self._executor.submit(carried(fn), *args, **kwargs)
+
+    def map(
+        self,
+        fn: Callable[..., R],
+        *iterables: Iterable[Any],
+        timeout: float | None = None,
+        chunksize: int = 1,
+    ) -> Iterator[R]:
+        """Submit a job for each set of arguments; yield the results in their order."""
+        if self._shares_memory:
+            return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize)
+        return self._executor.map(carried(fn), *iterables, timeout=timeout, chunksize=chunksize)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
+        """Shut the wrapped executor down."""
+        self._executor.shutdown(wait=wait, cancel_futures=cancel_futures)

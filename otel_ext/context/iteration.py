@@ -1,0 +1,123 @@
+"""Runs a generator in a span that is the current one only while its body runs.
+
+Between two items the consumer runs, in its own context; that of the body, with what the
+body has changed in it, waits here for the next item. The span lives as long as the
+iteration: until the generator returns, raises, is closed, or is collected as garbage.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from opentelemetry.context import attach, get_current
+from opentelemetry.trace import set_span_in_context
+
+from otel_ext.context.current import leave
+from otel_ext.context.outcome import finish
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+    from otel_ext.context.current import Opener
+
+__all__ = ["wrap_async_generator", "wrap_generator"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Y = TypeVar("Y")
+S = TypeVar("S")
+
+
+def wrap_generator(
+    function: Callable[P, Generator[Y, S, R]], opener: Opener
+) -> Callable[P, Generator[Y, S, R]]:
+    """Return a generator function that runs the bodies of `function` in spans.
+
+    Args:
+        function: A generator function.
+        opener: Starts the span of an iteration, when its first item is requested.
+    """
+
+    @functools.wraps(function)
+    def in_span(*args: P.args, **kwargs: P.kwargs) -> Generator[Y, S, R]:
+        span = opener(args, kwargs)
+        body = function(*args, **kwargs)
+        inside = set_span_in_context(span)
+        step: Callable[[Any], Y] = body.send
+        value: object = None
+        try:
+            while True:
+                before = get_current()
+                token = attach(inside)
+                try:
+                    item = step(value)
+                finally:
+                    inside = get_current()
+                    leave((token, before))
+                try:
+                    value, step = (yield item), body.send
+                except GeneratorExit as closed:
+                    value, step = closed, functools.partial(_close, body)
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
+                    value, step = error, body.throw
+        except StopIteration as done:
+            result: R = done.value
+            finish(span, None, result)
+            return result
+        except BaseException as error:
+            finish(span, error)
+            raise
+
+    return in_span
+
+
+def wrap_async_generator(
+    function: Callable[P, AsyncGenerator[Y, S]], opener: Opener
+) -> Callable[P, AsyncGenerator[Y, S]]:
+    """Return an async generator function that runs the bodies of `function` in spans.
+
+    Args:
+        function: An async generator function.
+        opener: Starts the span of an iteration, when its first item is requested.
+    """
+
+    @functools.wraps(function)
+    async def in_span(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
+        span = opener(args, kwargs)
+        body = function(*args, **kwargs)
+        inside = set_span_in_context(span)
+        step: Callable[[Any], Any] = body.asend
+        value: object = None
+        try:
+            while True:
+                before = get_current()
+                token = attach(inside)
+                try:
+                    item: Y = await step(value)
+                finally:
+                    inside = get_current()
+                    leave((token, before))
+                try:
+                    value, step = (yield item), body.asend
+                except GeneratorExit as closed:
+                    value, step = closed, functools.partial(_close_async, body)
+                except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
+                    value, step = error, body.athrow
+        except StopAsyncIteration:
+            finish(span, None)
+        except BaseException as error:
+            finish(span, error)
+            raise
+
+    return in_span
+
+
+def _close(body: Generator[Any, Any, Any], closed: GeneratorExit) -> Any:  # noqa: ANN401 - a step
+    body.close()
+    raise closed
+
+
+async def _close_async(body: AsyncGenerator[Any, Any], closed: GeneratorExit) -> None:
+    await body.aclose()
+    raise closed

@@ -1,0 +1,133 @@
+"""`trace_context`: runs a block in a trace of its own, whose records are at hand in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from opentelemetry.context import get_current
+from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_in_context
+
+from otel_ext.context.current import enter, leave, open_span
+from otel_ext.context.outcome import finish
+from otel_ext.context.trace_buffer import TraceBuffer
+from otel_ext.errors import ConfigError
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.listeners import LISTENERS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from opentelemetry.trace import Span
+    from opentelemetry.util.types import AttributeValue
+
+    from otel_ext.context.current import Left
+    from otel_ext.record.model import Record
+
+__all__ = ["MAX_RECORDS", "Trace", "trace_context"]
+
+MAX_RECORDS: Final = 100_000
+"""How many records of its trace a block keeps by default."""
+
+
+class Trace:
+    """The trace of a block.
+
+    Attributes:
+        span: Its root span.
+        trace_id: 32 lower-case hex digits; empty if tracing is off.
+    """
+
+    def __init__(self, span: Span, buffer: TraceBuffer) -> None:
+        self.span = span
+        self._buffer = buffer
+        context = span.get_span_context()
+        self.trace_id = f"{context.trace_id:032x}" if context.is_valid else ""
+
+    @property
+    def dropped(self) -> int:
+        """How many records did not fit into the buffer."""
+        return self._buffer.dropped
+
+    def records(self) -> tuple[Record, ...]:
+        """Return the trace's records so far, those of spans and logs of this process.
+
+        After the block this includes the end of the root span; records that tasks or
+        threads make later are not in it.
+        """
+        return self._buffer.records()
+
+
+class trace_context:  # noqa: N801 - used like a function
+    """Runs a block in a trace of its own, with `with` or `async with`.
+
+    The root span has no parent. If another span is current, it has a link to that one. The
+    records are those of a `LifecycleSpanProcessor`, as `otel_ext.configure()` sets it up.
+
+    Args:
+        name: The name of the root span.
+        max_records: How many records are kept; further ones are dropped and counted.
+        attributes: The root span's attributes at the start.
+
+    Raises:
+        ConfigError: `max_records` is not a positive number.
+
+    >>> with trace_context("nightly", job=7) as trace:
+    ...     trace.records()
+    ()
+    """
+
+    __slots__ = ("_attributes", "_max_records", "_name", "_opened")
+
+    def __init__(
+        self, name: str, /, *, max_records: int = MAX_RECORDS, **attributes: AttributeValue
+    ) -> None:
+        if not isinstance(max_records, int) or max_records < 1:
+            raise ConfigError(
+                f"max_records={max_records!r} is not a number of records", hint="Use 1 or more."
+            )
+        self._name = name
+        self._max_records = max_records
+        self._attributes = attributes
+        self._opened: list[tuple[Span, Left, TraceBuffer]] = []
+
+    def __enter__(self) -> Trace:
+        """Start the trace."""
+        outer = get_current_span().get_span_context()
+        context = set_span_in_context(INVALID_SPAN, get_current())
+        buffer = TraceBuffer(self._max_records)
+        with buffer.beginning():
+            span = open_span(
+                self._name, self._attributes, context, (Link(outer),) if outer.is_valid else ()
+            )
+        if span.is_recording() and not LISTENERS.has_sources():
+            report_problem(
+                "trace_context", "there are no records to keep: call otel_ext.configure() first"
+            )
+        self._opened.append((span, enter(span), buffer))
+        return Trace(span, buffer)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the trace."""
+        span, left, buffer = self._opened.pop()
+        leave(left)
+        if span is not INVALID_SPAN:
+            finish(span, error)
+        buffer.end()
+
+    async def __aenter__(self) -> Trace:
+        """Start the trace."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End the trace."""
+        self.__exit__(kind, error, trace)

@@ -1,0 +1,89 @@
+"""Runs each call of a function in a span, whatever kind of function it is.
+
+The wrapper is of the same kind: `inspect` calls that of a generator function a generator
+function, and so on. A generator's span lives as long as the iteration, and is the current
+one only while its body runs: see `otel_ext.context.iteration`.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+
+from opentelemetry.trace import INVALID_SPAN
+
+from otel_ext.context.current import enter, leave
+from otel_ext.context.iteration import wrap_async_generator, wrap_generator
+from otel_ext.context.outcome import finish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from otel_ext.context.current import Opener
+
+__all__ = ["wrap"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
+    """Return a function that runs each call of `function` in a span that `opener` starts.
+
+    Args:
+        function: A function, coroutine function, generator function or async generator
+            function.
+        opener: Starts the span of a call.
+    """
+    kinds: tuple[tuple[Callable[[object], bool], Callable[[Any, Opener], Any]], ...] = (
+        (inspect.isasyncgenfunction, wrap_async_generator),
+        (inspect.iscoroutinefunction, _wrap_coroutine),
+        (inspect.isgeneratorfunction, wrap_generator),
+    )
+    for is_kind, wrapped in kinds:
+        if is_kind(function):
+            return cast("Callable[P, R]", wrapped(function, opener))
+    return _wrap_function(function, opener)
+
+
+def _wrap_function(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
+    @functools.wraps(function)
+    def in_span(*args: P.args, **kwargs: P.kwargs) -> R:
+        span = opener(args, kwargs)
+        if span is INVALID_SPAN:
+            return function(*args, **kwargs)
+        left = enter(span)
+        try:
+            result = function(*args, **kwargs)
+        except BaseException as error:
+            leave(left)
+            finish(span, error)
+            raise
+        leave(left)
+        finish(span, None, result)
+        return result
+
+    return in_span
+
+
+def _wrap_coroutine(
+    function: Callable[P, Coroutine[Any, Any, R]], opener: Opener
+) -> Callable[P, Coroutine[Any, Any, R]]:
+    @functools.wraps(function)
+    async def in_span(*args: P.args, **kwargs: P.kwargs) -> R:
+        span = opener(args, kwargs)
+        if span is INVALID_SPAN:
+            return await function(*args, **kwargs)
+        left = enter(span)
+        try:
+            result = await function(*args, **kwargs)
+        except BaseException as error:
+            leave(left)
+            finish(span, error)
+            raise
+        leave(left)
+        finish(span, None, result)
+        return result
+
+    return in_span

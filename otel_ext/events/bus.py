@@ -1,0 +1,167 @@
+"""The event bus: `subscribe` to spans and other events, `emit` your own.
+
+Without a subscriber, spans are recorded exactly as if the bus did not exist. Events of
+spans come from the records of a `LifecycleSpanProcessor`, so one must be set up, as
+`otel_ext.configure()` does.
+"""
+
+from __future__ import annotations
+
+import re
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import ConfigError
+from otel_ext.events.event import Event, event_name_of, event_of
+from otel_ext.events.subscription import Limits, Subscription, in_handler
+from otel_ext.record.model import EMPTY
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.listeners import LISTENERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from otel_ext.events.subscription import Handler
+    from otel_ext.record.model import Record
+
+__all__ = ["emit", "subscribe"]
+
+_PATTERN: Final = re.compile(r"\*|[^\s*]+(\.\*|\*)?")
+_DEFAULTS: Final = Limits()
+
+
+class _Bus:
+    """The subscriptions of this process."""
+
+    def __init__(self) -> None:
+        self.subscriptions: tuple[Subscription, ...] = ()
+        self._known: dict[int, Subscription] = {}
+
+    def add(self, subscription: Subscription) -> None:
+        self._known[id(subscription)] = subscription
+        self._publish()
+
+    def remove(self, subscription: Subscription) -> None:
+        self._known.pop(id(subscription), None)
+        self._publish()
+
+    def _publish(self) -> None:
+        while True:
+            self.subscriptions = now = tuple(self._known.values())
+            if now:
+                LISTENERS.add(self.hear)
+            else:
+                LISTENERS.remove(self.hear)
+            if tuple(self._known.values()) == now:
+                return
+
+    def hear(self, record: Record) -> None:
+        """Deliver the event that a record is, if a subscription matches it."""
+        name = event_name_of(record)
+        if not name or in_handler():
+            return
+        event = None
+        for subscription in self.subscriptions:
+            if subscription.matches(name):
+                event = event or event_of(record, name)
+                self._deliver(subscription, event)
+
+    def emit(
+        self, name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]
+    ) -> None:
+        event = None
+        for subscription in self.subscriptions:
+            if subscription.matches(name):
+                event = event or Event(name, dict(measurements), dict(metadata), time_ns())
+                self._deliver(subscription, event)
+
+    def _deliver(self, subscription: Subscription, event: Event) -> None:
+        try:
+            subscription.deliver(event)
+        except Exception as error:  # noqa: BLE001 - nothing may reach the code that emits
+            report_problem("an event could not be delivered", error)
+
+
+_BUS: Final = _Bus()
+
+
+def subscribe(
+    pattern: str,
+    handler: Handler,
+    *,
+    inline: bool = False,
+    max_failures: int = _DEFAULTS.failures,
+    max_seconds: float = _DEFAULTS.seconds,
+    max_queued: int = _DEFAULTS.queued,
+) -> Subscription:
+    """Call `handler` with each event whose name matches `pattern`.
+
+    The handler runs on a thread of its own, so that a slow one does not slow the program;
+    events that do not fit into its queue are dropped and counted. One that raises
+    `max_failures` times in a row, or does not return within `max_seconds`, is detached, and
+    that is reported on stderr. Spans that a handler starts make no events.
+
+    Args:
+        pattern: The name of an event, such as `span.stop`; a prefix with `*`, such as
+            `span.*`; or `*` for all. `RECORD_EVENTS` lists the names that otel-ext emits.
+        handler: Called with an `Event`; what it returns is ignored.
+        inline: Whether to call it at once, on the thread that emits, while that waits.
+        max_failures: How many calls in a row may raise or be slow.
+        max_seconds: How long a call may take.
+        max_queued: How many events may wait for the handler.
+
+    Returns:
+        The subscription; its `cancel()` ends it, and so does the end of a `with` block.
+
+    Raises:
+        ConfigError: The pattern, the handler or a limit is not valid.
+
+    >>> heard = []
+    >>> with subscribe("cache.*", heard.append, inline=True):
+    ...     emit("cache.miss", {"size": 3}, {"key": "a"})
+    ...     emit("queue.full")
+    >>> [event.name for event in heard]
+    ['cache.miss']
+    """
+    if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
+        raise ConfigError(
+            f"pattern={pattern!r} is not a valid pattern of event names",
+            hint="Use a name (span.stop), a prefix (span.*) or * for all events.",
+        )
+    if not callable(handler):
+        raise ConfigError(
+            f"handler={handler!r} cannot be called", hint="Use a function that takes an Event."
+        )
+    for name, limit in (
+        ("max_failures", max_failures),
+        ("max_seconds", max_seconds),
+        ("max_queued", max_queued),
+    ):
+        if not isinstance(limit, (int, float)) or not limit > 0:
+            raise ConfigError(f"{name}={limit!r} is not positive", hint="Use a number above 0.")
+    limits = Limits(max_failures, max_seconds, max_queued)
+    subscription = Subscription(pattern, handler, limits, inline=inline, forget=_BUS.remove)
+    _BUS.add(subscription)
+    return subscription
+
+
+def emit(
+    name: str,
+    measurements: Mapping[str, float] = EMPTY,  # type: ignore[assignment]
+    metadata: Mapping[str, object] = EMPTY,
+) -> None:
+    """Emit an event of the program to the subscribers in this process; never raises.
+
+    Args:
+        name: Such as `cache.miss`. A dot separates groups, for prefixes.
+        measurements: Numbers.
+        metadata: Facts.
+
+    >>> emit("cache.miss", {"size": 3}, {"key": "a"})
+    """
+    if not _BUS.subscriptions:
+        return
+    try:
+        _BUS.emit(name, measurements, metadata)
+    except Exception as error:  # noqa: BLE001 - such as measurements that are not a mapping
+        report_problem(f"the event {name!r} is lost", error)

@@ -1,0 +1,238 @@
+"""`Pipeline` and `PipelineStage`: steps that pass a context on, each traced by itself.
+
+The spans belong to the structured trace that the context holds, as its attribute or key
+`trace`. With a flat trace or none, the stages run as if tracing did not exist.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+
+from otel_ext.context.outcome import Failure
+from otel_ext.errors import ConfigError
+from otel_ext.settings.short_repr import short_repr
+from otel_ext.structured.structured_trace import SpanBlock, StructuredTrace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from otel_ext.structured.trace_span import TraceSpan
+
+__all__ = ["Ended", "Pipeline", "PipelineResult", "PipelineStage", "Skipped"]
+
+StageFunction: TypeAlias = "Callable[[Any], object]"
+
+_SKIPPED: Final = "pipeline.skipped"
+_ENDED: Final = "pipeline.ended"
+
+
+class Skipped(NamedTuple):
+    """What a stage returns if it has nothing to do: the next one gets the same context.
+
+    Args:
+        reason: Why, in a few words.
+    """
+
+    reason: str = ""
+
+
+class Ended(NamedTuple):
+    """What a stage returns to end the pipeline early, with success.
+
+    Args:
+        context: The final context; None for the stage's own.
+        reason: Why, in a few words.
+    """
+
+    context: object = None
+    reason: str = ""
+
+
+class PipelineResult(NamedTuple):
+    """What a pipeline returns.
+
+    Attributes:
+        context: The context after the last stage that ran.
+        completed: The names of the stages that did their work.
+        skipped: The names of those that had nothing to do.
+        ended: Why the pipeline ended early; None if it did not.
+        failure: The failure that ended it; None without one.
+    """
+
+    context: object
+    completed: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    ended: str | None = None
+    failure: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether no stage has failed."""
+        return self.failure is None
+
+
+class PipelineStage:
+    """One step of a pipeline; override `execute_internal`, or pass a function.
+
+    Args:
+        name: Its name, also that of its span; by default the name of the function or class.
+        function: Takes the context; a coroutine function for `Pipeline.run_async`.
+
+    >>> class Double(PipelineStage):
+    ...     def execute_internal(self, context: int) -> int:
+    ...         return context * 2
+    >>> Double().name, Pipeline([Double(), lambda context: context + 1]).run(4).context
+    ('Double', 9)
+    """
+
+    def __init__(self, name: str = "", function: StageFunction | None = None) -> None:
+        self.function = function
+        self.name = name or str(getattr(function, "__name__", type(self).__name__))
+
+    def execute_internal(self, context: Any) -> object:  # noqa: ANN401 - the program's own
+        """Do the work of the stage; may be a coroutine function.
+
+        Args:
+            context: What the stage before has returned.
+
+        Returns:
+            The new context; None to keep this one; `Skipped`, `Ended` or `Failure`.
+        """
+        if self.function is None:
+            raise ConfigError(
+                f"the stage {self.name!r} has no work",
+                hint="Override execute_internal, or pass a function.",
+            )
+        return self.function(context)
+
+
+class Pipeline:
+    """Runs stages in order, each with the context that the one before has returned.
+
+    Args:
+        stages: Stages, or functions that become stages.
+        name: The name of the root span.
+
+    Raises:
+        ConfigError: A stage is neither.
+
+    >>> pipeline = Pipeline([lambda context: {**context, "total": 3}], name="checkout")
+    >>> result = pipeline.run({"trace": StructuredTrace()})
+    >>> result.context["total"], result.ok
+    (3, True)
+    """
+
+    def __init__(
+        self, stages: Iterable[PipelineStage | StageFunction], *, name: str = "Pipeline"
+    ) -> None:
+        self.name = name
+        self.stages = tuple(map(_stage_of, stages))
+
+    def run(self, context: object) -> PipelineResult:
+        """Run the stages; the exception of a stage passes through.
+
+        Args:
+            context: What the first stage gets.
+
+        Raises:
+                ConfigError: A stage is a coroutine function.
+        """
+        running = self._run(context, is_async=False)
+        try:
+            running.send(None)  # it never waits, so this runs it to its end
+        except StopIteration as done:
+            return cast("PipelineResult", done.value)
+        raise AssertionError
+
+    async def run_async(self, context: object) -> PipelineResult:
+        """Run the stages, coroutine functions or not; the exception of a stage passes through.
+
+        Args:
+            context: What the first stage gets.
+        """
+        return await self._run(context, is_async=True)
+
+    async def _run(self, context: object, *, is_async: bool) -> PipelineResult:
+        completed: list[str] = []
+        skipped: list[str] = []
+        ended: str | None = None
+        failure: Failure | None = None
+        with _span(context, self.name, {"stages": len(self.stages)}) as block:
+            for stage in self.stages:
+                returned = await _run_stage(stage, context, is_async=is_async)
+                (skipped if type(returned) is Skipped else completed).append(stage.name)
+                if type(returned) is Failure:
+                    failure = block.result = returned
+                    completed.pop()
+                    break
+                if type(returned) is Ended:
+                    ended = returned.reason
+                    context = context if returned.context is None else returned.context
+                    _note(block, _ENDED, f"{stage.name}: {ended}")
+                    break
+                if returned is not None and type(returned) is not Skipped:
+                    context = returned
+        return PipelineResult(context, tuple(completed), tuple(skipped), ended, failure)
+
+
+class _NoSpan:
+    """Does nothing, where the context has no structured trace."""
+
+    result: object = None
+    span: TraceSpan | None = None
+
+    def __enter__(self) -> _NoSpan:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def _span(context: object, name: str, attributes: Mapping[str, object]) -> SpanBlock | _NoSpan:
+    """Return the span for a block, if the context has a structured trace."""
+    if isinstance(context, Mapping):
+        trace = cast("Mapping[object, object]", context).get("trace")
+    else:
+        trace = getattr(context, "trace", None)
+    return SpanBlock(trace, name, attributes) if isinstance(trace, StructuredTrace) else _NoSpan()
+
+
+def _note(block: SpanBlock | _NoSpan, key: str, value: str) -> None:
+    if block.span is not None:
+        block.span.set_attribute(key, value)
+
+
+async def _run_stage(stage: PipelineStage, context: object, *, is_async: bool) -> object:
+    with _span(context, stage.name, {"stage": stage.name}) as block:
+        if not is_async and inspect.iscoroutinefunction(stage.execute_internal):
+            raise _is_coroutine(stage)
+        returned = stage.execute_internal(context)
+        if inspect.isawaitable(returned):
+            if not is_async:
+                if inspect.iscoroutine(returned):
+                    returned.close()
+                raise _is_coroutine(stage)
+            returned = await returned
+        block.result = returned
+        if type(returned) is Skipped:
+            _note(block, _SKIPPED, returned.reason or "nothing to do")
+        return returned
+
+
+def _is_coroutine(stage: PipelineStage) -> ConfigError:
+    return ConfigError(
+        f"the stage {stage.name!r} is a coroutine function",
+        hint="Use: await pipeline.run_async(context).",
+    )
+
+
+def _stage_of(stage: object) -> PipelineStage:
+    if isinstance(stage, PipelineStage):
+        return stage
+    if isinstance(stage, type) or not callable(stage):
+        raise ConfigError(
+            f"{short_repr(stage)} is not a stage", hint="Pass a PipelineStage or a function."
+        )
+    return PipelineStage(function=cast("StageFunction", stage))

@@ -1,0 +1,245 @@
+"""`StructuredTrace`: adds spans to a flat trace whose callers stay as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+
+from opentelemetry.trace import INVALID_SPAN, get_current_span
+
+from otel_ext.context.arguments import attribute_of
+from otel_ext.context.manual import end_span, start_span
+from otel_ext.context.outcome import Failure
+from otel_ext.errors import ConfigError
+from otel_ext.runtime.guard import report_problem
+from otel_ext.structured.trace_log import LEVELS, TraceLog
+from otel_ext.structured.trace_span import TraceSpan
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from types import TracebackType
+
+    from otel_ext.context.outcome import Outcome
+
+__all__ = ["StructuredTrace"]
+
+R = TypeVar("R")
+
+_MAX_SPANS: Final = 1_000
+_MAX_EVENTS: Final = 10_000
+_MAX_NAME: Final = 200
+_RECORDED: Final = frozenset((*LEVELS, "add_log"))
+_TYPE: Final = "log.type"
+_SOURCE: Final = "log.source"
+_DATA: Final = "log.data"
+
+
+class StructuredTrace:
+    """Wraps a flat trace: its calls work as before, and it has spans besides.
+
+    Each call of `info`, `success`, `failure`, `error`, `step`, `data` or `add_log` goes to the
+    flat trace with its arguments unchanged, and is also an event of the current span. All
+    other attributes are those of the flat trace.
+
+    Args:
+        trace: The flat trace; by default a `TraceLog`.
+        max_spans: How many spans it shows; further ones are recorded, and counted in
+            `dropped_spans`.
+        max_events: How many calls become events; further ones only go to the flat trace, and
+            are counted in `dropped_events`.
+
+    Attributes:
+        trace: The flat trace.
+        spans: Its root spans that were started first, each with its children.
+
+    Raises:
+        ConfigError: A limit is not a positive number.
+
+    >>> trace = StructuredTrace()
+    >>> with trace.with_span("resolve targets", attributes={"actor": 7}):
+    ...     trace.info("3 candidates", "TargetService")
+    >>> [(entry.type, entry.message) for entry in trace.logs]
+    [('info', '3 candidates')]
+    """
+
+    def __init__(
+        self,
+        trace: Any = None,
+        *,
+        max_spans: int = _MAX_SPANS,
+        max_events: int = _MAX_EVENTS,  # noqa: ANN401 - any flat trace
+    ) -> None:
+        for name, limit in (("max_spans", max_spans), ("max_events", max_events)):
+            if not isinstance(limit, int) or limit < 1:
+                raise ConfigError(f"{name}={limit!r} is not a number", hint="Use 1 or more.")
+        self.trace = TraceLog() if trace is None else trace
+        self.spans: list[TraceSpan] = []
+        self.dropped_spans = 0
+        self.dropped_events = 0
+        self._max_spans = max_spans
+        self._max_events = max_events
+        self._events = 0
+        self._known: dict[int, TraceSpan] = {}
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - an attribute of any flat trace
+        """Return an attribute of the flat trace; its reporting methods add events."""
+        if name == "trace":  # a copy that has not been filled yet
+            raise AttributeError(name)
+        found = getattr(self.trace, name)
+        if name not in _RECORDED or not callable(found):
+            return found
+
+        def recorded(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as it is declared there
+            self._add_event(name, args, kwargs)
+            return found(*args, **kwargs)
+
+        return recorded
+
+    def start_span(
+        self, operation: str, attributes: Mapping[str, object] | None = None
+    ) -> TraceSpan:
+        """Start a span within the current one, until `end_span`.
+
+        Args:
+            operation: The span's name.
+            attributes: Its attributes at the start.
+        """
+        parent = self._known.get(get_current_span().get_span_context().span_id)
+        values = {key: attribute_of(value) for key, value in (attributes or {}).items()}
+        made = TraceSpan(operation, start_span(operation, **values))
+        if made.span is INVALID_SPAN:
+            return made
+        if len(self._known) >= self._max_spans:
+            self.dropped_spans += 1
+            return made
+        self._known[made.span.get_span_context().span_id] = made
+        (self.spans if parent is None else parent.children).append(made)
+        return made
+
+    def end_span(
+        self,
+        span: TraceSpan,
+        status: Outcome = "ok",
+        description: str = "",
+        *,
+        error: BaseException | None = None,
+    ) -> None:
+        """End a span of this trace; as `otel_ext.end_span` does.
+
+        Args:
+            span: The span.
+            status: `ok`, `failure` or `error`.
+            description: Why, unless it is `ok`.
+            error: An exception that ends it; it decides the status.
+        """
+        span.error = error if span.error is None else span.error
+        end_span(span.span, status, description, error=error)
+
+    @overload
+    def with_span(
+        self, operation: str, *, attributes: Mapping[str, object] | None = None
+    ) -> SpanBlock: ...
+
+    @overload
+    def with_span(
+        self,
+        operation: str,
+        function: Callable[[], R],
+        attributes: Mapping[str, object] | None = None,
+    ) -> R: ...
+
+    def with_span(
+        self,
+        operation: str,
+        function: Callable[[], R] | None = None,
+        attributes: Mapping[str, object] | None = None,
+    ) -> R | SpanBlock:
+        """Run a function in a span and return its result; without one, return a `with` block.
+
+        Args:
+            operation: The span's name.
+            function: What to run; if it returns a `Failure`, the span is marked as failed.
+            attributes: The span's attributes at the start.
+        """
+        block = SpanBlock(self, operation, attributes)
+        if function is None:
+            return block
+        with block:
+            result = function()
+            block.result = result
+        return result
+
+    async def with_span_async(
+        self,
+        operation: str,
+        function: Callable[[], Awaitable[R]],
+        attributes: Mapping[str, object] | None = None,
+    ) -> R:
+        """Run a coroutine function in a span and return its result.
+
+        Args:
+            operation: The span's name.
+            function: What to run; if it returns a `Failure`, the span is marked as failed.
+            attributes: The span's attributes at the start.
+        """
+        with (block := SpanBlock(self, operation, attributes)):
+            result = await function()
+            block.result = result
+        return result
+
+    def _add_event(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """Add a call of the flat trace to the current span; never raises."""
+        try:
+            span = get_current_span()
+            if not span.is_recording():
+                return
+            if self._events >= self._max_events:
+                self.dropped_events += 1
+                return
+            self._events += 1
+            call = dict(
+                zip(_PARAMETERS, args if name == "add_log" else (name, *args), strict=False)
+            )
+            call.update(kwargs)
+            attributes = {_TYPE: str(call.get("type", name))}
+            for key, attribute in (("source", _SOURCE), ("data", _DATA)):
+                if call.get(key) not in (None, ""):
+                    attributes[attribute] = attribute_of(call[key])
+            span.add_event(str(call.get("message", ""))[:_MAX_NAME], attributes)
+        except Exception as error:  # noqa: BLE001 - the call itself must go on
+            report_problem("StructuredTrace: an event is lost", error)
+
+
+_PARAMETERS: Final = ("type", "message", "source", "data")
+
+
+class SpanBlock:
+    """A span of a structured trace for one block.
+
+    Attributes:
+        result: What the block results in; a `Failure` marks the span as failed.
+        span: The span, within the block.
+    """
+
+    def __init__(
+        self, trace: StructuredTrace, operation: str, attributes: Mapping[str, object] | None
+    ) -> None:
+        self.result: object = None
+        self.span: TraceSpan | None = None
+        self._trace = trace
+        self._operation = operation
+        self._attributes = attributes
+
+    def __enter__(self) -> TraceSpan:
+        self._opened = self.span = self._trace.start_span(self._operation, self._attributes)
+        return self._opened
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if type(self.result) is Failure:
+            self._trace.end_span(self._opened, "failure", self.result.reason)
+        else:
+            self._trace.end_span(self._opened, error=error)
