@@ -32,6 +32,9 @@ _ROWS: Final = {
     "processors": "inflight record redaction runtime terminal",
     "exporters": "inflight journal readable record redaction runtime settings terminal",
     "observe": "journal readable record runtime",
+    "events": "record runtime settings",
+    "context": "journal record runtime settings",
+    "structured": "context runtime settings",
     "instrumentors": "runtime",
     "config": "exporters inflight journal redaction settings setup",
     "setup": "config exporters instrumentors journal processors record redaction runtime settings"
@@ -43,7 +46,7 @@ _ROWS: Final = {
     "testing": "processors record",
     "cli": "config exporters instrumentors journal observe readable record runtime settings setup"
     " terminal zero_code",
-    "__init__": "config inflight pipeline runtime setup",
+    "__init__": "config context events inflight pipeline runtime setup structured",
     "__main__": "cli",
 }
 LAYERS: Final = {part: frozenset(row.split()) for part, row in _ROWS.items()}

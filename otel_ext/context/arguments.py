@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from otel_ext.errors import ConfigError
 from otel_ext.settings.short_repr import short_repr
@@ -55,10 +55,8 @@ class ArgumentReader:
         """Return the chosen arguments of a call; one that the call lacks is left out."""
         found: dict[str, AttributeValue] = {}
         for name, position, default in self._known:
-            if 0 <= position < len(args):
-                value = args[position]
-            else:
-                value = kwargs.get(name, default)
+            is_positional = 0 <= position < len(args)
+            value = args[position] if is_positional else kwargs.get(name, default)
             if value is not _MISSING:
                 found[name] = attribute_of(value)
         return found
@@ -72,7 +70,8 @@ def attribute_of(value: object) -> AttributeValue:
     """
     if isinstance(value, _SCALARS):
         return value
-    if isinstance(value, _SEQUENCES) and len({type(item) for item in value}) == 1:
-        if type(value[0]) in _SCALARS:
-            return value
+    if isinstance(value, _SEQUENCES):
+        items = cast("Sequence[object]", value)
+        if len({type(item) for item in items}) == 1 and type(items[0]) in _SCALARS:
+            return cast("AttributeValue", value)
     return short_repr(value)

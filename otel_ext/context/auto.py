@@ -25,9 +25,8 @@ __all__ = ["auto_span"]
 T = TypeVar("T")
 
 _Name: TypeAlias = "str | Callable[..., str] | None"
-_Attributes: TypeAlias = (
-    "Mapping[str, AttributeValue] | Callable[..., Mapping[str, AttributeValue]]"
-)
+_Values: TypeAlias = "Mapping[str, AttributeValue]"
+_Attributes: TypeAlias = "_Values | Callable[..., _Values]"
 
 
 @overload

@@ -91,7 +91,7 @@ class BufferedLogger:
             raise AttributeError(name)
         return getattr(self._logger, name)
 
-    def __enter__(self) -> BufferedLogger:
+    def __enter__(self) -> BufferedLogger:  # noqa: PYI034 - typing.Self came with Python 3.11
         """Start the trace."""
         self.trace = self._context.__enter__()
         return self
@@ -119,7 +119,7 @@ class BufferedLogger:
         except Exception as problem:  # noqa: BLE001 - nothing may reach the block's caller
             report_problem(f"BufferedLogger: {self.path} is not complete", problem)
 
-    async def __aenter__(self) -> BufferedLogger:
+    async def __aenter__(self) -> BufferedLogger:  # noqa: PYI034 - typing.Self came with Python 3.11
         """Start the trace."""
         return self.__enter__()
 
@@ -183,9 +183,9 @@ def _write(path: Path, lines: Iterable[bytes]) -> int:
         with os.fdopen(descriptor, "wb") as file:
             for number, line in enumerate(lines, 1):  # noqa: B007 - counts them
                 file.write(line)
-        os.replace(name, path)
+        Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
-            os.unlink(name)
+            Path(name).unlink()
         raise
     return number

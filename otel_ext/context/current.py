@@ -5,7 +5,6 @@ The pieces that `with_span`, `auto_span`, `start_span` and `trace_context` share
 
 from __future__ import annotations
 
-from contextvars import Token
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from opentelemetry.context import Context, attach, detach, get_current
@@ -22,9 +21,10 @@ from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextvars import Token
     from typing import Any
 
-    from opentelemetry.trace import Link, Span, Tracer
+    from opentelemetry.trace import Link, Span, Tracer, TracerProvider
     from opentelemetry.util.types import AttributeValue
 
 __all__ = ["Attributes", "Left", "Opener", "enter", "leave", "open_span"]
@@ -80,7 +80,7 @@ def open_span(
         return INVALID_SPAN
 
 
-def _remember(provider: object) -> None:
+def _remember(provider: TracerProvider) -> None:
     tracer: Tracer | None = None
     if not isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
         try:

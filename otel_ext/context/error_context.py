@@ -123,7 +123,7 @@ class with_context:  # noqa: N801 - used like a function
         # The blocks that are open, since one may be entered again within itself.
         self._entered: list[tuple[Mapping[str, Token[Any]], _Changes | None]] = []
 
-    def __enter__(self) -> with_context:
+    def __enter__(self) -> with_context:  # noqa: PYI034 - typing.Self came with Python 3.11
         before = _changes.get()
         if before is not None:
             _drop_stale()

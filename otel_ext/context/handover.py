@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
 
@@ -84,7 +84,7 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit a job, in a copy of the context here."""
         if self._shares_memory:
-            run = copy_context().run
+            run: Callable[..., R] = copy_context().run
             return self._executor.submit(run, fn, *args, **kwargs)
         return self._executor.submit(carried(fn), *args, **kwargs)
 

@@ -10,9 +10,9 @@ from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_i
 from otel_ext.context.current import enter, leave, open_span
 from otel_ext.context.outcome import finish
 from otel_ext.context.trace_buffer import TraceBuffer
-from otel_ext.errors import ConfigError
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.listeners import LISTENERS
+from otel_ext.settings.limits import check_limit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -81,10 +81,7 @@ class trace_context:  # noqa: N801 - used like a function
     def __init__(
         self, name: str, /, *, max_records: int = MAX_RECORDS, **attributes: AttributeValue
     ) -> None:
-        if not isinstance(max_records, int) or max_records < 1:
-            raise ConfigError(
-                f"max_records={max_records!r} is not a number of records", hint="Use 1 or more."
-            )
+        check_limit("max_records", max_records)
         self._name = name
         self._max_records = max_records
         self._attributes = attributes

@@ -17,6 +17,7 @@ from otel_ext.events.subscription import Limits, Subscription, in_handler
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.listeners import LISTENERS
+from otel_ext.settings.limits import check_limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +29,10 @@ __all__ = ["emit", "subscribe"]
 
 _PATTERN: Final = re.compile(r"\*|[^\s*]+(\.\*|\*)?")
 _DEFAULTS: Final = Limits()
+
+
+def _is_pattern(pattern: object) -> bool:
+    return isinstance(pattern, str) and _PATTERN.fullmatch(pattern) is not None
 
 
 class _Bus:
@@ -123,7 +128,7 @@ def subscribe(
     >>> [event.name for event in heard]
     ['cache.miss']
     """
-    if not isinstance(pattern, str) or not _PATTERN.fullmatch(pattern):
+    if not _is_pattern(pattern):
         raise ConfigError(
             f"pattern={pattern!r} is not a valid pattern of event names",
             hint="Use a name (span.stop), a prefix (span.*) or * for all events.",
@@ -137,8 +142,7 @@ def subscribe(
         ("max_seconds", max_seconds),
         ("max_queued", max_queued),
     ):
-        if not isinstance(limit, (int, float)) or not limit > 0:
-            raise ConfigError(f"{name}={limit!r} is not positive", hint="Use a number above 0.")
+        check_limit(name, limit, is_whole=name != "max_seconds")
     limits = Limits(max_failures, max_seconds, max_queued)
     subscription = Subscription(pattern, handler, limits, inline=inline, forget=_BUS.remove)
     _BUS.add(subscription)

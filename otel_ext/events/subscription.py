@@ -64,6 +64,11 @@ class Subscription:
         detached: Why it was detached; empty while it was not.
     """
 
+    _queue: deque[Event]
+    _is_draining: bool
+    _called_at: float
+    _thread: IsolatedThread
+
     def __init__(
         self,
         pattern: str,
@@ -171,12 +176,12 @@ class Subscription:
 
     def _reset(self) -> None:
         """Forget what waits and the thread, which a forked child does not have."""
-        self._queue: deque[Event] = deque()
+        self._queue = deque()
         self._is_draining = False
         self._called_at = inf
         self._thread = IsolatedThread("event handler")
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self) -> Subscription:  # noqa: PYI034 - typing.Self came with Python 3.11
         return self
 
     def __exit__(

@@ -159,7 +159,8 @@ class Pipeline:
         skipped: list[str] = []
         ended: str | None = None
         failure: Failure | None = None
-        with _span(context, self.name, {"stages": len(self.stages)}) as block:
+        block = _span(context, self.name, {"stages": len(self.stages)})
+        with block:
             for stage in self.stages:
                 returned = await _run_stage(stage, context, is_async=is_async)
                 (skipped if type(returned) is Skipped else completed).append(stage.name)
@@ -183,8 +184,8 @@ class _NoSpan:
     result: object = None
     span: TraceSpan | None = None
 
-    def __enter__(self) -> _NoSpan:
-        return self
+    def __enter__(self) -> None:
+        pass
 
     def __exit__(self, *_: object) -> None:
         pass
@@ -205,7 +206,8 @@ def _note(block: SpanBlock | _NoSpan, key: str, value: str) -> None:
 
 
 async def _run_stage(stage: PipelineStage, context: object, *, is_async: bool) -> object:
-    with _span(context, stage.name, {"stage": stage.name}) as block:
+    block = _span(context, stage.name, {"stage": stage.name})
+    with block:
         if not is_async and inspect.iscoroutinefunction(stage.execute_internal):
             raise _is_coroutine(stage)
         returned = stage.execute_internal(context)

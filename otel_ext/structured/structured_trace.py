@@ -9,14 +9,16 @@ from opentelemetry.trace import INVALID_SPAN, get_current_span
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.manual import end_span, start_span
 from otel_ext.context.outcome import Failure
-from otel_ext.errors import ConfigError
 from otel_ext.runtime.guard import report_problem
+from otel_ext.settings.limits import check_limit
 from otel_ext.structured.trace_log import LEVELS, TraceLog
 from otel_ext.structured.trace_span import TraceSpan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from types import TracebackType
+
+    from opentelemetry.util.types import AttributeValue
 
     from otel_ext.context.outcome import Outcome
 
@@ -63,15 +65,14 @@ class StructuredTrace:
 
     def __init__(
         self,
-        trace: Any = None,
+        trace: object = None,
         *,
         max_spans: int = _MAX_SPANS,
-        max_events: int = _MAX_EVENTS,  # noqa: ANN401 - any flat trace
+        max_events: int = _MAX_EVENTS,
     ) -> None:
         for name, limit in (("max_spans", max_spans), ("max_events", max_events)):
-            if not isinstance(limit, int) or limit < 1:
-                raise ConfigError(f"{name}={limit!r} is not a number", hint="Use 1 or more.")
-        self.trace = TraceLog() if trace is None else trace
+            check_limit(name, limit)
+        self.trace: Any = TraceLog() if trace is None else trace
         self.spans: list[TraceSpan] = []
         self.dropped_spans = 0
         self.dropped_events = 0
@@ -196,11 +197,10 @@ class StructuredTrace:
                 self.dropped_events += 1
                 return
             self._events += 1
-            call = dict(
-                zip(_PARAMETERS, args if name == "add_log" else (name, *args), strict=False)
-            )
+            given = args if name == "add_log" else (name, *args)
+            call = dict(zip(_PARAMETERS, given, strict=False))
             call.update(kwargs)
-            attributes = {_TYPE: str(call.get("type", name))}
+            attributes: dict[str, AttributeValue] = {_TYPE: str(call.get("type", name))}
             for key, attribute in (("source", _SOURCE), ("data", _DATA)):
                 if call.get(key) not in (None, ""):
                     attributes[attribute] = attribute_of(call[key])

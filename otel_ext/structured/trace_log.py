@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
 
-from otel_ext.errors import ConfigError
+from otel_ext.settings.limits import check_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,8 +70,7 @@ class TraceLog:
     """
 
     def __init__(self, *, max_logs: int = _MAX_LOGS) -> None:
-        if not isinstance(max_logs, int) or max_logs < 1:
-            raise ConfigError(f"max_logs={max_logs!r} is not a number", hint="Use 1 or more.")
+        check_limit("max_logs", max_logs)
         self.logs: list[TraceEntry] = []
         self.dropped_logs = 0
         self._max_logs = max_logs

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from opentelemetry.trace import StatusCode
 
+from otel_ext.context.arguments import attribute_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -81,8 +83,6 @@ class TraceSpan:
 
     def set_attribute(self, key: str, value: object) -> None:
         """Set an attribute."""
-        from otel_ext.context.arguments import attribute_of
-
         self.span.set_attribute(key, attribute_of(value))
 
     def __repr__(self) -> str:
