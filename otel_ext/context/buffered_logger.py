@@ -56,6 +56,7 @@ class BufferedLogger:
     >>> with BufferedLogger(f"{folder.name}/nightly.jsonl") as logger:
     ...     print(logger.path.name)
     nightly.jsonl
+    >>> folder.cleanup()
     """
 
     def __init__(

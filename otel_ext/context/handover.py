@@ -29,11 +29,8 @@ class carried(Generic[P, R]):  # noqa: N801 - used like a function
     Args:
         function: What to call.
 
-    >>> import threading
-    >>> thread = threading.Thread(target=carried(print), args=("in the same trace",))
-    >>> thread.start()
-    ... thread.join()
-    in the same trace
+    >>> carried(abs)(-3)
+    3
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
