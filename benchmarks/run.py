@@ -38,6 +38,7 @@ MEASURES: Final = (
     "first_span",
     "hot_path",
     "sent_span",
+    "helpers",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

@@ -104,6 +104,24 @@ TARGETS: Final = (
         "Import of otel_ext and the SDK's tracing over that of the SDK's tracing alone",
         *("imports", "import over sdk.trace", 1.3, 1.1),
     ),
+    Target(
+        "`with_span` over the SDK's `start_as_current_span` with the same attributes",
+        *("helpers", "with_span over start_as_current_span", 1.15, 1.00),
+    ),
+    Target(
+        "`auto_span` on a function over the same span in it by hand",
+        *("helpers", "auto_span over by hand", 1.25, 1.00),
+    ),
+    Target("Restoring a carrier", *("helpers", "restoring a carrier, µs", 20.0, 15.0, " µs")),
+    Target(
+        "`with_context` over structlog's `bound_contextvars`",
+        *("helpers", "with_context over bound_contextvars", 2.0, 1.0),
+    ),
+    Target(
+        "A span, the event bus without subscribers over no bus",
+        *("helpers", "bus without subscribers over none", 1.01, 1.00),
+    ),
+    Target("`with_span` while tracing is off", *("helpers", "with_span off, µs", 2.0, 1.0, " µs")),
 )
 
 
