@@ -1,0 +1,190 @@
+"""The short examples run without a warning, print what they teach, and record it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.programs import EXAMPLES, ids, logs_in, python, spans_in, succeed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.programs import Done
+
+# Tested by tests/integration/test_examples.py.
+_ELSEWHERE: Final = "index_library.py"
+_TESTED: Final = {
+    "context_everywhere.py",
+    "decorated_functions.py",
+    "facts_in_errors.py",
+    "flat_trace_with_spans.py",
+    "listen_to_spans.py",
+    "one_trace_one_file.py",
+    "spans_by_hand.py",
+    "traced_pipeline.py",
+}
+_MOST_LINES: Final = 65
+
+
+def run(name: str, folder: Path, stderr: str = "") -> Done:
+    """Run an example in `folder`; it must print nothing on stderr but lines with `stderr`.
+
+    Every span that it starts has ended.
+    """
+    done = succeed(python("-W", "error", EXAMPLES / name), folder)
+    unexpected = [line for line in done.err.splitlines() if not stderr or stderr not in line]
+    assert not unexpected, done.err
+    spans = spans_in(folder / "traces")
+    assert ids(spans, "start") == ids(spans, "end")
+    return done
+
+
+def table(text: str) -> dict[str, str]:
+    """Return the lines of an output by their first word, with single spaces."""
+    rows = (" ".join(line.split()).partition(" ") for line in text.splitlines())
+    return {first: rest for first, _, rest in rows}
+
+
+def parents(folder: Path) -> dict[str, str]:
+    """Return the name of each recorded span with that of its parent, empty for a root."""
+    starts = [record for record in spans_in(folder / "traces") if record.phase == "start"]
+    names = {record.span_id: record.name for record in starts}
+    return {record.name: names.get(record.parent_span_id or "", "") for record in starts}
+
+
+def test_every_example_is_tested() -> None:
+    """Each file in the folder has a test here, and is short enough to read at a glance."""
+    files = {file.name: file for file in EXAMPLES.glob("*.py") if file.name != _ELSEWHERE}
+    assert set(files) == _TESTED
+    for name, file in files.items():
+        assert len(file.read_text("utf-8").splitlines()) <= _MOST_LINES, name
+        assert f"Run: python examples/{name}" in file.read_text("utf-8"), name
+
+
+def test_spans_by_hand(tmp_path: Path) -> None:
+    """Each way to end a span is printed with its status."""
+    rows = table(run("spans_by_hand.py", tmp_path).out)
+    assert rows == {
+        "add": "up ok {}",
+        "order": "ok {'order': 7, 'total': 12}",
+        "pay": "error card declined {'error.type': 'failure'}",
+        "look": "up error KeyError: 'lamp' {'error.type': 'KeyError'}",
+        "leave": "ok {'otel_ext.ended_by': 'SystemExit'}",
+        "ship": "unset {'otel_ext.ended_by': 'CancelledError'}",
+        "import": "error no rows {'error.type': 'failure'}",
+        "shop": "ok {}",
+    }
+    inside = dict.fromkeys(("order", "pay", "look up", "leave", "ship", "import"), "shop")
+    assert parents(tmp_path) == {"shop": "", "add up": "order", **inside}
+
+
+def test_decorated_functions(tmp_path: Path) -> None:
+    """The spans of a generator, a method and a coroutine are printed as a tree."""
+    done = run("decorated_functions.py", tmp_path)
+    assert [line.rstrip() for line in done.out.splitlines()] == [
+        "reading orders.csv",
+        "day",
+        "  read orders.csv",
+        "  Shop.charge {'order': 7}",
+        "  Shop.ship",
+        "    pack",
+    ]
+    assert "4242" not in (done.out + str(spans_in(tmp_path / "traces")))
+
+
+def test_one_trace_one_file(tmp_path: Path) -> None:
+    """The block has its records at hand, and the file has the log and the spans."""
+    out = run("one_trace_one_file.py", tmp_path).out.splitlines()
+    assert out[0] == "so far: ['count.start', 'step.start']"
+    assert out[1] == "at the end: ['count.start', 'step.start', 'step.end', 'count.end']"
+    assert out[-2:] == [
+        "the report gets 5 records",
+        "nightly.jsonl has 6 lines: the process, then its records",
+    ]
+    (log,) = logs_in(tmp_path / "traces")
+    roots = {record.trace_id: record.name for record in spans_in(tmp_path / "traces", "nightly")}
+    assert (log.name, roots[log.trace_id]) == ("loaded", "nightly")
+    assert len({record.trace_id for record in spans_in(tmp_path / "traces")}) == 2
+
+
+def test_context_everywhere(tmp_path: Path) -> None:
+    """Threads, processes and a program that was started join one trace."""
+    out = run("context_everywhere.py", tmp_path).out
+    assert out == "the carrier: traceparent\n5 pieces of work, 1 trace\n"
+    places = ("a thread pool", "a process pool", "a thread", "another program", "a consumer")
+    assert parents(tmp_path) == {"main": "", **{f"work in {place}": "main" for place in places}}
+    spans = spans_in(tmp_path / "traces")
+    assert len({record.process.id for record in spans}) == 3
+
+
+def test_facts_in_errors(tmp_path: Path) -> None:
+    """The facts are in the log, in the exception and in a job of a pool, and end there."""
+    log, error, *rest = run("facts_in_errors.py", tmp_path).out.splitlines()
+    assert log == "customer='ada' event='retrying' level='warning' order=7"
+    assert error.startswith("card declined; notes: [")
+    assert "order=7" in error
+    assert "customer='ada'" in error
+    assert rest == [
+        "after the block: {}",
+        "in the pool's thread: {'order': 8}",
+        "its next job: {}",
+    ]
+    _, end = spans_in(tmp_path / "traces", "charge")
+    assert end.status is not None
+    assert end.status.description == "ValueError: card declined"
+
+
+def test_listen_to_spans(tmp_path: Path) -> None:
+    """Events are counted, and a handler that raises is detached and reported."""
+    done = run("listen_to_spans.py", tmp_path, stderr="otel-ext: event handler broken: ")
+    assert done.out.splitlines() == [
+        "ends: {'order ok': 4, 'order error': 1}",
+        "misses: 10 bytes",
+        "detached: RuntimeError: no handler for cache.miss",
+    ]
+    assert "detached from 'cache.miss'" in done.err
+
+
+def test_flat_trace_with_spans(tmp_path: Path) -> None:
+    """The old service makes the same entries, which are events of the spans too."""
+    assert run("flat_trace_with_spans.py", tmp_path).out.splitlines() == [
+        "the entries are the same: True ['info: loaded 12 rules', 'failure: no target']",
+        "action: success {'actor': 7}",
+        "  load rules: success {}",
+        "  resolve targets: failure {'rules': 12, 'error.type': 'failure'}",
+    ]
+    _, end = spans_in(tmp_path / "traces", "load rules")
+    assert [event.name for event in end.events] == ["loaded 12 rules", "no target"]
+
+
+def test_traced_pipeline(tmp_path: Path) -> None:
+    """Stages work with a structured trace and without; a skip and a failure are shown."""
+    assert run("traced_pipeline.py", tmp_path).out.splitlines() == [
+        "ok=True completed=('validate', 'price') skipped=('discount',)",
+        "  checkout: ['validate success', 'discount success', 'price success']",
+        "ok=False completed=() skipped=()",
+        "  checkout: ['validate failure']",
+        "ok=True completed=('validate', 'price') skipped=('discount',)",
+    ]
+    ends = [record for record in spans_in(tmp_path / "traces") if record.phase == "end"]
+    assert [record.name for record in ends].count("checkout") == 2
+    (skipped,) = [record for record in ends if record.name == "discount"]
+    assert skipped.attributes["pipeline.skipped"] == "no coupon"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("flat_trace_with_spans.py", "the entries are the same: True"),
+        ("spans_by_hand.py", ""),
+        ("traced_pipeline.py", "ok=True completed=('validate', 'price') skipped=('discount',)"),
+    ],
+)
+def test_an_example_runs_with_tracing_off(name: str, expected: str, tmp_path: Path) -> None:
+    """With the SDK disabled the program does the same work, and shows no spans."""
+    done = succeed(python(EXAMPLES / name), tmp_path, OTEL_SDK_DISABLED="true")
+    assert done.out.startswith(expected)
+    assert done.err == ""
+    assert spans_in(tmp_path / "traces") == []
