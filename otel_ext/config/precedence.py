@@ -30,7 +30,12 @@ CONFIG_VARIABLE: Final = "OTEL_EXT_CONFIG"
 
 # Variables with our prefix that are not settings: switches, and messages between
 # our own processes.
-_NOT_SETTINGS: Final = (CONFIG_VARIABLE, "OTEL_EXT_AUTO", "OTEL_EXT_PURE_PYTHON")
+_NOT_SETTINGS: Final = (
+    CONFIG_VARIABLE,
+    "OTEL_EXT_AUTO",
+    "OTEL_EXT_ERROR_CONTEXT",
+    "OTEL_EXT_PURE_PYTHON",
+)
 _NOT_SETTINGS_PREFIXES: Final = ("OTEL_EXT_RUN_", "OTEL_EXT_TEST_")
 
 

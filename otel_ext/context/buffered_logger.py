@@ -113,12 +113,18 @@ class BufferedLogger:
                 "BufferedLogger",
                 f"{self.path} lacks {self.trace.dropped} records beyond max_records",
             )
+        if not records:
+            report_problem("BufferedLogger", f"{self.path} is not written: there are no records")
+            return
         try:
             _write(self.path, _lines(records))
-            if self._report is not None:
-                self._report(records)
         except Exception as problem:  # noqa: BLE001 - nothing may reach the block's caller
-            report_problem(f"BufferedLogger: {self.path} is not complete", problem)
+            report_problem(f"BufferedLogger: {self.path} is not written", problem)
+        if self._report is not None:
+            try:
+                self._report(records)
+            except Exception as problem:  # noqa: BLE001 - it is the program's own function
+                report_problem(f"BufferedLogger: {self.path} has no report", problem)
 
     async def __aenter__(self) -> BufferedLogger:  # noqa: PYI034 - typing.Self came with Python 3.11
         """Start the trace."""

@@ -10,6 +10,7 @@ an untrusted source: what is not valid in it is ignored, and it is bounded.
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Final, cast
 
@@ -23,6 +24,7 @@ from otel_ext.context import error_context
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.current import leave
 from otel_ext.runtime.guard import report_problem
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +41,9 @@ _KEYS: Final = ("traceparent", "tracestate", "baggage", _ERROR_CONTEXT)
 # W3C asks for at least 512 characters of trace state, and at most 8,192 bytes of baggage.
 _LONGEST: Final = {"traceparent": 64, "tracestate": 2_048, "baggage": 8_192, _ERROR_CONTEXT: 8_192}
 _MAX_FIELDS: Final = 64
+# structlog keeps a context variable for each name to the end of the process.
+_MAX_NAMES: Final = 1_000
+_names: Final[dict[str, None]] = {}
 _SPAN: Final = TraceContextTextMapPropagator()
 _BAGGAGE: Final = W3CBaggagePropagator()
 
@@ -59,8 +64,7 @@ def propagate_context() -> Carrier:
         _BAGGAGE.inject(carrier)
         fields = error_context.get()
         if fields:
-            plain = {name: attribute_of(value) for name, value in fields.items()}
-            carrier[_ERROR_CONTEXT] = orjson.dumps(plain, default=repr).decode()
+            carrier[_ERROR_CONTEXT] = _encoded(fields)
     except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
         report_problem("propagate_context: a part of the context is not carried", error)
     for key in [key for key, value in carrier.items() if len(value) > _LONGEST.get(key, 0)]:
@@ -127,11 +131,10 @@ class with_propagated_context:  # noqa: N801 - used like a function
         try:
             clean = _valid(self._carrier)
             context = _restored(clean)
-            fields = _fields(clean.get(_ERROR_CONTEXT))
+            block = error_context.with_context(**_fields(clean.get(_ERROR_CONTEXT)))
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("with_propagated_context: a carrier is ignored", error)
-            context, fields = before, {}
-        block = error_context.with_context(**fields)
+            context, block = before, error_context.with_context()
         block.__enter__()
         self._entered.append(((attach(context), before), block))
 
@@ -165,7 +168,18 @@ def _restored(carrier: Carrier) -> Context:
     return _BAGGAGE.extract(carrier, context, _GETTER) if "baggage" in carrier else context
 
 
+def _encoded(fields: Mapping[str, object]) -> str:
+    """Return the error context as JSON, in ASCII: an environment may take nothing else."""
+    plain = {name: attribute_of(value) for name, value in fields.items()}
+    try:
+        text = orjson.dumps(plain, default=repr).decode()
+    except TypeError:  # such as an integer of more than 64 bits, or half of a surrogate pair
+        return json.dumps({name: short_repr(value) for name, value in plain.items()})
+    return text if text.isascii() else json.dumps(orjson.loads(text), separators=(",", ":"))
+
+
 def _fields(text: str | None) -> dict[str, object]:
+    """Return the fields of an error context that is carried, those with a valid name."""
     if not text:
         return {}
     try:
@@ -175,4 +189,13 @@ def _fields(text: str | None) -> dict[str, object]:
     if not isinstance(loaded, dict):
         return {}
     items = list(cast("dict[str, object]", loaded).items())[:_MAX_FIELDS]
-    return {name: attribute_of(value) for name, value in items if name.isidentifier()}
+    return {name: attribute_of(value) for name, value in items if _is_name(name)}
+
+
+def _is_name(name: str) -> bool:
+    """Return whether a carrier may set a field of this name."""
+    if not name.isidentifier() or name == "self":
+        return False
+    if len(_names) < _MAX_NAMES:
+        _names[name] = None
+    return name in _names

@@ -44,6 +44,10 @@ class carried(Generic[P, R]):  # noqa: N801 - used like a function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in the context that was carried here."""
+        # In a copy, so that nothing is left for the next job of a pooled process.
+        return copy_context().run(self._run, args, kwargs)
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         with with_propagated_context(self._carrier):
             return self._function(*args, **kwargs)
 
@@ -91,11 +95,16 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
         *iterables: Iterable[Any],
         timeout: float | None = None,
         chunksize: int = 1,
+        **options: Any,  # noqa: ANN401 - as the wrapped executor declares them
     ) -> Iterator[R]:
-        """Submit a job for each set of arguments; yield the results in their order."""
+        """Submit a job for each set of arguments; yield the results in their order.
+
+        `options` are those of a newer Python, such as `buffersize` of 3.14.
+        """
+        options.update(timeout=timeout, chunksize=chunksize)
         if self._shares_memory:
-            return super().map(fn, *iterables, timeout=timeout, chunksize=chunksize)
-        return self._executor.map(carried(fn), *iterables, timeout=timeout, chunksize=chunksize)
+            return super().map(fn, *iterables, **options)
+        return self._executor.map(carried(fn), *iterables, **options)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
         """Shut the wrapped executor down."""

@@ -101,7 +101,10 @@ class trace_context:  # noqa: N801 - used like a function
                 "trace_context", "there are no records to keep: call otel_ext.configure() first"
             )
         self._opened.append((span, enter(span), buffer))
-        return Trace(span, buffer)
+        trace = Trace(span, buffer)
+        if trace.trace_id:
+            buffer.belong_to(trace.trace_id)
+        return trace
 
     def __exit__(
         self,

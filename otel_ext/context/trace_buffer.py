@@ -55,12 +55,20 @@ class TraceBuffer:
         finally:
             _beginning.reset(token)
 
+    def belong_to(self, trace_id: str) -> None:
+        """Take the records of a trace, if the start record of its root has not come."""
+        if not self.trace_id:
+            self.trace_id = trace_id
+            _buffers[trace_id] = self
+
     def end(self) -> None:
         """Accept no more records."""
         _buffers.pop(self.trace_id, None)
         _known.discard(self)
         if not _known:
             LISTENERS.remove(_hear)
+            if _known:  # another thread has begun one meanwhile
+                LISTENERS.add(_hear)
 
     def records(self) -> tuple[Record, ...]:
         """Return the records so far."""

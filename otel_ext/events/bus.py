@@ -104,7 +104,8 @@ def subscribe(
     The handler runs on a thread of its own, so that a slow one does not slow the program;
     events that do not fit into its queue are dropped and counted. One that raises
     `max_failures` times in a row, or does not return within `max_seconds`, is detached, and
-    that is reported on stderr. Spans that a handler starts make no events.
+    that is reported on stderr. Spans that a handler starts make no events, and it does not
+    get the events that it emits itself.
 
     Args:
         pattern: The name of an event, such as `span.stop`; a prefix with `*`, such as

@@ -18,9 +18,7 @@ RECORD_EVENTS: Final = (
     "span.stop",
     "span.stalled",
     "span.abandoned",
-    "process.start",
     "process.heartbeat",
-    "process.end",
 )
 """The events that otel-ext emits itself, from its records."""
 
@@ -44,7 +42,7 @@ class Event(NamedTuple):
 
 
 def event_name_of(record: Record) -> str:
-    """Return the name of the event that a record is; empty for logs.
+    """Return the name of the event that a record is; empty for logs and dumps of open spans.
 
     >>> from otel_ext.record.model import Process, Record
     >>> event_name_of(Record("span", "end", "pay", 0, 1, Process("p")))
@@ -53,6 +51,8 @@ def event_name_of(record: Record) -> str:
     'span.abandoned'
     """
     if record.kind == "span":
+        if record.phase == "update" and not record.extra.get("stalled"):
+            return ""
         return "span.abandoned" if record.abandoned else _PHASES[record.phase or "start"]
     return record.name if record.kind == "process" else ""
 

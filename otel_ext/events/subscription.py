@@ -23,8 +23,11 @@ __all__ = ["Handler", "Limits", "Subscription", "in_handler"]
 
 Handler: TypeAlias = "Callable[[Event], object]"
 
-# Set while a handler runs: the spans that it starts are not reported, or it would never end.
-_in_handler: Final[ContextVar[bool]] = ContextVar("otel_ext_in_event_handler", default=False)
+# The subscriptions whose handlers run: the spans that these start are not reported, and none
+# gets an event that it emits itself, or that would never end.
+_running: Final[ContextVar[tuple[Subscription, ...]]] = ContextVar(
+    "otel_ext_event_handlers", default=()
+)
 
 
 def in_handler() -> bool:
@@ -33,7 +36,7 @@ def in_handler() -> bool:
     >>> in_handler()
     False
     """
-    return _in_handler.get()
+    return bool(_running.get())
 
 
 class Limits:
@@ -113,6 +116,8 @@ class Subscription:
 
     def deliver(self, event: Event) -> None:
         """Give the handler an event: now, or on its own thread."""
+        if any(one is self for one in _running.get()):
+            return
         if self._inline:
             self._call(event)
             return
@@ -134,18 +139,24 @@ class Subscription:
         """Handle what waits; runs on the thread of this subscription."""
         queue = self._queue
         while queue and self.active:
-            self._call(queue.popleft())
+            try:
+                event = queue.popleft()
+            except IndexError:  # cancelled meanwhile
+                break
+            self._call(event)
         self._is_draining = False
         if queue and self.active:  # one came after the last look
             self._is_draining = True
             self._thread.submit(self._drain, is_left=True)
 
     def _call(self, event: Event) -> None:
-        token = _in_handler.set(True)
+        token = _running.set((*_running.get(), self))
         self._called_at = begun = monotonic()
         try:
             self.handler(event)
-        except Exception as error:  # noqa: BLE001 - a handler must not stop the program
+        except BaseException as error:  # a handler must not stop the program or its own thread
+            if self._inline and not isinstance(error, Exception):
+                raise
             self._fail(f"{type(error).__name__}: {error}")
         else:
             if monotonic() - begun > self._limits.seconds:
@@ -154,7 +165,7 @@ class Subscription:
                 self._failures = 0
         finally:
             self._called_at = inf
-            _in_handler.reset(token)
+            _running.reset(token)
 
     def _fail(self, reason: str, *, is_final: bool = False) -> None:
         if not self.active:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
 
 from otel_ext.context.outcome import Failure
 from otel_ext.errors import ConfigError
+from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 from otel_ext.structured.structured_trace import SpanBlock, StructuredTrace
 
@@ -137,7 +138,7 @@ class Pipeline:
             context: What the first stage gets.
 
         Raises:
-                ConfigError: A stage is a coroutine function.
+            ConfigError: A stage is a coroutine function.
         """
         running = self._run(context, is_async=False)
         try:
@@ -193,10 +194,14 @@ class _NoSpan:
 
 def _span(context: object, name: str, attributes: Mapping[str, object]) -> SpanBlock | _NoSpan:
     """Return the span for a block, if the context has a structured trace."""
-    if isinstance(context, Mapping):
-        trace = cast("Mapping[object, object]", context).get("trace")
-    else:
-        trace = getattr(context, "trace", None)
+    try:
+        if isinstance(context, Mapping):
+            trace = cast("Mapping[object, object]", context).get("trace")
+        else:
+            trace = getattr(context, "trace", None)
+    except Exception as error:  # noqa: BLE001 - the stages must run
+        report_problem("Pipeline: a context has no readable trace", error)
+        trace = None
     return SpanBlock(trace, name, attributes) if isinstance(trace, StructuredTrace) else _NoSpan()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
@@ -11,6 +11,7 @@ from otel_ext.context.manual import end_span, start_span
 from otel_ext.context.outcome import Failure
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.limits import check_limit
+from otel_ext.settings.short_repr import short_repr
 from otel_ext.structured.trace_log import LEVELS, TraceLog
 from otel_ext.structured.trace_span import TraceSpan
 
@@ -105,7 +106,7 @@ class StructuredTrace:
             attributes: Its attributes at the start.
         """
         parent = self._known.get(get_current_span().get_span_context().span_id)
-        values = {key: attribute_of(value) for key, value in (attributes or {}).items()}
+        values = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
         made = TraceSpan(operation, start_span(operation, **values))
         if made.span is INVALID_SPAN:
             return made
@@ -132,6 +133,9 @@ class StructuredTrace:
             description: Why, unless it is `ok`.
             error: An exception that ends it; it decides the status.
         """
+        if not isinstance(cast("object", span), TraceSpan):
+            report_problem("StructuredTrace.end_span", f"{short_repr(span)} is not a TraceSpan")
+            return
         span.error = error if span.error is None else span.error
         end_span(span.span, status, description, error=error)
 
@@ -202,8 +206,10 @@ class StructuredTrace:
             call.update(kwargs)
             attributes: dict[str, AttributeValue] = {_TYPE: str(call.get("type", name))}
             for key, attribute in (("source", _SOURCE), ("data", _DATA)):
-                if call.get(key) not in (None, ""):
-                    attributes[attribute] = attribute_of(call[key])
+                value = call.get(key)
+                # Compared by type: the data may have a comparison of its own.
+                if value is not None and not (isinstance(value, str) and not value):
+                    attributes[attribute] = attribute_of(value)
             span.add_event(str(call.get("message", ""))[:_MAX_NAME], attributes)
         except Exception as error:  # noqa: BLE001 - the call itself must go on
             report_problem("StructuredTrace: an event is lost", error)

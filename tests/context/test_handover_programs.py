@@ -1,0 +1,73 @@
+"""Handing the context over between real processes, and between the greenlets of gevent."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+
+import pytest
+
+from tests.programs import ROOT, python, spans_in, succeed
+
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_other_processes_join_the_trace(method: str, tmp_path: Path) -> None:
+    """Spans of pooled and of single processes have the parent's trace, and nothing leaks."""
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system does not start processes by {method}")
+    folder = tmp_path / "traces"
+    found = succeed(
+        python(PROGRAMS / "other_processes.py", method, folder), tmp_path, PYTHONPATH=str(ROOT)
+    ).document
+    expected = {"order": 7, "tenant": "blue", "span": True}
+    assert found == {
+        "submitted": expected,
+        "mapped": [expected] * 4,
+        # A process that was forked has the context of the fork; another one has none.
+        "next": {"order": 7, "tenant": "blue", "span": True}
+        if method == "fork"
+        else {"span": False},
+        "exit codes": [0, 0],
+    }
+    (submitter, _), (starter, _) = spans_in(folder, "submitter"), spans_in(folder, "starter")
+    for parent, names in (
+        (submitter, ["submitted", *(f"mapped {number}" for number in range(4))]),
+        (starter, ["target", "unpickled"]),
+    ):
+        for name in names:
+            records = spans_in(folder, name)
+            assert [record.phase for record in records] == ["start", "end"]
+            for record in records:
+                assert record.trace_id == parent.trace_id
+                assert record.parent_span_id == parent.span_id
+                assert record.process != parent.process
+
+
+def test_greenlets_take_the_context(tmp_path: Path) -> None:
+    """Pools, threads and greenlets have the right parent and fields when gevent runs them."""
+    pytest.importorskip("gevent")
+    command = python("-X", "faulthandler", PROGRAMS / "with_greenlets.py")
+    found = succeed(command, tmp_path, PYTHONPATH=str(ROOT)).document
+    recorded = found.pop("recorded")
+    assert found == {
+        "is gevent": True,
+        "jobs": [{"order": 1}] * 4,
+        "native": {},
+        "greenlets": [{"order": 2}, {}],
+        "traces": [
+            [f"{name}.start", f"{name} child.start", f"{name} child.end", f"{name}.end"]
+            for name in "ab"
+        ],
+        "parents": {
+            **{f"job {number}": "pool" for number in range(4)},
+            "native job": "native pool",
+            "thread": "starter",
+            "greenlet": "starter",
+            "a child": "a",
+            "b child": "b",
+            **dict.fromkeys(["alone", "pool", "native pool", "starter", "a", "b"], ""),
+        },
+        "heard": [recorded // 2, recorded // 2, 1],
+    }
