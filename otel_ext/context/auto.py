@@ -128,6 +128,8 @@ class _Options:
         """Return a function or method decorated; None if it is neither."""
         if isinstance(member, (staticmethod, classmethod)):
             inner = cast("Callable[..., object]", member.__func__)
+            if not inspect.isfunction(inner):
+                return None
             return type(member)(wrap(inner, self._opener(inner, is_lenient=is_lenient)))
         if not inspect.isfunction(member):
             return None

@@ -13,6 +13,7 @@ from opentelemetry.trace import (
     NoOpTracer,
     NoOpTracerProvider,
     ProxyTracerProvider,
+    get_current_span,
     get_tracer_provider,
     set_span_in_context,
 )
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer, TracerProvider
     from opentelemetry.util.types import AttributeValue
 
-__all__ = ["Attributes", "Left", "Opener", "enter", "leave", "open_span"]
+__all__ = ["Attributes", "Left", "Opener", "enter", "has_ended", "leave", "open_span"]
 
 Attributes: TypeAlias = "Mapping[str, AttributeValue]"
 
@@ -80,6 +81,11 @@ def open_span(
         return INVALID_SPAN
 
 
+def has_ended(span: Span) -> bool:
+    """Whether a span has ended, as far as it is known: one that is not sampled has no end."""
+    return getattr(span, "end_time", None) is not None
+
+
 def _remember(provider: TracerProvider) -> None:
     tracer: Tracer | None = None
     if not isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
@@ -98,15 +104,27 @@ def enter(span: Span) -> Left:
     return attach(set_span_in_context(span, before)), before
 
 
-def leave(left: Left) -> None:
+def leave(left: Left, span: Span | None = None) -> None:
     """Make the span current again that was before `enter`; never raises.
 
-    In another task or thread than that of `enter`, its context is attached there.
+    Where `span` is not the current one, there may be nothing to restore: the garbage
+    collector can close a generator on any thread, and long after the block around it.
+
+    Args:
+        left: What `enter` returned.
+        span: The span of `enter`, unless the block is known to end where it began.
     """
     token, before = left
     try:
+        if (
+            span is not None
+            and get_current_span(token.var.get()) is not span
+            and has_ended(get_current_span(before))
+        ):
+            return
         token.var.reset(token)
-    except (ValueError, RuntimeError):
-        attach(before)
+    except (ValueError, RuntimeError):  # in another task or thread
+        if span is None or get_current_span() is span:
+            attach(before)
     except AttributeError:  # another kind of context than contextvars
         detach(token)

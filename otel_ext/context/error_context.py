@@ -2,28 +2,28 @@
 
 They are in every log, on structlog's context variables, and in every exception that
 leaves the block: as a note in its traceback, and in the exception event of its span.
-Fields of `with_context` end with its block. Those of `set` end with the block around it;
-without one, with the trace in which they were set, or else with the task or thread.
+Fields of `with_context` end with its block. Those of `set` end with the block or span
+around it; without either, with the task or thread.
 """
 
 from __future__ import annotations
 
-import weakref
-from contextvars import ContextVar, Token
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.trace import get_current_span
-from structlog.contextvars import bind_contextvars, get_contextvars, unbind_contextvars
+from structlog.contextvars import get_contextvars
 
+from otel_ext.context.error_scope import add_fields, drop_ended, enter_block, exit_block
+from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from types import TracebackType
-    from typing import Any
 
     from opentelemetry.trace import Span
+
+    from otel_ext.context.error_scope import Scope
 
 __all__ = ["child", "enrich", "get", "set", "with_context"]
 
@@ -31,30 +31,10 @@ _NOTE: Final = "error context: "
 _KEPT: Final = "_otel_ext_error_context"
 _MAX_TEXT: Final = 500
 _MAX_NOTE: Final = 2_000
-_IN_BLOCK: Final = -1
-_NO_TRACE: Final = 0
-
-
-class _Changes(NamedTuple):
-    """What `set` has changed since the block began, or else in which trace.
-
-    Attributes:
-        tokens: By the name of the field, what restores it.
-        trace_id: The trace, `_NO_TRACE` or `_IN_BLOCK`.
-        span: The span that was current.
-    """
-
-    tokens: Mapping[str, Token[Any]]
-    trace_id: int
-    span: Callable[[], Span | None] = lambda: None
-
-
-_BLOCK: Final = _Changes(MappingProxyType({}), _IN_BLOCK)
-_changes: Final[ContextVar[_Changes | None]] = ContextVar("otel_ext_error_context", default=None)
 
 
 def set(**fields: object) -> None:  # noqa: A001 - `error_context.set` reads as it should
-    """Add fields to the error context, until the block or trace around it ends.
+    """Add fields to the error context, until the block or span around it ends.
 
     Without either, they last as long as the task or thread: in a thread that serves one
     request after another, use `with_context`.
@@ -69,14 +49,7 @@ def set(**fields: object) -> None:  # noqa: A001 - `error_context.set` reads as 
     >>> get()
     {}
     """
-    _drop_stale()
-    tokens = bind_contextvars(**fields)
-    changes = _changes.get()
-    if changes is None:
-        span = get_current_span()
-        changes = _Changes({}, span.get_span_context().trace_id, weakref.ref(span))
-    # A field that was set before is restored to its value before that.
-    _changes.set(changes._replace(tokens={**tokens, **changes.tokens}))
+    add_fields(fields)
 
 
 def get() -> dict[str, object]:
@@ -86,7 +59,7 @@ def get() -> dict[str, object]:
     ...     sorted(get().items())
     [('item', 'lamp'), ('order', 7)]
     """
-    _drop_stale()
+    drop_ended()
     return get_contextvars()
 
 
@@ -118,18 +91,13 @@ class with_context:  # noqa: N801 - used like a function
 
     __slots__ = ("_entered", "_fields")
 
-    def __init__(self, **fields: object) -> None:
+    def __init__(self, /, **fields: object) -> None:
         self._fields = fields
-        # The blocks that are open, since one may be entered again within itself.
-        self._entered: list[tuple[Mapping[str, Token[Any]], _Changes | None]] = []
+        # The blocks that are open: one may be entered again within itself, or in other threads.
+        self._entered: list[Scope] = []
 
     def __enter__(self) -> with_context:  # noqa: PYI034 - typing.Self came with Python 3.11
-        before = _changes.get()
-        if before is not None:
-            _drop_stale()
-            before = _changes.get()
-        self._entered.append((bind_contextvars(**self._fields), before))
-        _changes.set(_BLOCK)
+        self._entered.append(enter_block(self._fields))
         return self
 
     def __exit__(
@@ -140,19 +108,32 @@ class with_context:  # noqa: N801 - used like a function
     ) -> None:
         if error is not None:
             enrich(error)
-        tokens, before = self._entered.pop()
-        changes = _changes.get()
-        if changes is not None and changes is not _BLOCK:
-            _restore(changes.tokens)
-        _restore(tokens)
-        _changes.set(before)
+        exit_block(self._entered)
 
 
-def enrich(error: BaseException) -> dict[str, object]:
-    """Add the fields that hold here to an exception, as a note, unless it has some already.
+class _Kept(NamedTuple):
+    """What `enrich` has added to an exception.
+
+    Attributes:
+        trace_id: The trace in which it passed.
+        fields: The fields that held there.
+        note: The note.
+    """
+
+    trace_id: int
+    fields: dict[str, object]
+    note: str
+
+
+def enrich(error: BaseException, span: Span | None = None) -> dict[str, object]:
+    """Add the fields that hold here to an exception, as a note; never raises.
+
+    An exception that has some already keeps them: those of the innermost block. One that a
+    program raises again in another trace, such as one object for all requests, gets new ones.
 
     Args:
         error: The exception. Before Python 3.11 no traceback shows the note.
+        span: The span that it leaves; by default the current one.
 
     Returns:
         The fields that it has, as attributes for its exception event.
@@ -164,23 +145,36 @@ def enrich(error: BaseException) -> dict[str, object]:
     >>> error.__notes__
     ['error context: order=7']
     """
-    kept = cast("dict[str, object] | None", getattr(error, _KEPT, None))
-    if kept is not None:
-        return dict(kept)
-    fields = {name: _attribute(value) for name, value in get().items()}
-    if fields:
-        try:
-            setattr(error, _KEPT, fields)
-            _add_note(error, fields)
-        except Exception:  # noqa: BLE001, S110 - its class may allow no attributes
-            pass
+    fields: dict[str, object] = {}
+    try:
+        context = (get_current_span() if span is None else span).get_span_context()
+        kept = _kept_by(error)
+        if kept is not None and context.trace_id in {0, kept.trace_id}:
+            return dict(kept.fields)
+        fields = {name: _attribute(value) for name, value in get().items()}
+        if fields or kept is not None:
+            _keep(error, _Kept(context.trace_id, fields, _note(fields)), kept)
+    except Exception as problem:  # noqa: BLE001 - its class may be hostile
+        report_problem("error context: an exception gets no note", problem)
     return dict(fields)
 
 
-def _add_note(error: BaseException, fields: Mapping[str, object]) -> None:
+def _kept_by(error: BaseException) -> _Kept | None:
+    # A plain tuple, since a process without this package may unpickle the exception.
+    found = vars(error).get(_KEPT)
+    return _Kept(*found) if type(found) is tuple else None
+
+
+def _keep(error: BaseException, kept: _Kept, before: _Kept | None) -> None:
+    setattr(error, _KEPT, tuple(kept))
+    old = None if before is None else before.note
+    notes = [note for note in vars(error).get("__notes__", ()) if note != old]
+    error.__notes__ = [*notes, kept.note] if kept.fields else notes  # type: ignore[attr-defined]
+
+
+def _note(fields: Mapping[str, object]) -> str:
     text = _NOTE + ", ".join(f"{name}={value!r}" for name, value in fields.items())
-    notes = getattr(error, "__notes__", None)
-    error.__notes__ = [*(notes or ()), text[:_MAX_NOTE]]  # type: ignore[attr-defined]
+    return text[:_MAX_NOTE]
 
 
 def _attribute(value: object) -> object:
@@ -188,29 +182,3 @@ def _attribute(value: object) -> object:
     if type(value) is str:
         return value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…"
     return value if type(value) in {int, float, bool} else short_repr(value)
-
-
-def _drop_stale() -> None:
-    """Restore what `set` changed in a trace that is over; the next request has another."""
-    changes = _changes.get()
-    if changes is None or changes.trace_id in {_NO_TRACE, _IN_BLOCK}:
-        return
-    if get_current_span().get_span_context().trace_id == changes.trace_id:
-        return
-    span = changes.span()
-    if span is not None and span.is_recording():
-        return  # another trace within it
-    _restore(changes.tokens)
-    _changes.set(None)
-
-
-def _restore(tokens: Mapping[str, Token[Any]]) -> None:
-    for name, token in tokens.items():
-        try:
-            token.var.reset(token)
-        except (ValueError, RuntimeError):  # entered in another task or thread, or used before
-            value = token.old_value
-            if value is Token.MISSING or value is ...:
-                unbind_contextvars(name)
-            else:
-                bind_contextvars(**{name: value})

@@ -8,10 +8,11 @@ iteration: until the generator returns, raises, is closed, or is collected as ga
 from __future__ import annotations
 
 import functools
+import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from opentelemetry.context import attach, get_current
-from opentelemetry.trace import set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
 from otel_ext.context.current import leave
 from otel_ext.context.outcome import finish
@@ -41,8 +42,10 @@ def wrap_generator(
 
     @functools.wraps(function)
     def in_span(*args: P.args, **kwargs: P.kwargs) -> Generator[Y, S, R]:
-        span = opener(args, kwargs)
         body = function(*args, **kwargs)
+        span = opener(args, kwargs)
+        if span is INVALID_SPAN:
+            return (yield from body)
         inside = set_span_in_context(span)
         step: Callable[[Any], Y] = body.send
         value: object = None
@@ -53,6 +56,7 @@ def wrap_generator(
                 try:
                     item = step(value)
                 finally:
+                    value = None  # an exception would keep this frame, and so itself
                     inside = get_current()
                     leave((token, before))
                 try:
@@ -84,20 +88,22 @@ def wrap_async_generator(
 
     @functools.wraps(function)
     async def in_span(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
-        span = opener(args, kwargs)
         body = function(*args, **kwargs)
-        inside = set_span_in_context(span)
-        step: Callable[[Any], Any] = body.asend
+        span = opener(args, kwargs)
+        inside = None if span is INVALID_SPAN else set_span_in_context(span)
+        step: Callable[[Any], Any] = functools.partial(_start, body)
         value: object = None
         try:
             while True:
                 before = get_current()
-                token = attach(inside)
+                token = None if inside is None else attach(inside)
                 try:
                     item: Y = await step(value)
                 finally:
-                    inside = get_current()
-                    leave((token, before))
+                    value = None  # an exception would keep this frame, and so itself
+                    if token is not None:
+                        inside = get_current()
+                        leave((token, before))
                 try:
                     value, step = (yield item), body.asend
                 except GeneratorExit as closed:
@@ -116,6 +122,21 @@ def wrap_async_generator(
 def _close(body: Generator[Any, Any, Any], closed: GeneratorExit) -> Any:  # noqa: ANN401 - a step
     body.close()
     raise closed
+
+
+async def _start(body: AsyncGenerator[Y, Any], _value: None) -> Y:
+    """Request the first item of a body, which is closed with its wrapper only.
+
+    The event loop is to know the wrapper alone: at its end it closes all that it knows at
+    the same time, and would find the body being closed by the wrapper.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        first = body.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+    return await first
 
 
 async def _close_async(body: AsyncGenerator[Any, Any], closed: GeneratorExit) -> None:

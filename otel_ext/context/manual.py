@@ -6,17 +6,14 @@ is current now; so each task and thread has its own, and no stack exists beside 
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.context import Context, attach, get_current, set_value
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    get_current_span,
-    set_span_in_context,
-)
+from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
 
-from otel_ext.context.current import open_span
-from otel_ext.context.outcome import finish, settle_as
+from otel_ext.context.current import has_ended, open_span
+from otel_ext.context.outcome import close, finish, settle_as
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -31,6 +28,8 @@ __all__ = ["current_span", "end_span", "start_span"]
 # and the context before.
 _STARTED: Final = "otel_ext-started-span"
 _WHERE: Final = "end_span"
+# Spans that are not sampled do not know themselves that they have ended.
+_ended_unrecorded: Final[weakref.WeakSet[Span]] = weakref.WeakSet()
 
 
 def start_span(name: str, /, **attributes: AttributeValue) -> Span:
@@ -50,8 +49,8 @@ def start_span(name: str, /, **attributes: AttributeValue) -> Span:
     """
     span = open_span(name, attributes)
     if span is not INVALID_SPAN:
-        before = get_current()
-        attach(set_value(_STARTED, (span, before), set_span_in_context(span, before)))
+        before = _without_ended(context := get_current())
+        attach(set_value(_STARTED, (span, before), set_span_in_context(span, context)))
     return span
 
 
@@ -85,14 +84,17 @@ def end_span(
     if span is INVALID_SPAN:
         return
     try:
+        is_second = _has_ended(span)
+        if not span.is_recording():
+            _ended_unrecorded.add(span)
         _restore(span)
-        if _has_ended(span):
+        if is_second:
             report_problem(_WHERE, "a span was ended twice; the second end has no effect")
         elif error is not None:
             finish(span, error)
         else:
             settle_as(span, status, description)
-            span.end()
+            close(span)
     except Exception as problem:  # noqa: BLE001 - such as an argument that is not a span
         report_problem(_WHERE, problem)
 
@@ -107,7 +109,7 @@ def current_span() -> Span:
 
 
 def _has_ended(span: Span) -> bool:
-    return getattr(span, "end_time", None) is not None
+    return has_ended(span) or (not span.is_recording() and span in _ended_unrecorded)
 
 
 def _started_in(context: Context) -> tuple[Span, Context] | None:
@@ -131,12 +133,16 @@ def _restore(span: Span) -> None:
     started = _started_in(context)
     if started is None or started[0] is not span or get_current_span(context) is not span:
         return
-    before = started[1]
-    # Skip those that ended out of order.
-    while (earlier := _started_in(before)) is not None and (
-        earlier[0] is get_current_span(before) and _has_ended(earlier[0])
-    ):
-        before = earlier[1]
+    before = _without_ended(started[1])
     # Only these two values, since others, such as baggage, may have changed meanwhile.
     context = set_span_in_context(get_current_span(before), context)
     attach(set_value(_STARTED, _started_in(before), context))
+
+
+def _without_ended(context: Context) -> Context:
+    """Return the latest context whose current span has not ended, out of order or elsewhere."""
+    while (started := _started_in(context)) is not None and (
+        started[0] is get_current_span(context) and _has_ended(started[0])
+    ):
+        context = started[1]
+    return context

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 from opentelemetry.trace import StatusCode, get_current_span
 
 from otel_ext.context.error_context import enrich
+from otel_ext.context.error_scope import drop_span
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "ENDED_BY",
     "Failure",
     "Outcome",
+    "close",
     "finish",
     "mark_failure",
     "settle",
@@ -107,7 +109,8 @@ def settle(span: Span, error: BaseException | None, result: object = None) -> No
         if error is not None:
             _settle_error(span, error)
         elif type(result) is Failure:
-            _fail(span, result.reason)
+            if _is_unset(span):
+                _fail(span, result.reason)
         elif _is_unset(span):
             span.set_status(_OK)
     except Exception as problem:  # noqa: BLE001 - nothing may reach the user's code
@@ -115,10 +118,22 @@ def settle(span: Span, error: BaseException | None, result: object = None) -> No
 
 
 def finish(span: Span, error: BaseException | None, result: object = None) -> None:
-    """Set the status of a span as `settle` does, and end it; never raises."""
+    """Set the status of a span as `settle` does, and end it; never raises.
+
+    A span that the program has ended itself stays as it is.
+    """
+    if getattr(span, "end_time", None) is not None:
+        report_problem("a span", "it was ended twice; the second end has no effect")
+        return
     settle(span, error, result)
+    close(span)
+
+
+def close(span: Span) -> None:
+    """End a span, and the fields that `error_context.set` has set in it; never raises."""
     try:
         span.end()
+        drop_span(span)
     except Exception as problem:  # noqa: BLE001 - a processor may be third-party code
         report_problem("the end of a span is lost", problem)
 
@@ -183,20 +198,28 @@ def _record(span: Span, error: BaseException) -> None:
     """Record an exception as an event, with the error context, and set the status."""
     span.set_attribute(ERROR_TYPE, _type_name(error))
     _describe(span, error)
-    attributes = enrich(error)
+    attributes = enrich(error, span)
     if leaves := _leaves(error):
         attributes[GROUPED] = [_type_name(leaf) for leaf in leaves]
-    # After the status: formatting the stack may fail for a hostile exception.
-    span.record_exception(error, attributes)  # type: ignore[arg-type]
+    try:
+        span.record_exception(error, attributes)  # type: ignore[arg-type]
+    except Exception:  # noqa: BLE001 - its `__str__` raises, for one
+        attributes["exception.type"] = _type_name(error)
+        attributes["exception.message"] = _text_of(error)
+        span.add_event("exception", attributes)  # type: ignore[arg-type]
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the exception itself may be hostile
+        return "<unprintable>"
 
 
 def _describe(span: Span, error: BaseException) -> None:
     if not _is_unset(span):
         return
-    try:
-        text = str(error)
-    except Exception:  # noqa: BLE001 - the exception itself may be hostile
-        text = "<unprintable>"
+    text = _text_of(error)
     name = type(error).__name__
     span.set_status(_ERROR, f"{name}: {text}"[:_MAX_DESCRIPTION] if text else name)
 

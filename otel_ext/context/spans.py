@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context.current import enter, leave, open_span
 from otel_ext.context.outcome import finish
@@ -52,17 +52,15 @@ class with_span:  # noqa: N801 - used like a function
     def __init__(self, name: str, /, **attributes: AttributeValue) -> None:
         self._name = name
         self._attributes = attributes
-        # The blocks that are open, since one may be entered again within itself.
-        self._opened: list[tuple[Span, Left | None]] | None = None
+        # The blocks that are open, since one may be entered again within itself,
+        # or in several tasks and threads.
+        self._opened: list[tuple[Span, Left | None]] = []
 
     def __enter__(self) -> Span:
         """Start the span and make it the current one."""
         span = open_span(self._name, self._attributes)
         opened = _OFF if span is INVALID_SPAN else (span, enter(span))
-        if self._opened:
-            self._opened.append(opened)
-        else:
-            self._opened = [opened]
+        self._opened.append(opened)
         return span
 
     def __exit__(
@@ -74,10 +72,19 @@ class with_span:  # noqa: N801 - used like a function
         """End the span."""
         if not self._opened:
             return
-        span, left = self._opened.pop()
+        last = self._opened[-1]
+        if last[0] is not get_current_span():
+            last = self._ending()
+        self._opened.remove(last)
+        span, left = last
         if left is not None:
-            leave(left)
+            leave(left, span)
             finish(span, error)
+
+    def _ending(self) -> tuple[Span, Left | None]:
+        """Return the block that ends here: that of the current span, or else the last one."""
+        opened, current = self._opened.copy(), get_current_span()
+        return next((one for one in reversed(opened) if one[0] is current), opened[-1])
 
     async def __aenter__(self) -> Span:
         """Start the span and make it the current one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from opentelemetry.trace import INVALID_SPAN
@@ -43,7 +44,11 @@ def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
     )
     for is_kind, wrapped in kinds:
         if is_kind(function):
-            return cast("Callable[P, R]", wrapped(function, opener))
+            found = wrapped(function, opener)
+            code: object = getattr(function, "__code__", None)
+            if getattr(code, "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE:
+                found = types.coroutine(found)  # a generator that can be awaited
+            return cast("Callable[P, R]", found)
     return _wrap_function(function, opener)
 
 
@@ -57,10 +62,10 @@ def _wrap_function(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave(left)
+            leave(left, span)
             finish(span, error)
             raise
-        leave(left)
+        leave(left, span)
         finish(span, None, result)
         return result
 
@@ -79,10 +84,10 @@ def _wrap_coroutine(
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            leave(left)
+            leave(left, span)
             finish(span, error)
             raise
-        leave(left)
+        leave(left, span)
         finish(span, None, result)
         return result
 
