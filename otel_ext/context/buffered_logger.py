@@ -69,7 +69,7 @@ class BufferedLogger:
         **attributes: AttributeValue,
     ) -> None:
         self.path = Path(path).absolute()
-        if self.path.is_dir():
+        if os.path.isdir(self.path):  # noqa: PTH112 - the other one may raise
             raise ConfigError(f"path={str(path)!r} is a folder", hint="Name a file in it.")
         if report is not None and not callable(report):
             raise ConfigError(
