@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, overload
 
+from opentelemetry.context import attach, get_value, set_value
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context.arguments import attribute_of
@@ -31,6 +33,10 @@ _MAX_SPANS: Final = 1_000
 _MAX_EVENTS: Final = 10_000
 _MAX_NAME: Final = 200
 _RECORDED: Final = frozenset((*LEVELS, "add_log"))
+_OWN: Final = frozenset(("trace", "spans", "dropped_spans", "dropped_events"))
+# The key in OpenTelemetry's context; its value refers to the innermost span that a structured
+# trace has started. Weakly: a thread's context would keep the last trace of each thread.
+_INNERMOST: Final = "otel_ext-structured-span"
 _TYPE: Final = "log.type"
 _SOURCE: Final = "log.source"
 _DATA: Final = "log.data"
@@ -96,6 +102,18 @@ class StructuredTrace:
 
         return recorded
 
+    def __setattr__(self, name: str, value: object) -> None:
+        """Set an attribute of the flat trace, unless this object has it."""
+        self._set_on(name).__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        """Delete an attribute of the flat trace, unless this object has it."""
+        self._set_on(name).__delattr__(name)
+
+    def _set_on(self, name: str) -> Any:  # noqa: ANN401 - the flat trace
+        is_own = name in _OWN or name.startswith("_") or hasattr(type(self), name)
+        return super() if is_own else self.trace
+
     def start_span(
         self, operation: str, attributes: Mapping[str, object] | None = None
     ) -> TraceSpan:
@@ -105,9 +123,9 @@ class StructuredTrace:
             operation: The span's name.
             attributes: Its attributes at the start.
         """
-        parent = self._known.get(get_current_span().get_span_context().span_id)
+        parent = self._parent()
         values = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
-        made = TraceSpan(operation, start_span(operation, **values))
+        made = TraceSpan(operation, start_span(operation, **values), parent)
         if made.span is INVALID_SPAN:
             return made
         if len(self._known) >= self._max_spans:
@@ -115,7 +133,25 @@ class StructuredTrace:
             return made
         self._known[made.span.get_span_context().span_id] = made
         (self.spans if parent is None else parent.children).append(made)
+        attach(set_value(_INNERMOST, weakref.ref(made)))
         return made
+
+    def _parent(self) -> TraceSpan | None:
+        """Return the span of this trace that a span which starts here is within."""
+        known = self._known
+        current = known.get(get_current_span().get_span_context().span_id)
+        if current is not None:
+            return current
+        # Other spans may be between, such as those of `auto_span`.
+        reference = cast("Callable[[], TraceSpan | None] | None", get_value(_INNERMOST))
+        found = None if reference is None else reference()
+        while found is not None and found.status != "active":
+            found = found.parent
+        return (
+            found
+            if found is not None and known.get(found.span.get_span_context().span_id) is found
+            else None
+        )
 
     def end_span(
         self,

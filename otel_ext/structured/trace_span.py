@@ -26,13 +26,15 @@ class TraceSpan:
     Attributes:
         operation: The name that it was started with.
         span: The OpenTelemetry span.
+        parent: The span of the same trace that it was started within, directly or not.
         children: The spans of the same trace that were started within it.
         error: The exception that ended it, if it is known.
     """
 
-    def __init__(self, operation: str, span: Span) -> None:
+    def __init__(self, operation: str, span: Span, parent: TraceSpan | None = None) -> None:
         self.operation = operation
         self.span = span
+        self.parent = parent
         self.children: list[TraceSpan] = []
         self.error: BaseException | None = None
         # A span that is not recorded has none of what is read here.
