@@ -37,7 +37,7 @@ def main() -> None:
         with suppress(KeyError), with_span("look up"):
             raise KeyError("lamp")
         with suppress(SystemExit), with_span("leave"):
-            raise SystemExit(0)  # the SDK alone reports this as an error
+            raise SystemExit(0)  # the end of a program, and not an error
         with suppress(asyncio.TimeoutError):
             asyncio.run(asyncio.wait_for(ship(), 0.01))  # cancels it
         span = start_span("import")  # where no block has the span's extent
