@@ -52,10 +52,8 @@ def test_spans_form_a_tree(records: RecordCapture) -> None:
 def test_a_span_shows_what_the_record_has(records: RecordCapture) -> None:
     """Ids, times, duration, attributes and status are those of the recorded span."""
     trace = StructuredTrace()
-    with (
-        trace.with_span("outer"),
-        trace.with_span("work", attributes={"n": 1, 7: [1, "a"]}) as span,
-    ):  # type: ignore[dict-item]
+    attributes: Any = {"n": 1, 7: [1, "a"]}
+    with trace.with_span("outer"), trace.with_span("work", attributes=attributes) as span:
         assert (span.status, span.end_ns, span.duration_ns) == ("active", None, None)
         span.set_attribute("late", {"a": 1})
     start, end = records.of("work")
