@@ -18,6 +18,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
+from otel_ext.context.arguments import attribute_of
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
@@ -76,7 +77,23 @@ def open_span(
         return INVALID_SPAN
     try:
         return tracer.start_span(name, context, attributes=attributes, links=links)
-    except Exception as error:  # noqa: BLE001 - such as a provider that is shut down
+    except Exception as error:  # noqa: BLE001 - such as an attribute whose `__repr__` raises
+        return _open_again(tracer, name, attributes, context, links, error)
+
+
+def _open_again(
+    tracer: Tracer,
+    name: str,
+    attributes: Attributes | None,
+    context: Context | None,
+    links: Sequence[Link],
+    error: Exception,
+) -> Span:
+    """Start a span with plain attributes, after the program's own have failed."""
+    try:
+        plain = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
+        return tracer.start_span(name, context, attributes=plain, links=links)
+    except Exception:  # noqa: BLE001 - a sampler or processor may be third-party code
         report_problem("a span could not be started", error)
         return INVALID_SPAN
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Scope", "add_fields", "drop_ended", "drop_span", "enter_block", "exit_block"]
+__all__ = ["Scope", "add_fields", "drop_ended", "drop_span", "enter_block", "exit_block", "hear"]
 
 _home: Final[ContextVar[None]] = ContextVar("otel_ext_error_scope_home", default=None)
 
@@ -176,8 +176,8 @@ def add_fields(fields: Mapping[str, object]) -> None:
     scope.trace_id = span.get_span_context().trace_id
     scope.home = _home.set(None)
     _innermost.set(scope)
-    if in_span and _hear not in LISTENERS.active:
-        LISTENERS.add(_hear)
+    if in_span and hear not in LISTENERS.active:
+        LISTENERS.add(hear)
 
 
 def drop_ended() -> Scope | None:
@@ -201,7 +201,7 @@ def drop_span(span: Span) -> None:
         _innermost.set(scope)
 
 
-def _hear(record: Record) -> None:
+def hear(record: Record) -> None:
     """Drop the fields of a span that has ended: whether ours or of an instrumentation."""
     if record.phase is not None and _innermost.get() is not None:
         drop_ended()

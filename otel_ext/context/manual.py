@@ -6,8 +6,10 @@ is current now; so each task and thread has its own, and no stack exists beside 
 
 from __future__ import annotations
 
+import sys
 import weakref
-from typing import TYPE_CHECKING, Final, cast
+from threading import get_ident
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from opentelemetry.context import Context, attach, get_current, set_value
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
@@ -24,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["current_span", "end_span", "start_span"]
 
-# The key in OpenTelemetry's context; its value is the span that `start_span` made current,
-# and the context before.
 _STARTED: Final = "otel_ext-started-span"
+"""The key in OpenTelemetry's context of what `start_span` made the current span."""
+
 _WHERE: Final = "end_span"
 # Spans that are not sampled do not know themselves that they have ended.
 _ended_unrecorded: Final[weakref.WeakSet[Span]] = weakref.WeakSet()
@@ -49,8 +51,14 @@ def start_span(name: str, /, **attributes: AttributeValue) -> Span:
     """
     span = open_span(name, attributes)
     if span is not INVALID_SPAN:
-        before = _without_ended(context := get_current())
-        attach(set_value(_STARTED, (span, before), set_span_in_context(span, context)))
+        context, here = get_current(), _here()
+        before = _without_ended(context)
+        outer = _started_in(before)
+        if outer is not None and outer.owner != here:
+            # Tasks that start each other would make an endless chain of what was before.
+            before = set_value(_STARTED, None, before)
+        started = _Started(span, before, here)
+        attach(set_value(_STARTED, started, set_span_in_context(span, context)))
     return span
 
 
@@ -112,15 +120,31 @@ def _has_ended(span: Span) -> bool:
     return has_ended(span) or (not span.is_recording() and span in _ended_unrecorded)
 
 
-def _started_in(context: Context) -> tuple[Span, Context] | None:
-    return cast("tuple[Span, Context] | None", context.get(_STARTED))
+class _Started(NamedTuple):
+    """A span that `start_span` made the current one, the context before, and its owner."""
+
+    span: Span
+    before: Context
+    owner: tuple[int, int]
+
+
+def _here() -> tuple[int, int]:
+    """Return what tells this task or thread from the others that run now."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001 - raises nothing
+        return get_ident(), 0
+    return get_ident(), id(asyncio.current_task())
+
+
+def _started_in(context: Context) -> _Started | None:
+    return cast("_Started | None", context.get(_STARTED))
 
 
 def _last_started() -> Span | None:
     """Return the current span, if `start_span` started it; else report why not."""
     current = get_current_span()
     started = _started_in(get_current())
-    if started is not None and started[0] is current:
+    if started is not None and started.span is current:
         return current
     if current is not INVALID_SPAN:
         report_problem(_WHERE, "start_span did not start the current span: name one to end")
@@ -131,18 +155,24 @@ def _restore(span: Span) -> None:
     """Make the span before `span` current again, if `span` is the current one here."""
     context = get_current()
     started = _started_in(context)
-    if started is None or started[0] is not span or get_current_span(context) is not span:
+    if started is None or started.span is not span or get_current_span(context) is not span:
         return
-    before = _without_ended(started[1])
+    before = _without_ended(started.before)
     # Only these two values, since others, such as baggage, may have changed meanwhile.
     context = set_span_in_context(get_current_span(before), context)
     attach(set_value(_STARTED, _started_in(before), context))
 
 
 def _without_ended(context: Context) -> Context:
-    """Return the latest context whose current span has not ended, out of order or elsewhere."""
-    while (started := _started_in(context)) is not None and (
-        started[0] is get_current_span(context) and _has_ended(started[0])
+    """Return the latest context whose current span has not ended, out of order or elsewhere.
+
+    The span that was current where a task was made stays its current one, though it has ended.
+    """
+    while (
+        (started := _started_in(context)) is not None
+        and started.span is get_current_span(context)
+        and _has_ended(started.span)
+        and started.owner == _here()
     ):
-        context = started[1]
+        context = started.before
     return context
