@@ -13,8 +13,9 @@ from tests.shell_blocks import Typed, commands, problem_of
 
 BLOCKS: Final = [block for page in all_pages() for block in blocks_of(page)]
 SHELL: Final = [block for block in BLOCKS if block.language == "sh"]
-# Languages whose blocks some test checks; `text` is output, or a drawing.
-LANGUAGES: Final = {"console", "json", "python", "sh", "text", "toml"}
+# Languages whose blocks some test checks; `text` is output, or a drawing. `py` and `pycon` are
+# signatures and doctests, which test_reference_pages.py compares with the code.
+LANGUAGES: Final = {"console", "json", "py", "pycon", "python", "sh", "text", "toml"}
 # Pages whose `console` and `python` blocks test_docs.py and test_guides.py run.
 RUN: Final = {"README.md", "docs"}
 
@@ -71,3 +72,5 @@ def test_every_block_is_checked() -> None:
         assert block.language in LANGUAGES, block.name
         if block.language in {"console", "python"}:
             assert block.page.split("/")[0] in RUN, block.name
+        if block.language in {"py", "pycon"}:
+            assert block.page.startswith("docs/reference/"), block.name
