@@ -23,7 +23,7 @@ _MARK: Final = BUFFERED_FILE.encode()
 
 
 def lines_for(path: Path, folder: Path) -> Iterator[bytes]:
-    """Yield the lines of the newest trace whose file is `path`; none if there is none.
+    """Yield the lines of the newest trace whose file is `path`, if there is one.
 
     Args:
         path: The absolute path of the file.

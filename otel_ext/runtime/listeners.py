@@ -7,6 +7,7 @@ No lock is taken, since a signal handler or a finalizer may record something any
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.runtime.guard import report_problem
@@ -81,7 +82,9 @@ class RecordListeners:
             if remembered.setdefault(record.key, id(source)) != id(source):
                 return
             if len(remembered) > _MAX_REMEMBERED:
-                remembered.pop(next(iter(remembered.copy())), None)
+                # Unless another thread changes it meanwhile: the next span tries again.
+                with suppress(RuntimeError, StopIteration):
+                    remembered.pop(next(iter(remembered)), None)
         for listener in self.active:
             try:
                 listener(record)

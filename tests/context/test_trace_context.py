@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from otel_ext.context import Trace
     from otel_ext.record.model import Record
+    from otel_ext.runtime.listeners import Listener
 
 
 @pytest.fixture(name="records", autouse=True)
@@ -216,6 +217,25 @@ def test_a_root_whose_start_was_missed_still_has_its_records(
         with with_span("step"):
             pass
     assert events(trace) == ["step.start", "step.end", "job.end"]
+
+
+def test_a_trace_that_begins_while_another_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace that another thread begins while the last one ends is heard to its end."""
+    remove = LISTENERS.remove
+    block = trace_context("second")
+    begun: list[Trace] = []
+
+    def begin_before(listener: Listener) -> None:
+        monkeypatch.undo()
+        begun.append(block.__enter__())
+        remove(listener)
+
+    with trace_context("first"):
+        monkeypatch.setattr(LISTENERS, "remove", begin_before)
+    with with_span("step"):
+        pass
+    block.__exit__(None, None, None)
+    assert events(begun[0]) == ["second.start", "step.start", "step.end", "second.end"]
 
 
 def own(name: str) -> tuple[Record, ...]:
