@@ -7,6 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
 import otel_ext
 from otel_ext.context import BufferedLogger, with_span
@@ -188,6 +190,17 @@ def test_with_tracing_off_there_is_no_file(
         pass
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr().err == ""
+
+
+def test_a_trace_that_is_not_sampled(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Without a record nothing is written, which is reported; the older file stays."""
+    path = tmp_path / "job.jsonl"
+    path.write_text("older")
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    with as_global(provider), BufferedLogger(path, report=print):
+        pass
+    assert path.read_text() == "older"
+    assert f"{path} is not written: there are no records" in capfd.readouterr().err
 
 
 def test_an_attribute_that_loggers_lack() -> None:

@@ -217,6 +217,24 @@ def test_a_part_that_is_too_long_is_left_out(capfd: pytest.CaptureFixture[str]) 
     assert f"{ERROR_CONTEXT} is not carried: it is too long" in capfd.readouterr().err
 
 
+def test_a_value_that_cannot_be_read_loses_the_error_context(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """A value whose own class raises is reported, and span and baggage are carried."""
+
+    class Hidden:
+        @property  # type: ignore[misc]
+        def __class__(self) -> type:
+            raise RuntimeError("hidden")
+
+    token = attach(baggage.set_baggage("tenant", "a"))
+    with with_context(value=Hidden()):
+        carrier = propagate_context()
+    detach(token)
+    assert carrier == {"baggage": "tenant=a"}
+    assert "a part of the context is not carried: RuntimeError: hidden" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     "carrier",
     [None, 7, "text", b"bytes", [("traceparent", TRACEPARENT)], Hostile(), object()],

@@ -7,11 +7,13 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from otel_ext.context import with_span
 from otel_ext.structured import StructuredTrace, TraceLog
 from otel_ext.structured.trace_log import LEVELS
-from tests.global_provider import as_global
+from tests.global_provider import as_global, recording_globally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -100,6 +102,25 @@ def test_every_call_reaches_the_flat_trace_and_the_span(records: RecordCapture) 
         ("message", {"log.type": "custom", "log.source": "Service", "log.data": 7}),
         ("by name", {"log.type": "info", "log.data": 0}),
     ]
+
+
+texts = st.text(max_size=5)
+data = st.one_of(st.none(), st.integers(), texts, st.lists(texts), st.dictionaries(texts, texts))
+
+
+@given(st.lists(st.tuples(st.sampled_from(LEVELS), texts, texts, data), max_size=8))
+def test_any_calls_leave_the_same_log(calls: list[tuple[str, str, str, object]]) -> None:
+    """Any calls leave the same entries with the wrapper and without it, and an event each."""
+    plain, trace = TraceLog(max_logs=5), StructuredTrace(TraceLog(max_logs=5))
+    with recording_globally() as records:
+        with with_span("span"):
+            for name, *arguments in calls:
+                getattr(plain, name)(*arguments)
+                getattr(trace, name)(*arguments)
+        found = [(name, attributes["log.type"]) for name, attributes in events(records)]
+    assert [entry[:4] for entry in trace.logs] == [entry[:4] for entry in plain.logs]
+    assert trace.dropped_logs == plain.dropped_logs
+    assert found == [(message, name) for name, message, _, _ in calls]
 
 
 def test_a_foreign_trace_works_as_before(records: RecordCapture) -> None:
