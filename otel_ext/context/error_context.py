@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from opentelemetry.trace import get_current_span
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import get_contextvars, merge_contextvars
 
 from otel_ext.context.error_scope import add_fields, drop_ended, enter_block, exit_block
 from otel_ext.runtime.guard import report_problem
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from opentelemetry.trace import Span
+    from structlog.typing import EventDict, WrappedLogger
 
     from otel_ext.context.error_scope import Scope
 
-__all__ = ["child", "enrich", "get", "set", "with_context"]
+__all__ = ["child", "enrich", "get", "merge_fields", "set", "with_context"]
 
 _NOTE: Final = "error context: "
 _KEPT: Final = "_otel_ext_error_context"
@@ -61,6 +62,20 @@ def get() -> dict[str, object]:
     """
     drop_ended()
     return get_contextvars()
+
+
+def merge_fields(logger: WrappedLogger, method: str, event_dict: EventDict) -> EventDict:
+    """Add the fields that hold here to a log; a structlog processor.
+
+    In the position of `structlog.contextvars.merge_contextvars`, which would also add what
+    `set` has left in a pooled thread under a span that was not sampled.
+
+    >>> with with_context(order=7):
+    ...     merge_fields(None, "info", {"event": "paid"})
+    {'event': 'paid', 'order': 7}
+    """
+    drop_ended()
+    return merge_contextvars(logger, method, event_dict)
 
 
 def child(**fields: object) -> with_context:
@@ -173,7 +188,7 @@ def _keep(error: BaseException, kept: _Kept, before: _Kept | None) -> None:
 
 
 def _note(fields: Mapping[str, object]) -> str:
-    text = _NOTE + ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    text = _NOTE + ", ".join(f"{name}={value!r}" for name, value in sorted(fields.items()))
     return text[:_MAX_NOTE]
 
 

@@ -98,8 +98,12 @@ class Scope:
             return False
         return self.home is not None
 
-    def has_ended(self) -> bool:
-        """Whether its fields should no longer hold here."""
+    def has_ended(self, trace_id: int | None = None) -> bool:
+        """Whether its fields should no longer hold here.
+
+        Args:
+            trace_id: The trace of the work here; by default that of the current span.
+        """
         if self.is_block:
             return self.is_closed
         if not self.ends_with_span:
@@ -109,7 +113,8 @@ class Scope:
         if not is_over and span is not None and span.is_recording():
             return False
         # In tasks that outlive the span, its fields hold until they turn to another trace.
-        trace_id = get_current_span().get_span_context().trace_id
+        if trace_id is None:
+            trace_id = get_current_span().get_span_context().trace_id
         return trace_id not in {0, self.trace_id} or (is_over and self.is_home())
 
 
@@ -180,10 +185,14 @@ def add_fields(fields: Mapping[str, object]) -> None:
         LISTENERS.add(hear)
 
 
-def drop_ended() -> Scope | None:
-    """Undo what should no longer hold here; return the innermost scope that is left."""
+def drop_ended(trace_id: int | None = None) -> Scope | None:
+    """Undo what should no longer hold here; return the innermost scope that is left.
+
+    Args:
+        trace_id: The trace of the work here; by default that of the current span.
+    """
     scope = top = _innermost.get()
-    while scope is not None and scope.has_ended():
+    while scope is not None and scope.has_ended(trace_id):
         scope.undo(by_value=scope.ends_with_span)
         scope = scope.outer
     if scope is not top:
@@ -202,9 +211,10 @@ def drop_span(span: Span) -> None:
 
 
 def hear(record: Record) -> None:
-    """Drop the fields of a span that has ended: whether ours or of an instrumentation."""
+    """Drop the fields of a span that has ended, such as that of an instrumentation."""
     if record.phase is not None and _innermost.get() is not None:
-        drop_ended()
+        # A span that starts is not the current one yet.
+        drop_ended(int(record.trace_id, 16) if record.phase == "start" else None)
 
 
 def _reference(span: Span) -> Callable[[], Span | None]:

@@ -20,6 +20,8 @@ from otel_ext.context.outcome import finish
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
+    from opentelemetry.context import Context
+
     from otel_ext.context.current import Opener
 
 __all__ = ["wrap_async_generator", "wrap_generator"]
@@ -61,8 +63,9 @@ def wrap_generator(
                     leave((token, before))
                 try:
                     value, step = (yield item), body.send
-                except GeneratorExit as closed:
-                    value, step = closed, functools.partial(_close, body)
+                except GeneratorExit:
+                    _close(body, inside)
+                    raise
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
                     value, step = error, body.throw
         except StopIteration as done:
@@ -106,8 +109,9 @@ def wrap_async_generator(
                         leave((token, before))
                 try:
                     value, step = (yield item), body.asend
-                except GeneratorExit as closed:
-                    value, step = closed, functools.partial(_close_async, body)
+                except GeneratorExit:
+                    await _close_async(body, inside)
+                    raise
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
                     value, step = error, body.athrow
         except StopAsyncIteration:
@@ -119,9 +123,13 @@ def wrap_async_generator(
     return in_span
 
 
-def _close(body: Generator[Any, Any, Any], closed: GeneratorExit) -> Any:  # noqa: ANN401 - a step
-    body.close()
-    raise closed
+def _close(body: Generator[Any, Any, Any], inside: Context) -> None:
+    before = get_current()
+    token = attach(inside)
+    try:
+        body.close()
+    finally:
+        leave((token, before))
 
 
 async def _start(body: AsyncGenerator[Y, Any], _value: None) -> Y:
@@ -139,6 +147,10 @@ async def _start(body: AsyncGenerator[Y, Any], _value: None) -> Y:
     return await first
 
 
-async def _close_async(body: AsyncGenerator[Any, Any], closed: GeneratorExit) -> None:
-    await body.aclose()
-    raise closed
+async def _close_async(body: AsyncGenerator[Any, Any], inside: Context | None) -> None:
+    before = get_current()
+    token = attach(before if inside is None else inside)
+    try:
+        await body.aclose()
+    finally:
+        leave((token, before))

@@ -25,4 +25,3 @@ def unsampled() -> Generator[Tracing]:
     """Tracing whose sampler drops each span."""
     with tracing(ALWAYS_OFF) as found:
         yield found
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from tests.context.tracing import Tracing
 
 if sys.version_info < (3, 11):
-    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+    from exceptiongroup import (  # type: ignore[import-not-found,unused-ignore]
+        BaseExceptionGroup,
+        ExceptionGroup,
+    )
 
 
 class Unprintable(Exception):  # noqa: N818 - its name is in what the tests expect
@@ -271,7 +274,8 @@ def test_hostile_attributes_are_no_obstacle(traced: Tracing) -> None:
         def __bool__(self) -> bool:
             raise RuntimeError("no truth")
 
-    with with_span("work", good=1, bad=Hostile(), worse={1: Hostile()}):  # type: ignore[arg-type]
+    hostile: Any = Hostile()
+    with with_span("work", good=1, bad=hostile, worse={"a": hostile}):
         pass
     status, _, attributes = traced.end_of("work")
     # What becomes of the others depends on the release of OpenTelemetry.

@@ -34,7 +34,7 @@ def test_a_block_runs_in_its_span(traced: Tracing) -> None:
     """The span is current in the block, the child of the span outside, and ends with it."""
     with with_span("outer") as outer:
         assert current_span() is trace.get_current_span() is outer
-        with with_span("inner", **{"http.route": "/"}) as inner:  # type: ignore[arg-type]
+        with with_span("inner", **{"http.route": "/"}) as inner:
             assert current_span() is inner
             assert inner.is_recording()
         assert not inner.is_recording()
@@ -84,10 +84,9 @@ def test_a_cancelled_task_ends_its_spans(traced: Tracing) -> None:
     """Cancellation leaves the status of all open spans of the task unset, and ends them."""
 
     async def work(is_open: asyncio.Event) -> None:
-        async with with_span("outer"):
-            async with with_span("inner"):
-                is_open.set()
-                await asyncio.Event().wait()
+        async with with_span("outer"), with_span("inner"):
+            is_open.set()
+            await asyncio.Event().wait()
 
     async def main() -> None:
         is_open = asyncio.Event()
