@@ -108,7 +108,7 @@ def end_span(
 
 
 def current_span() -> Span:
-    """Return the current span; one that records nothing if there is none.
+    """Return the current span; where no span is current, one that records nothing.
 
     >>> current_span().is_recording()
     False
@@ -130,10 +130,10 @@ class _Started(NamedTuple):
 
 def _here() -> tuple[int, int]:
     """Return what tells this task or thread from the others that run now."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None or asyncio._get_running_loop() is None:  # noqa: SLF001 - raises nothing
+    try:
+        return get_ident(), id(sys.modules["asyncio"].current_task())
+    except (KeyError, RuntimeError):  # no task runs here
         return get_ident(), 0
-    return get_ident(), id(asyncio.current_task())
 
 
 def _started_in(context: Context) -> _Started | None:
