@@ -125,15 +125,16 @@ class _Started(NamedTuple):
 
     span: Span
     before: Context
-    owner: tuple[int, int]
+    owner: tuple[int, object]
 
 
-def _here() -> tuple[int, int]:
-    """Return what tells this task or thread from the others that run now."""
+def _here() -> tuple[int, object]:
+    """Return what tells this task or thread from all others."""
     try:
-        return get_ident(), id(sys.modules["asyncio"].current_task())
-    except (KeyError, RuntimeError):  # no task runs here
-        return get_ident(), 0
+        # A weak reference, since a later task may have the same id.
+        return get_ident(), weakref.ref(sys.modules["asyncio"].current_task())
+    except (KeyError, RuntimeError, TypeError):  # no task runs here
+        return get_ident(), None
 
 
 def _started_in(context: Context) -> _Started | None:
