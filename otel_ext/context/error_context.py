@@ -96,6 +96,9 @@ def child(**fields: object) -> with_context:
 class with_context:  # noqa: N801 - used like a function
     """Adds fields to the error context within a block.
 
+    In the body of a generator they also hold in its consumer, between two items, as fields
+    of structlog do.
+
     Args:
         fields: Names and values; in the block they replace those of the same name.
 
