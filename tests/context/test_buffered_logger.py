@@ -34,9 +34,19 @@ def _records() -> Iterator[RecordCapture]:
         yield capture
 
 
+def records_in(path: Path) -> list[Record]:
+    """Return the records in a file, behind those of its processes.
+
+    Spans and logs have different ones if earlier tests have recorded with another resource.
+    """
+    records = [decode_line(line) for line in path.read_bytes().splitlines()]
+    assert records[0].event == "process.start"
+    return [record for record in records if record.kind != "process"]
+
+
 def events_in(path: Path) -> list[str]:
-    """Return the `event` texts of the records in a file."""
-    return [decode_line(line).event for line in path.read_bytes().splitlines()]
+    """Return the `event` texts of these records."""
+    return [record.event for record in records_in(path)]
 
 
 @pytest.mark.usefixtures("unconfigured_structlog")
@@ -50,11 +60,14 @@ def test_the_file_has_all_records_of_the_trace(tmp_path: Path, records: RecordCa
             logger.warning("slow")
         assert not path.exists()
     assert events_in(path) == [
-        *("process.start", "nightly.start", "begun", "import.start", "slow", "import.end"),
+        "nightly.start",
+        "begun",
+        "import.start",
+        "slow",
+        "import.end",
         "nightly.end",
     ]
-    written = [decode_line(line) for line in path.read_bytes().splitlines()][1:]
-    assert [(record.seq, record.span_id, record.attributes) for record in written] == [
+    assert [(record.seq, record.span_id, record.attributes) for record in records_in(path)] == [
         (record.seq, record.span_id, record.attributes) for record in records.records
     ]
     end = records.of("nightly")[1]
@@ -73,9 +86,7 @@ def test_a_file_from_async_code(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
 
     asyncio.run(run())
-    assert events_in(tmp_path / "a.jsonl") == [
-        *("process.start", "job.start", "step.start", "step.end", "job.end")
-    ]
+    assert events_in(tmp_path / "a.jsonl") == ["job.start", "step.start", "step.end", "job.end"]
 
 
 def test_the_file_is_written_if_the_block_fails(tmp_path: Path) -> None:
@@ -83,7 +94,7 @@ def test_the_file_is_written_if_the_block_fails(tmp_path: Path) -> None:
     path = tmp_path / "job.jsonl"
     with pytest.raises(ValueError, match="declined"), BufferedLogger(path):
         raise ValueError("declined")
-    end = decode_line(path.read_bytes().splitlines()[-1])
+    end = records_in(path)[-1]
     assert (end.event, end.status and end.status.code) == ("job.end", "error")
     assert [event.name for event in end.events] == ["exception"]
 
@@ -94,7 +105,7 @@ def test_an_older_file_is_replaced_at_the_end(tmp_path: Path) -> None:
     path.write_text("older\n")
     with BufferedLogger(path):
         assert path.read_text() == "older\n"
-    assert events_in(path) == ["process.start", "job.start", "job.end"]
+    assert events_in(path) == ["job.start", "job.end"]
 
 
 def test_what_does_not_fit_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -104,7 +115,7 @@ def test_what_does_not_fit_is_reported(tmp_path: Path, capfd: pytest.CaptureFixt
         for _ in range(3):
             with with_span("step"):
                 pass
-    assert events_in(path) == ["process.start", "job.end", "step.start", "step.end"]
+    assert events_in(path) == ["job.end", "step.start", "step.end"]
     assert f"{path} lacks 5 records beyond max_records" in capfd.readouterr().err
     assert call("validate", path).code == 0
 
@@ -127,7 +138,7 @@ def test_a_report_that_fails_is_reported(tmp_path: Path, capfd: pytest.CaptureFi
 
     with BufferedLogger(path, report=report):
         pass
-    assert len(events_in(path)) == 3
+    assert len(events_in(path)) == 2
     assert f"BufferedLogger: {path} has no report: RuntimeError: no template" in (
         capfd.readouterr().err
     )
@@ -236,20 +247,17 @@ def test_the_file_of_a_killed_program(tmp_path: Path) -> None:
     assert done.code == -signal.SIGKILL, done.output
     path, folder = tmp_path / "job.jsonl", tmp_path / "traces"
     assert not path.exists()
-    assert events_in(tmp_path / "earlier.jsonl") == [
-        *("process.start", "earlier.start", "earlier.end")
-    ]
+    assert events_in(tmp_path / "earlier.jsonl") == ["earlier.start", "earlier.end"]
     # Before the recovery the records of the ring buffers are found too.
-    assert BufferedLogger.recover(path, folder) == len(events_in(path))
-    begun = ["process.start", "job.start", "done.start", "stored", "done.end", "open.start"]
+    assert BufferedLogger.recover(path, folder) == len(events_in(path)) + 1
+    begun = ["job.start", "done.start", "stored", "done.end", "open.start"]
     assert events_in(path) == begun
     assert call("recover", folder).code == 0
     number = BufferedLogger.recover(path, folder)
-    assert number == len(events_in(path)) == 8
-    assert events_in(path)[:6] == begun
-    assert sorted(events_in(path)[6:]) == ["job.end", "open.end"]
-    ends = [decode_line(line) for line in path.read_bytes().splitlines()][6:]
-    assert {record.abandoned for record in ends} == {"process-died"}
+    assert number == len(events_in(path)) + 1 == 8
+    assert events_in(path)[:5] == begun
+    assert sorted(events_in(path)[5:]) == ["job.end", "open.end"]
+    assert {record.abandoned for record in records_in(path)[5:]} == {"process-died"}
     assert call("validate", path).code == 0
     assert BufferedLogger.recover(tmp_path / "other.jsonl", folder) == 0
     assert not (tmp_path / "other.jsonl").exists()
@@ -258,7 +266,10 @@ def test_the_file_of_a_killed_program(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="job.jsonl cannot be written: "):
         BufferedLogger.recover(path, folder)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == [
-        *("earlier.jsonl", "job.jsonl", "program.py", "traces")
+        "earlier.jsonl",
+        "job.jsonl",
+        "program.py",
+        "traces",
     ]
 
 
