@@ -305,8 +305,10 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._fast_path = self._hook_parts()
 
     def _export_and_pass_on(self, record: Record) -> None:
-        self._only_export(record)
-        LISTENERS.pass_on(record, self)
+        try:
+            self._only_export(record)
+        finally:
+            LISTENERS.pass_on(record, self)
 
     def _export_watched(self, record: Record) -> None:
         """Export `record`, unless exporters that start spans nest too deep."""

@@ -37,8 +37,8 @@ _ROWS: Final = {
     "structured": "context runtime settings",
     "instrumentors": "runtime",
     "config": "exporters inflight journal redaction settings setup",
-    "setup": "config exporters instrumentors journal processors record redaction runtime settings"
-    " terminal",
+    "setup": "config context exporters instrumentors journal processors record redaction runtime"
+    " settings terminal",
     "pipeline": "config exporters instrumentors journal processors record redaction runtime setup",
     "zero_code": "config instrumentors pipeline runtime settings setup",
     "environment_exporter": "exporters pipeline redaction runtime setup zero_code",

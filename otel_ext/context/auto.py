@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, cast, overload
 
 from otel_ext.context.arguments import ArgumentReader
 from otel_ext.context.current import open_span
-from otel_ext.context.wrapping import wrap
+from otel_ext.context.wrapping import is_wrapped, wrap
 from otel_ext.errors import ConfigError
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
@@ -125,15 +125,18 @@ class _Options:
         return target
 
     def _decorate_member(self, member: object, *, is_lenient: bool = False) -> object:
-        """Return a function or method decorated; None if it is neither."""
-        if isinstance(member, (staticmethod, classmethod)):
-            inner = cast("Callable[..., object]", member.__func__)
-            if not inspect.isfunction(inner):
-                return None
-            return type(member)(wrap(inner, self._opener(inner, is_lenient=is_lenient)))
-        if not inspect.isfunction(member):
+        """Return a function or method decorated; None if it is neither.
+
+        Args:
+            member: The function or method.
+            is_lenient: Whether it is one of a class; a decorator of its own prevails then.
+        """
+        kind = type(member) if isinstance(member, (staticmethod, classmethod)) else None
+        inner: object = getattr(member, "__func__", None) if kind else member
+        if not inspect.isfunction(inner) or (is_lenient and is_wrapped(inner)):
             return None
-        return wrap(member, self._opener(member, is_lenient=is_lenient))
+        wrapped = wrap(inner, self._opener(inner, is_lenient=is_lenient))
+        return kind(wrapped) if kind else wrapped
 
     def _opener(self, function: Callable[..., object], *, is_lenient: bool) -> Opener:
         """Return what starts the span of a call.

@@ -190,6 +190,8 @@ def _write(path: Path, lines: Iterable[bytes]) -> int:
         with os.fdopen(descriptor, "wb") as file:
             for number, line in enumerate(lines, 1):  # noqa: B007 - counts them
                 file.write(line)
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
@@ -12,7 +13,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 __all__ = ["carried", "traced_executor"]
 
@@ -44,8 +45,14 @@ class carried(Generic[P, R]):  # noqa: N801 - used like a function
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in the context that was carried here."""
+        if inspect.iscoroutinefunction(self._function):
+            return cast("R", self._run_coroutine(args, kwargs))
         # In a copy, so that nothing is left for the next job of a pooled process.
         return copy_context().run(self._run, args, kwargs)
+
+    async def _run_coroutine(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+        with with_propagated_context(self._carrier):
+            return await cast("Callable[..., Awaitable[object]]", self._function)(*args, **kwargs)
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> R:
         with with_propagated_context(self._carrier):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENDED_BY",
+    "ERROR_TYPE",
     "Failure",
     "Outcome",
     "close",

@@ -114,7 +114,7 @@ class trace_context:  # noqa: N801 - used like a function
     ) -> None:
         """End the trace."""
         span, left, buffer = self._opened.pop()
-        leave(left)
+        leave(left, span)
         if span is not INVALID_SPAN:
             finish(span, error)
         buffer.end()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import types
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
 from opentelemetry.trace import INVALID_SPAN
 
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from otel_ext.context.current import Opener
 
-__all__ = ["wrap"]
+__all__ = ["is_wrapped", "wrap"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_MARK: Final = "__otel_ext_in_span__"
 
 
 def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
@@ -44,12 +45,20 @@ def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
     )
     for is_kind, wrapped in kinds:
         if is_kind(function):
-            found = wrapped(function, opener)
+            found: Callable[..., Any] = wrapped(function, opener)
             code: object = getattr(function, "__code__", None)
             if getattr(code, "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE:
                 found = types.coroutine(found)  # a generator that can be awaited
-            return cast("Callable[P, R]", found)
-    return _wrap_function(function, opener)
+            break
+    else:
+        found = _wrap_function(function, opener)
+    setattr(found, _MARK, True)
+    return cast("Callable[P, R]", found)
+
+
+def is_wrapped(function: object) -> bool:
+    """Whether `wrap` has made a function, or one that it is a wrapper of."""
+    return getattr(function, _MARK, False) is True
 
 
 def _wrap_function(function: Callable[P, R], opener: Opener) -> Callable[P, R]:

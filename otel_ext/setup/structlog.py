@@ -18,6 +18,7 @@ from structlog.processors import StackInfoRenderer, add_log_level, format_exc_in
 from structlog.stdlib import ExtraAdder, add_logger_name
 
 from otel_ext.config import compat_mode
+from otel_ext.context.error_context import merge_fields
 from otel_ext.errors import ConfigError
 from otel_ext.processors import structlog_chain as chains
 from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
@@ -150,7 +151,7 @@ class _Setup:
         factory = StandardOutputFactory()
         final = self._final(factory, chains.SetupRenderer, chains.SetupTap)
         chain: list[Processor] = [
-            structlog.contextvars.merge_contextvars,
+            merge_fields,
             add_log_level,
             StackInfoRenderer(),
             *filter(chains.is_official, old),
@@ -207,7 +208,7 @@ class _Setup:
             add_log_level,
             add_logger_name,
             ExtraAdder(),
-            structlog.contextvars.merge_contextvars,
+            merge_fields,
         )
         bridge = StdlibBridge(final, write, processors=cast("list[Processor]", steps))
         keep_bridge(bridge, self._wants_logs)

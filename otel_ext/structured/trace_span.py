@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 from opentelemetry.trace import StatusCode
 
 from otel_ext.context.arguments import attribute_of
+from otel_ext.context.outcome import ENDED_BY, ERROR_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,9 +80,12 @@ class TraceSpan:
         readable = self._readable
         if readable is None or readable.end_time is None:
             return "active"
-        if readable.status.status_code is not StatusCode.ERROR:
-            return "success"
-        return "failure" if self.attributes.get("error.type") == "failure" else "error"
+        attributes = self.attributes
+        if readable.status.status_code is StatusCode.ERROR:
+            return "failure" if attributes.get(ERROR_TYPE) == "failure" else "error"
+        # Cancelled or closed: it did not do all of its work.
+        is_unset = readable.status.status_code is StatusCode.UNSET
+        return "failure" if is_unset and ENDED_BY in attributes else "success"
 
     def set_attribute(self, key: str, value: object) -> None:
         """Set an attribute."""
