@@ -18,11 +18,12 @@ import orjson
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context, attach, get_current
 from opentelemetry.propagators.textmap import Getter
+from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_ext.context import error_context
 from otel_ext.context.arguments import attribute_of
-from otel_ext.context.current import leave
+from otel_ext.context.current import leave, take_ending
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-    from otel_ext.context.current import Left
+    from otel_ext.context.current import Opened
 
 __all__ = ["Carrier", "context_environment", "propagate_context", "with_propagated_context"]
 
@@ -124,7 +125,7 @@ class with_propagated_context:  # noqa: N801 - used like a function
 
     def __init__(self, carrier: Mapping[str, str]) -> None:
         self._carrier = carrier
-        self._entered: list[tuple[Left, error_context.with_context]] = []
+        self._entered: list[Opened[error_context.with_context]] = []
 
     def __enter__(self) -> None:
         before = get_current()
@@ -136,7 +137,8 @@ class with_propagated_context:  # noqa: N801 - used like a function
             report_problem("with_propagated_context: a carrier is ignored", error)
             context, block = before, error_context.with_context()
         block.__enter__()
-        self._entered.append(((attach(context), before), block))
+        span = get_current_span(context)
+        self._entered.append((span, (attach(context), before), block))
 
     def __exit__(
         self,
@@ -144,9 +146,10 @@ class with_propagated_context:  # noqa: N801 - used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        left, block = self._entered.pop()
-        leave(left)
-        block.__exit__(kind, error, trace)
+        ending = take_ending(self._entered)
+        if ending is not None and ending[1] is not None:
+            leave(ending[1], ending[0])
+            ending[2].__exit__(kind, error, trace)
 
 
 def _valid(carrier: Mapping[str, str]) -> Carrier:

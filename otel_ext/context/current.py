@@ -5,7 +5,7 @@ The pieces that `with_span`, `auto_span`, `start_span` and `trace_context` share
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.trace import (
@@ -29,7 +29,19 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer, TracerProvider
     from opentelemetry.util.types import AttributeValue
 
-__all__ = ["Attributes", "Left", "Opener", "enter", "has_ended", "leave", "open_span"]
+__all__ = [
+    "Attributes",
+    "Left",
+    "Opened",
+    "Opener",
+    "enter",
+    "has_ended",
+    "leave",
+    "open_span",
+    "take_ending",
+]
+
+X = TypeVar("X")
 
 Attributes: TypeAlias = "Mapping[str, AttributeValue]"
 
@@ -38,6 +50,9 @@ Opener: TypeAlias = "Callable[[tuple[Any, ...], dict[str, Any]], Span]"
 
 Left: TypeAlias = "tuple[Token[Context], Context]"
 """What `leave` needs: the token of the context variable, and the context before."""
+
+Opened: TypeAlias = "tuple[Span, Left | None, X]"
+"""A block that is open: its span, what `leave` needs unless tracing is off, and its own part."""
 
 _SCOPE: Final = "otel_ext"
 
@@ -145,3 +160,19 @@ def leave(left: Left, span: Span | None = None) -> None:
             attach(before)
     except AttributeError:  # another kind of context than contextvars
         detach(token)
+
+
+def take_ending(opened: list[Opened[X]]) -> Opened[X] | None:
+    """Remove and return the block that ends here: that of the current span, or else the last.
+
+    Args:
+        opened: The open blocks of one object, which may be entered again within itself, or
+            in several tasks and threads. Nothing is returned if there is none.
+    """
+    if not opened:
+        return None
+    ending, current = opened[-1], get_current_span()
+    if ending[0] is not current:
+        ending = next((one for one in reversed(opened.copy()) if one[0] is current), ending)
+    opened.remove(ending)
+    return ending

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from opentelemetry.trace import INVALID_SPAN, get_current_span
+from opentelemetry.trace import INVALID_SPAN
 
-from otel_ext.context.current import enter, leave, open_span
+from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.outcome import finish
 from otel_ext.context.wrapping import wrap
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
-    from otel_ext.context.current import Left
+    from otel_ext.context.current import Opened
 
 __all__ = ["with_span"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_OFF: Final = (INVALID_SPAN, None)
+_OFF: Final = (INVALID_SPAN, None, None)
 
 
 class with_span:  # noqa: N801 - used like a function
@@ -52,14 +52,12 @@ class with_span:  # noqa: N801 - used like a function
     def __init__(self, name: str, /, **attributes: AttributeValue) -> None:
         self._name = name
         self._attributes = attributes
-        # The blocks that are open, since one may be entered again within itself,
-        # or in several tasks and threads.
-        self._opened: list[tuple[Span, Left | None]] = []
+        self._opened: list[Opened[None]] = []
 
     def __enter__(self) -> Span:
         """Start the span and make it the current one."""
         span = open_span(self._name, self._attributes)
-        opened = _OFF if span is INVALID_SPAN else (span, enter(span))
+        opened = _OFF if span is INVALID_SPAN else (span, enter(span), None)
         self._opened.append(opened)
         return span
 
@@ -70,21 +68,10 @@ class with_span:  # noqa: N801 - used like a function
         trace: TracebackType | None,
     ) -> None:
         """End the span."""
-        if not self._opened:
-            return
-        last = self._opened[-1]
-        if last[0] is not get_current_span():
-            last = self._ending()
-        self._opened.remove(last)
-        span, left = last
-        if left is not None:
-            leave(left, span)
-            finish(span, error)
-
-    def _ending(self) -> tuple[Span, Left | None]:
-        """Return the block that ends here: that of the current span, or else the last one."""
-        opened, current = self._opened.copy(), get_current_span()
-        return next((one for one in reversed(opened) if one[0] is current), opened[-1])
+        ending = take_ending(self._opened)
+        if ending is not None and ending[1] is not None:
+            leave(ending[1], ending[0])
+            finish(ending[0], error)
 
     async def __aenter__(self) -> Span:
         """Start the span and make it the current one."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_in_context
 
-from otel_ext.context.current import enter, leave, open_span
+from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.outcome import finish
 from otel_ext.context.trace_buffer import TraceBuffer
 from otel_ext.runtime.guard import report_problem
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from opentelemetry.util.types import AttributeValue
 
-    from otel_ext.context.current import Left
+    from otel_ext.context.current import Opened
     from otel_ext.record.model import Record
 
 __all__ = ["MAX_RECORDS", "Trace", "trace_context"]
@@ -85,7 +85,7 @@ class trace_context:  # noqa: N801 - used like a function
         self._name = name
         self._max_records = max_records
         self._attributes = attributes
-        self._opened: list[tuple[Span, Left, TraceBuffer]] = []
+        self._opened: list[Opened[TraceBuffer]] = []
 
     def __enter__(self) -> Trace:
         """Start the trace."""
@@ -113,8 +113,12 @@ class trace_context:  # noqa: N801 - used like a function
         trace: TracebackType | None,
     ) -> None:
         """End the trace."""
-        span, left, buffer = self._opened.pop()
-        leave(left, span)
+        ending = take_ending(self._opened)
+        if ending is None:
+            return
+        span, left, buffer = ending
+        if left is not None:
+            leave(left, span)
         if span is not INVALID_SPAN:
             finish(span, error)
         buffer.end()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -106,6 +107,24 @@ def test_an_older_file_is_replaced_at_the_end(tmp_path: Path) -> None:
     with BufferedLogger(path):
         assert path.read_text() == "older\n"
     assert events_in(path) == ["job.start", "job.end"]
+
+
+def test_the_file_is_on_disk_before_it_takes_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes are synced first, so that a power cut leaves no empty file under the name."""
+    path = tmp_path / "job.jsonl"
+    synced: list[tuple[int, bool]] = []
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, path.exists()))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    with BufferedLogger(path):
+        pass
+    assert synced == [(path.stat().st_size, False)]
 
 
 def test_what_does_not_fit_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

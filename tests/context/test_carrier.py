@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import pickle
+import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach, get_current
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
@@ -174,6 +177,31 @@ def test_blocks_of_one_carrier_nest() -> None:
             assert error_context.get() == {"n": 1}
         assert error_context.get() == {"n": 1}
         assert get_current_span().get_span_context().span_id == int(SPAN_ID, 16)
+
+
+def test_one_block_is_shared_by_two_threads() -> None:
+    """Each thread leaves its own entry of the same object, in any order."""
+    block = with_propagated_context({"traceparent": TRACEPARENT, ERROR_CONTEXT: '{"n":1}'})
+    entered, left = threading.Event(), threading.Event()
+
+    def longer() -> tuple[object, object]:
+        with with_context(m=2), block:
+            entered.set()
+            left.wait(10)
+        return error_context.get(), get_current_span()
+
+    def shorter() -> tuple[object, object]:
+        block.__enter__()
+        return error_context.get(), block.__exit__(None, None, None)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(longer)
+        entered.wait(10)
+        assert pool.submit(shorter).result() == ({"n": 1}, None)
+        left.set()
+        assert first.result() == ({}, INVALID_SPAN)
+    block.__exit__(None, None, None)
+    assert get_current_span() is INVALID_SPAN
 
 
 def test_an_exception_passes_through_with_the_carried_fields() -> None:

@@ -233,6 +233,24 @@ def test_a_carried_function_keeps_its_name_and_can_run_often() -> None:
         ]
 
 
+def test_a_carried_coroutine_function_has_the_context_until_its_end() -> None:
+    """The context is there after each `await`, and not in the code that awaits it."""
+
+    async def work() -> list[dict[str, object]]:
+        found = [error_context.get()]
+        await asyncio.sleep(0)
+        return [*found, error_context.get()]
+
+    with with_context(order=7):
+        function = carried(work)
+
+    async def main() -> list[dict[str, object]]:
+        with with_context(order=8):
+            return [*await function(), error_context.get()]
+
+    assert asyncio.run(main()) == [{"order": 7}, {"order": 7}, {"order": 8}]
+
+
 def test_a_task_may_outlive_its_parent(records: RecordCapture) -> None:
     """A task whose parent has ended keeps its context, and its spans are in the parent's trace."""
 

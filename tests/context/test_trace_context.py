@@ -102,6 +102,27 @@ def test_one_object_can_be_entered_within_itself() -> None:
     assert [events(first), events(second)] == [["again.start", "again.end"]] * 2
 
 
+def test_one_object_in_two_threads() -> None:
+    """Each thread ends its own entry of the same object, in any order."""
+    block = trace_context("again")
+    entered, left = threading.Event(), threading.Event()
+
+    def longer() -> Trace:
+        with block as trace:
+            entered.set()
+            left.wait(10)
+        return trace
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(longer)
+        entered.wait(10)
+        with block as second:
+            pass
+        left.set()
+        assert events(first.result()) == events(second) == ["again.start", "again.end"]
+    block.__exit__(None, None, None)
+
+
 def test_records_after_the_block_are_not_in_it() -> None:
     """A span that ends after the block is recorded elsewhere, not in the ended trace."""
     with trace_context("job") as trace:

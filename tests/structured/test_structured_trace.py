@@ -144,6 +144,16 @@ def test_statuses(
         assert found.description in {"no money", "no disk"}
 
 
+def test_a_cancelled_span_is_a_failure() -> None:
+    """Its record has no status; a structured trace, which knows none, shows a failure."""
+    trace = StructuredTrace()
+    with pytest.raises(asyncio.CancelledError), trace.with_span("work"):
+        raise asyncio.CancelledError
+    assert [(span.status, type(span.error)) for span in trace.spans] == [
+        ("failure", asyncio.CancelledError)
+    ]
+
+
 def test_the_exception_that_ended_a_span() -> None:
     """The span keeps the first exception that it was ended with."""
     trace = StructuredTrace()
