@@ -9,19 +9,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 import otel_ext
 from otel_ext import trace_context, with_span
 from otel_ext.context import BufferedLogger
 
-if TYPE_CHECKING:
-    from otel_ext.record.model import Record
 
-
-def report(records: tuple[Record, ...]) -> None:
-    """Make a report of the trace: here a line on the terminal."""
-    print(f"the report gets {len(records)} records")
+def report(path: Path) -> None:
+    """Make a report of the file: here a line on the terminal."""
+    print(f"the report is made from {path.name}")
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ def lazy_name(namespace: dict[str, object], homes: Mapping[str, str], name: str)
 
     Args:
         namespace: The package's `globals()`.
-        homes: The module of each public name.
+        homes: The module of each public name; a public module is its own.
         name: The name to import.
 
     Raises:
@@ -36,6 +36,8 @@ def lazy_name(namespace: dict[str, object], homes: Mapping[str, str], name: str)
         raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415 - only when a name is used
 
-    found: object = getattr(import_module(home), name)
+    module = import_module(home)
+    is_module = home == f"{namespace['__name__']}.{name}"
+    found: object = module if is_module else getattr(module, name)
     namespace[name] = found
     return found

@@ -100,7 +100,7 @@ def test_one_trace_one_file(tmp_path: Path) -> None:
     assert out[0] == "so far: ['count.start', 'step.start']"
     assert out[1] == "at the end: ['count.start', 'step.start', 'step.end', 'count.end']"
     assert out[-2:] == [
-        "the report gets 5 records",
+        "the report is made from nightly.jsonl",
         "nightly.jsonl has 6 lines: the process, then its records",
     ]
     (log,) = logs_in(tmp_path / "traces")

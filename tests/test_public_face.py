@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import otel_ext
-from otel_ext import exporters, processors
+from otel_ext import context, events, exporters, processors, structured
 from tests.programs import python, succeed
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-@pytest.mark.parametrize("package", [otel_ext, exporters, processors])
+@pytest.mark.parametrize("package", [otel_ext, context, events, exporters, processors, structured])
 def test_public_names(package: ModuleType) -> None:
     """`__all__` is sorted, without duplicates, and what `dir` lists; each name can be imported."""
     assert list(package.__all__) == sorted(set(package.__all__))
@@ -29,6 +29,7 @@ def test_public_names(package: ModuleType) -> None:
 def test_dir_lists_nothing_but_public_names() -> None:
     """What completion in a shell shows of `otel_ext` is `__all__`."""
     assert dir(otel_ext) == list(otel_ext.__all__)
+    assert len(otel_ext.__all__) < 30
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,7 @@ def test_dir_lists_nothing_but_public_names() -> None:
     [
         ("otel_ext", "health"),
         ("otel_ext.exporters", "JsonlExporter"),
+        ("otel_ext.context", "error_context"),
     ],
 )
 def test_a_name_is_imported_once(package: str, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from otel_ext.context import (
     with_propagated_context,
     with_span,
 )
-from otel_ext.events import subscribe
+from otel_ext.events import emit, subscribe
 from otel_ext.processors import LifecycleSpanProcessor
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ _CARRIER: Final = "with with_propagated_context"
 _NO_BUS: Final = "a span with both records, without the event bus"
 _BUS: Final = "a span with both records, no subscriber"
 _SUBSCRIBED: Final = "a span with both records, a subscriber to other events"
+_EMIT: Final = "emit, no subscriber"
 _OFF: Final = "with with_span, tracing off"
 
 
@@ -166,6 +167,7 @@ def _cases() -> list[Case]:
         Case(_NO_BUS, _spans(_WithoutBus)),
         Case(_BUS, spans),
         Case(_SUBSCRIBED, subscribed),
+        Case(_EMIT, _repeat(lambda: emit("cache.miss"))),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
+    from otel_ext.context import error_context
     from otel_ext.context.auto import auto_span
     from otel_ext.context.buffered_logger import BufferedLogger
     from otel_ext.context.carrier import (
@@ -30,6 +31,7 @@ __all__ = [
     "context_environment",
     "current_span",
     "end_span",
+    "error_context",
     "mark_failure",
     "propagate_context",
     "start_span",
@@ -49,6 +51,7 @@ _MODULES = {
     "context_environment": "otel_ext.context.carrier",
     "current_span": "otel_ext.context.manual",
     "end_span": "otel_ext.context.manual",
+    "error_context": "otel_ext.context.error_context",
     "mark_failure": "otel_ext.context.outcome",
     "propagate_context": "otel_ext.context.carrier",
     "start_span": "otel_ext.context.manual",

@@ -117,12 +117,27 @@ class _Options:
                 "methods the same name",
                 hint="Decorate its methods, or leave the name out.",
             )
-        for key, member in list(vars(target).items()):
-            if not key.startswith("_"):
-                found = self._decorate_member(member, is_lenient=True)
-                if found is not None:
-                    setattr(target, key, found)
+        members = [item for item in vars(target).items() if not item[0].startswith("_")]
+        self._check_arguments(target, [_function_of(member) for _, member in members])
+        for key, member in members:
+            found = self._decorate_member(member, is_lenient=True)
+            if found is not None:
+                setattr(target, key, found)
         return target
+
+    def _check_arguments(self, target: object, methods: Sequence[object]) -> None:
+        """Raise ConfigError for a chosen argument that no method has."""
+        known: set[str] = set()
+        for method in methods:
+            if callable(method):
+                known.update(inspect.signature(method).parameters)
+        for name in self._arguments:
+            if name not in known:
+                raise ConfigError(
+                    f"arguments={name!r} is not a parameter of a public method of "
+                    f"{short_repr(target)}",
+                    hint=f"Choose from: {', '.join(sorted(known)) or 'none, there are none'}.",
+                )
 
     def _decorate_member(self, member: object, *, is_lenient: bool = False) -> object:
         """Return a function or method decorated; None if it is neither.
@@ -131,12 +146,10 @@ class _Options:
             member: The function or method.
             is_lenient: Whether it is one of a class; a decorator of its own prevails then.
         """
-        kind = type(member) if isinstance(member, (staticmethod, classmethod)) else None
-        inner: object = getattr(member, "__func__", None) if kind else member
-        if not inspect.isfunction(inner) or (is_lenient and is_wrapped(inner)):
+        inner = _function_of(member)
+        if inner is None or (is_lenient and is_wrapped(inner)):
             return None
-        wrapped = wrap(inner, self._opener(inner, is_lenient=is_lenient))
-        return kind(wrapped) if kind else wrapped
+        return wrap(cast("Callable[..., object]", member), self._opener(inner, is_lenient=is_lenient))
 
     def _opener(self, function: Callable[..., object], *, is_lenient: bool) -> Opener:
         """Return what starts the span of a call.
@@ -172,3 +185,10 @@ class _Options:
             return open_span(text, found)
 
         return open_from_call
+
+
+def _function_of(member: object) -> Callable[..., object] | None:
+    """Return the function behind a method, as a class keeps it; None if it is not a method."""
+    if isinstance(member, (staticmethod, classmethod)):
+        member = cast("object", member.__func__)
+    return member if inspect.isfunction(member) else None

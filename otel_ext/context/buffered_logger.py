@@ -38,14 +38,15 @@ __all__ = ["BufferedLogger"]
 class BufferedLogger:
     """Runs a block in a trace of its own, and writes all its records to one file at the end.
 
-    Spans and logs of the block are recorded as everywhere; the file is another copy.
+    Spans and logs of the block are recorded as everywhere; the file is another copy. Each
+    object is for one block.
 
     Args:
         path: The file; its folder is made. An older file is replaced.
         name: The name of the root span; by default the file's name without its ending.
         max_records: How many records are kept; further ones are dropped, and that is reported.
-        report: Called with the records at the end, to make a report of them. A failure of it
-            is reported on stderr.
+        report: Called with the file's path when it is written, to make a report of it. A
+            failure of it is reported on stderr.
         attributes: The root span's attributes at the start.
 
     Raises:
@@ -65,7 +66,7 @@ class BufferedLogger:
         *,
         name: str = "",
         max_records: int = MAX_RECORDS,
-        report: Callable[[tuple[Record, ...]], object] | None = None,
+        report: Callable[[Path], object] | None = None,
         **attributes: AttributeValue,
     ) -> None:
         self.path = Path(path).absolute()
@@ -74,7 +75,7 @@ class BufferedLogger:
         if report is not None and not callable(report):
             raise ConfigError(
                 f"report={short_repr(report)} cannot be called",
-                hint="Pass a function that takes the records.",
+                hint="Pass a function that takes a path.",
             )
         self.trace: Trace | None = None
         self._report = report
@@ -120,11 +121,8 @@ class BufferedLogger:
             _write(self.path, _lines(records))
         except Exception as problem:  # noqa: BLE001 - nothing may reach the block's caller
             report_problem(f"BufferedLogger: {self.path} is not written", problem)
-        if self._report is not None:
-            try:
-                self._report(records)
-            except Exception as problem:  # noqa: BLE001 - it is the program's own function
-                report_problem(f"BufferedLogger: {self.path} has no report", problem)
+        else:
+            _make_report(self._report, self.path)
 
     async def __aenter__(self) -> BufferedLogger:  # noqa: PYI034 - typing.Self came with Python 3.11
         """Start the trace."""
@@ -140,7 +138,12 @@ class BufferedLogger:
         self.__exit__(kind, error, trace)
 
     @staticmethod
-    def recover(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> int:
+    def recover(
+        path: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        *,
+        report: Callable[[Path], object] | None = None,
+    ) -> int:
         """Write the file of a process that died before it could, from a folder of records.
 
         The newest trace for that file is written. Call it after `otel-ext recover`, so that
@@ -149,6 +152,7 @@ class BufferedLogger:
         Args:
             path: The file.
             folder: The folder that the program recorded to.
+            report: As for `BufferedLogger`.
 
         Returns:
             How many lines were written; 0 if the folder has no trace for the file.
@@ -166,9 +170,20 @@ class BufferedLogger:
         if first is None:
             return 0
         try:
-            return _write(target, chain([first], lines))
+            number = _write(target, chain([first], lines))
         except OSError as error:
             raise JournalError(f"{target} cannot be written: {error}") from error
+        _make_report(report, target)
+        return number
+
+
+def _make_report(report: Callable[[Path], object] | None, path: Path) -> None:
+    if report is None:
+        return
+    try:
+        report(path)
+    except Exception as error:  # noqa: BLE001 - it is the program's own function
+        report_problem(f"BufferedLogger: {path} has no report", error)
 
 
 def _lines(records: Iterable[Record]) -> Iterable[bytes]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from logging import LogRecord
 from typing import TYPE_CHECKING, Final, cast
 
 import orjson
@@ -42,6 +43,12 @@ _KEYS: Final = ("traceparent", "tracestate", "baggage", _ERROR_CONTEXT)
 # W3C asks for at least 512 characters of trace state, and at most 8,192 bytes of baggage.
 _LONGEST: Final = {"traceparent": 64, "tracestate": 2_048, "baggage": 8_192, _ERROR_CONTEXT: 8_192}
 _MAX_FIELDS: Final = 64
+# Fields of these names are read by processors of structlog or refused by `logging`, so a carrier
+# could make a log raise.
+_RESERVED: Final = frozenset(
+    (*vars(LogRecord("", 0, "", 0, "", None, None)), "asctime", "event", "exception", "extra")
+    + ("level", "logger", "message", "positional_args", "self", "stack", "stacklevel", "timestamp")
+)
 # structlog keeps a context variable for each name to the end of the process.
 _MAX_NAMES: Final = 1_000
 _names: Final[dict[str, None]] = {}
@@ -64,8 +71,11 @@ def propagate_context() -> Carrier:
         _SPAN.inject(carrier)
         _BAGGAGE.inject(carrier)
         fields = error_context.get()
-        if fields:
-            carrier[_ERROR_CONTEXT] = _encoded(fields)
+        carried = {name: value for name, value in fields.items() if _is_name(name)}
+        for name in fields.keys() - carried.keys():
+            report_problem("propagate_context", f"the field {name!r} is not carried: rename it")
+        if carried:
+            carrier[_ERROR_CONTEXT] = _encoded(carried)
     except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
         report_problem("propagate_context: a part of the context is not carried", error)
     for key in [key for key, value in carrier.items() if len(value) > _LONGEST.get(key, 0)]:
@@ -192,13 +202,16 @@ def _fields(text: str | None) -> dict[str, object]:
     if not isinstance(loaded, dict):
         return {}
     items = list(cast("dict[str, object]", loaded).items())[:_MAX_FIELDS]
-    return {name: attribute_of(value) for name, value in items if _is_name(name)}
+    return {name: attribute_of(value) for name, value in items if _is_name(name) and _fits(name)}
 
 
 def _is_name(name: str) -> bool:
     """Return whether a carrier may set a field of this name."""
-    if not name.isidentifier() or name == "self":
-        return False
+    return name.isidentifier() and not name.startswith("_") and name not in _RESERVED
+
+
+def _fits(name: str) -> bool:
+    """Return whether this process has room for a field of this name."""
     if len(_names) < _MAX_NAMES:
         _names[name] = None
     return name in _names

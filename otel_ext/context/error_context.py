@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.trace import get_current_span
 from structlog.contextvars import get_contextvars, merge_contextvars
 
-from otel_ext.context.error_scope import add_fields, drop_ended, enter_block, exit_block
+from otel_ext.context.error_scope import (
+    add_fields,
+    current_work,
+    drop_ended,
+    enter_block,
+    exit_block,
+)
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
@@ -133,12 +139,14 @@ class _Kept(NamedTuple):
     """What `enrich` has added to an exception.
 
     Attributes:
-        trace_id: The trace in which it passed.
+        trace_id: The trace in which it passed; 0 for none.
+        work: The outermost block in which it passed; 0 for none.
         fields: The fields that held there.
         note: The note.
     """
 
     trace_id: int
+    work: int
     fields: dict[str, object]
     note: str
 
@@ -147,7 +155,8 @@ def enrich(error: BaseException, span: Span | None = None) -> dict[str, object]:
     """Add the fields that hold here to an exception, as a note; never raises.
 
     An exception that has some already keeps them: those of the innermost block. One that a
-    program raises again in another trace, such as one object for all requests, gets new ones.
+    program raises again in other work, such as one object for all requests, gets new ones:
+    in another trace, or without tracing in another outermost block.
 
     Args:
         error: The exception. Before Python 3.11 no traceback shows the note.
@@ -166,15 +175,22 @@ def enrich(error: BaseException, span: Span | None = None) -> dict[str, object]:
     fields: dict[str, object] = {}
     try:
         context = (get_current_span() if span is None else span).get_span_context()
+        work = current_work()
         kept = _kept_by(error)
-        if kept is not None and context.trace_id in {0, kept.trace_id}:
+        if kept is not None and _is_same(kept.trace_id, context.trace_id, kept.work, work):
             return dict(kept.fields)
         fields = {name: _attribute(value) for name, value in get().items()}
         if fields or kept is not None:
-            _keep(error, _Kept(context.trace_id, fields, _note(fields)), kept)
+            _keep(error, _Kept(context.trace_id, work, fields, _note(fields)), kept)
     except Exception as problem:  # noqa: BLE001 - its class may be hostile
         report_problem("error context: an exception gets no note", problem)
     return dict(fields)
+
+
+def _is_same(trace_id: int, trace_id_now: int, work: int, work_now: int) -> bool:
+    if trace_id and trace_id_now:
+        return trace_id == trace_id_now
+    return work == work_now if work_now else not trace_id_now
 
 
 def _kept_by(error: BaseException) -> _Kept | None:

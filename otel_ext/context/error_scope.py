@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import weakref
 from contextvars import ContextVar, Token
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span
@@ -24,7 +25,16 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["Scope", "add_fields", "drop_ended", "drop_span", "enter_block", "exit_block", "hear"]
+__all__ = [
+    "Scope",
+    "add_fields",
+    "current_work",
+    "drop_ended",
+    "drop_span",
+    "enter_block",
+    "exit_block",
+    "hear",
+]
 
 _home: Final[ContextVar[None]] = ContextVar("otel_ext_error_scope_home", default=None)
 
@@ -41,6 +51,7 @@ class Scope:
     Attributes:
         is_block: Whether it is a block. Else `set` has made it.
         is_closed: Whether the block has ended, maybe in another task or thread.
+        work: A number that the scopes within one outermost block share; 0 outside of any.
         ends_with_span: Whether it ends with the span; else with the block around it.
     """
 
@@ -49,11 +60,13 @@ class Scope:
         "fields",
         "home",
         "is_block",
+        "__weakref__",
         "is_closed",
         "outer",
         "span",
         "tokens",
         "trace_id",
+        "work",
     )
 
     def __init__(
@@ -62,12 +75,17 @@ class Scope:
         span: Span,
         fields: Mapping[str, object],
         tokens: Mapping[str, Token[Any]],
+        *,
+        is_block: bool,
     ) -> None:
         self.outer = outer
         self.span = _reference(span)
         self.fields = fields
         self.tokens = tokens
-        self.is_block = True
+        self.is_block = is_block
+        self.work = 0 if outer is None else outer.work
+        if is_block and not self.work:
+            self.work = next(_works)
         self.is_closed = False
         self.ends_with_span = False
         self.trace_id = 0
@@ -119,12 +137,15 @@ class Scope:
 
 
 _innermost: Final[ContextVar[Scope | None]] = ContextVar("otel_ext_error_scope", default=None)
+_works: Final = count(1)
+# Records are listened to while there are any.
+_until_span_ends: Final[weakref.WeakSet[Scope]] = weakref.WeakSet()
 
 
 def enter_block(fields: Mapping[str, object]) -> Scope:
     """Set fields until `exit_block`."""
     outer = drop_ended()
-    scope = Scope(outer, get_current_span(), fields, bind_contextvars(**fields))
+    scope = Scope(outer, get_current_span(), fields, bind_contextvars(**fields), is_block=True)
     _innermost.set(scope)
     return scope
 
@@ -175,14 +196,15 @@ def add_fields(fields: Mapping[str, object]) -> None:
         tokens = {**tokens, **outer.tokens}
         fields = {**outer.fields, **fields}
         outer = outer.outer
-    scope = Scope(outer, span, fields, tokens)
-    scope.is_block = False
+    scope = Scope(outer, span, fields, tokens, is_block=False)
     scope.ends_with_span = in_span
     scope.trace_id = span.get_span_context().trace_id
     scope.home = _home.set(None)
     _innermost.set(scope)
-    if in_span and hear not in LISTENERS.active:
-        LISTENERS.add(hear)
+    if in_span:
+        _until_span_ends.add(scope)
+        if hear not in LISTENERS.active:
+            LISTENERS.add(hear)
 
 
 def drop_ended(trace_id: int | None = None) -> Scope | None:
@@ -200,6 +222,12 @@ def drop_ended(trace_id: int | None = None) -> Scope | None:
     return scope
 
 
+def current_work() -> int:
+    """Return what tells the work of the outermost block here from all other work; 0 without."""
+    scope = drop_ended()
+    return 0 if scope is None else scope.work
+
+
 def drop_span(span: Span) -> None:
     """Undo what `set` has set in a span that ends now."""
     scope = top = _innermost.get()
@@ -215,6 +243,10 @@ def hear(record: Record) -> None:
     if record.phase is not None and _innermost.get() is not None:
         # A span that starts is not the current one yet.
         drop_ended(int(record.trace_id, 16) if record.phase == "start" else None)
+    if not _until_span_ends:
+        LISTENERS.remove(hear)
+        if _until_span_ends:  # another thread has set a field meanwhile
+            LISTENERS.add(hear)
 
 
 def _reference(span: Span) -> Callable[[], Span | None]:

@@ -25,7 +25,8 @@ class carried(Generic[P, R]):  # noqa: N801 - used like a function
     """A function that runs in the context of the code that made this, wherever it is called.
 
     For the target of a thread or of a `multiprocessing` process, started in any way, and for
-    jobs of executors. It can be pickled if the function can.
+    jobs of executors. It can be pickled if the function can. The body of a generator function
+    does not run in the call, so it gets nothing.
 
     Args:
         function: What to call.

@@ -73,8 +73,8 @@ def end_span(
 
     If it is the current one, the span before it that has not ended is current again. A span
     may be ended in any order, and in another task or thread than started it, where it stays
-    the current one until that ends a span of its own. Ending a span again has no effect but
-    a warning on stderr.
+    the current one until that ends a span of its own. Ending a span again has no effect. Each
+    of these is reported on stderr, at most once a minute.
 
     Args:
         span: The span; by default the current one, which `start_span` must have started.
@@ -95,6 +95,7 @@ def end_span(
         is_second = _has_ended(span)
         if not span.is_recording():
             _ended_unrecorded.add(span)
+        is_current = get_current_span() is span
         _restore(span)
         if is_second:
             report_problem(_WHERE, "a span was ended twice; the second end has no effect")
@@ -103,6 +104,12 @@ def end_span(
         else:
             settle_as(span, status, description)
             close(span)
+        if not is_second and not is_current:
+            report_problem(
+                _WHERE,
+                "a span was ended where it is not the current one: out of order, or in another "
+                "task or thread",
+            )
     except Exception as problem:  # noqa: BLE001 - such as an argument that is not a span
         report_problem(_WHERE, problem)
 

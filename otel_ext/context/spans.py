@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from opentelemetry.trace import INVALID_SPAN
@@ -9,6 +10,8 @@ from opentelemetry.trace import INVALID_SPAN
 from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.outcome import finish
 from otel_ext.context.wrapping import wrap
+from otel_ext.errors import ConfigError
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,6 +90,14 @@ class with_span:  # noqa: N801 - used like a function
         self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Run each call of `function` in a span."""
+        """Run each call of `function` in a span.
+
+        Raises:
+            ConfigError: It is a class.
+        """
+        if inspect.isclass(function):
+            raise ConfigError(
+                f"with_span cannot decorate {short_repr(function)}", hint="Use auto_span."
+            )
         name, attributes = self._name, self._attributes
         return wrap(function, lambda _args, _kwargs: open_span(name, attributes))

@@ -35,9 +35,11 @@ def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
 
     Args:
         function: A function, coroutine function, generator function or async generator
-            function.
+            function, or such a classmethod or staticmethod.
         opener: Starts the span of a call.
     """
+    if isinstance(function, (staticmethod, classmethod)):
+        return cast("Callable[P, R]", type(function)(wrap(function.__func__, opener)))
     kinds: tuple[tuple[Callable[[object], bool], Callable[[Any, Opener], Any]], ...] = (
         (inspect.isasyncgenfunction, wrap_async_generator),
         (inspect.iscoroutinefunction, _wrap_coroutine),

@@ -17,6 +17,7 @@ from otel_ext.events.subscription import Limits, Subscription, in_handler
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.listeners import LISTENERS
+from otel_ext.runtime.worker import shared_worker
 from otel_ext.settings.limits import check_limit
 
 if TYPE_CHECKING:
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 
     from otel_ext.events.subscription import Handler
     from otel_ext.record.model import Record
+    from otel_ext.runtime.worker import Job
 
 __all__ = ["emit", "subscribe"]
 
 _PATTERN: Final = re.compile(r"\*|[^\s*]+(\.\*|\*)?")
 _DEFAULTS: Final = Limits()
+# How often it is looked for handlers that hang.
+_WATCH_SECONDS: Final = 1.0
 
 
 def _is_pattern(pattern: object) -> bool:
@@ -41,8 +45,11 @@ class _Bus:
     def __init__(self) -> None:
         self.subscriptions: tuple[Subscription, ...] = ()
         self._known: dict[int, Subscription] = {}
+        self._watch: Job | None = None
 
     def add(self, subscription: Subscription) -> None:
+        if self._watch is None:
+            self._watch = shared_worker().every(_WATCH_SECONDS, self.watch, "event handlers")
         self._known[id(subscription)] = subscription
         self._publish()
 
@@ -59,6 +66,11 @@ class _Bus:
                 LISTENERS.remove(self.hear)
             if tuple(self._known.values()) == now:
                 return
+
+    def watch(self) -> None:
+        """Detach handlers that hang; the worker calls it."""
+        for subscription in self.subscriptions:
+            subscription.leave_hanging()
 
     def hear(self, record: Record) -> None:
         """Deliver the event that a record is, if a subscription matches it."""
@@ -82,6 +94,7 @@ class _Bus:
 
     def _deliver(self, subscription: Subscription, event: Event) -> None:
         try:
+            shared_worker().ensure()
             subscription.deliver(event)
         except Exception as error:  # noqa: BLE001 - nothing may reach the code that emits
             report_problem("an event could not be delivered", error)
@@ -102,9 +115,9 @@ def subscribe(
     """Call `handler` with each event whose name matches `pattern`.
 
     The handler runs on a thread of its own, so that a slow one does not slow the program;
-    events that do not fit into its queue are dropped and counted. One that raises
-    `max_failures` times in a row, or does not return within `max_seconds`, is detached, and
-    that is reported on stderr. Spans that a handler starts make no events, and it does not
+    events that do not fit into its queue are dropped and counted. One whose call does not
+    return within `max_seconds` is detached while it hangs. So is one that raises, or returns
+    later than that, `max_failures` times in a row. Both are reported on stderr. Spans that a handler starts make no events, and it does not
     get the events that it emits itself.
 
     Args:
@@ -113,7 +126,7 @@ def subscribe(
         handler: Called with an `Event`; what it returns is ignored.
         inline: Whether to call it at once, on the thread that emits, while that waits.
         max_failures: How many calls in a row may raise or be slow.
-        max_seconds: How long a call may take.
+        max_seconds: How long a call may take; looked at each second and with each event.
         max_queued: How many events may wait for the handler.
 
     Returns:

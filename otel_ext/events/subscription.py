@@ -121,12 +121,9 @@ class Subscription:
         if self._inline:
             self._call(event)
             return
-        limits = self._limits
-        if monotonic() - self._called_at > limits.seconds:
-            self._thread.abandon()
-            self._fail(f"a call has not returned for {limits.seconds:g} s", is_final=True)
+        if self.leave_hanging():
             return
-        if len(self._queue) >= limits.queued:
+        if len(self._queue) >= self._limits.queued:
             self.dropped += 1
             COUNTERS.add("events.dropped")
             return
@@ -134,6 +131,15 @@ class Subscription:
         if not self._is_draining:
             self._is_draining = True
             self._thread.submit(self._drain, is_left=True)
+
+    def leave_hanging(self) -> bool:
+        """Detach the handler if its call has not returned in time; return whether it was."""
+        seconds = self._limits.seconds
+        if monotonic() - self._called_at <= seconds:
+            return False
+        self._thread.abandon()
+        self._fail(f"a call has not returned for {seconds:g} s", is_final=True)
+        return True
 
     def _drain(self) -> None:
         """Handle what waits; runs on the thread of this subscription."""

@@ -18,10 +18,11 @@ from structlog.processors import StackInfoRenderer, add_log_level, format_exc_in
 from structlog.stdlib import ExtraAdder, add_logger_name
 
 from otel_ext.config import compat_mode
-from otel_ext.context.error_context import merge_fields
+from otel_ext.context import error_context
 from otel_ext.errors import ConfigError
 from otel_ext.processors import structlog_chain as chains
 from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
+from otel_ext.processors.log_recorder import LogRecorder
 from otel_ext.processors.printing import StandardOutputFactory
 from otel_ext.processors.stdlib_bridge import StdlibBridge
 from otel_ext.processors.terminal_renderer import TerminalRenderer
@@ -32,7 +33,7 @@ from otel_ext.terminal.canvas import is_terminal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from structlog.typing import Processor
+    from structlog.typing import EventDict, Processor
 
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Record
@@ -151,7 +152,7 @@ class _Setup:
         factory = StandardOutputFactory()
         final = self._final(factory, chains.SetupRenderer, chains.SetupTap)
         chain: list[Processor] = [
-            merge_fields,
+            error_context.merge_fields,
             add_log_level,
             StackInfoRenderer(),
             *filter(chains.is_official, old),
@@ -171,6 +172,9 @@ class _Setup:
     def extend(self, *, keep: bool) -> None:
         """Wrap the last processor of the program's own chain, or replace it.
 
+        The fields of the error context are in each record. They are also printed if the chain
+        merges context variables.
+
         Args:
             keep: Whether the printed output stays the same.
         """
@@ -184,8 +188,14 @@ class _Setup:
                 return  # the program has added a processor of ours itself
             self.exporter = None
         final = self._tap(last) if keep else self._final(config["logger_factory"])
+        others = [
+            error_context.merge_fields if one is structlog.contextvars.merge_contextvars else one
+            for one in others
+        ]
+        if error_context.merge_fields not in others and isinstance(final, LogRecorder):
+            _add_fields(final)
         if hasattr(chain, "append") and chain:  # not a tuple
-            chain[-1] = final  # in one step, as in `configure`
+            chain[:] = [*others, final]  # in one step, as in `configure`
         else:
             structlog.configure(processors=[*others, final])
 
@@ -208,7 +218,7 @@ class _Setup:
             add_log_level,
             add_logger_name,
             ExtraAdder(),
-            merge_fields,
+            error_context.merge_fields,
         )
         bridge = StdlibBridge(final, write, processors=cast("list[Processor]", steps))
         keep_bridge(bridge, self._wants_logs)
@@ -245,6 +255,16 @@ class _Setup:
 
     def _tap(self, renderer: Processor, tap: type[TracerMetaTap] = TracerMetaTap) -> TracerMetaTap:
         return tap(renderer, self.exporter, exceptions=self.exceptions, redact=redact_record)
+
+
+def _add_fields(recorder: LogRecorder) -> None:
+    """Let the records of a chain that does not merge context variables have their fields."""
+    capture = recorder.capture
+
+    def with_fields(logger: object, method: str, event_dict: EventDict) -> Record:
+        return capture(logger, method, {**error_context.get(), **event_dict})
+
+    recorder.capture = with_fields
 
 
 def _writer_of(factory: Callable[[], Any]) -> Callable[[Any], object]:

@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING
 from otel_ext.lazy_names import lazy_name
 
 if TYPE_CHECKING:
-    from otel_ext.structured.pipeline import (
-        Ended,
-        Pipeline,
-        PipelineResult,
-        PipelineStage,
-        Skipped,
-    )
+    from otel_ext.structured.pipeline import Pipeline, PipelineStage
+    from otel_ext.structured.pipeline_result import Ended, PipelineResult, Skipped
+    from otel_ext.structured.span_block import SpanBlock
     from otel_ext.structured.structured_trace import StructuredTrace
     from otel_ext.structured.trace_log import TraceEntry, TraceLog
     from otel_ext.structured.trace_span import TraceSpan
@@ -24,6 +20,7 @@ __all__ = [
     "PipelineResult",
     "PipelineStage",
     "Skipped",
+    "SpanBlock",
     "StructuredTrace",
     "TraceEntry",
     "TraceLog",
@@ -31,11 +28,12 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Ended": "otel_ext.structured.pipeline",
+    "Ended": "otel_ext.structured.pipeline_result",
     "Pipeline": "otel_ext.structured.pipeline",
-    "PipelineResult": "otel_ext.structured.pipeline",
+    "PipelineResult": "otel_ext.structured.pipeline_result",
     "PipelineStage": "otel_ext.structured.pipeline",
-    "Skipped": "otel_ext.structured.pipeline",
+    "Skipped": "otel_ext.structured.pipeline_result",
+    "SpanBlock": "otel_ext.structured.span_block",
     "StructuredTrace": "otel_ext.structured.structured_trace",
     "TraceEntry": "otel_ext.structured.trace_log",
     "TraceLog": "otel_ext.structured.trace_log",

@@ -1,77 +1,37 @@
 """`Pipeline` and `PipelineStage`: steps that pass a context on, each traced by itself.
 
-The spans belong to the structured trace that the context holds, as its attribute or key
-`trace`. With a flat trace or none, the stages run as if tracing did not exist.
+The spans belong to the `StructuredTrace` that the context holds, as its attribute or key
+`trace`; a later context need not have it. With a flat trace or none, the stages run as if
+tracing did not exist.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 from otel_ext.context.outcome import Failure
 from otel_ext.errors import ConfigError
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
-from otel_ext.structured.structured_trace import SpanBlock, StructuredTrace
+from otel_ext.structured.pipeline_result import Ended, PipelineResult, Skipped
+from otel_ext.structured.span_block import SpanBlock
+from otel_ext.structured.structured_trace import StructuredTrace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Coroutine, Iterable
 
     from otel_ext.structured.trace_span import TraceSpan
 
-__all__ = ["Ended", "Pipeline", "PipelineResult", "PipelineStage", "Skipped"]
+__all__ = ["Pipeline", "PipelineStage"]
+
+R = TypeVar("R")
 
 StageFunction: TypeAlias = "Callable[[Any], object]"
 
 _SKIPPED: Final = "pipeline.skipped"
 _ENDED: Final = "pipeline.ended"
-
-
-class Skipped(NamedTuple):
-    """What a stage returns if it has nothing to do: the next one gets the same context.
-
-    Args:
-        reason: Why, in a few words.
-    """
-
-    reason: str = ""
-
-
-class Ended(NamedTuple):
-    """What a stage returns to end the pipeline early, with success.
-
-    Args:
-        context: The final context; None for the stage's own.
-        reason: Why, in a few words.
-    """
-
-    context: object = None
-    reason: str = ""
-
-
-class PipelineResult(NamedTuple):
-    """What a pipeline returns.
-
-    Attributes:
-        context: The context after the last stage that ran.
-        completed: The names of the stages that did their work.
-        skipped: The names of those that had nothing to do.
-        ended: Why the pipeline ended early; None if it did not.
-        failure: The failure that ended it; None without one.
-    """
-
-    context: object
-    completed: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    ended: str | None = None
-    failure: Failure | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether no stage has failed."""
-        return self.failure is None
 
 
 class PipelineStage:
@@ -108,6 +68,19 @@ class PipelineStage:
             )
         return self.function(context)
 
+    def execute(self, context: object) -> object:
+        """Do the work in a span, outside of a pipeline.
+
+        Args:
+            context: What `execute_internal` gets; its structured trace has the span.
+
+        Returns:
+            What `execute_internal` returns, a coroutine if that is a coroutine function.
+        """
+        is_async = inspect.iscoroutinefunction(self.execute_internal)
+        running = _run_stage(self, context, _trace_in(context), is_async=is_async)
+        return running if is_async else _result_of(running)
+
 
 class Pipeline:
     """Runs stages in order, each with the context that the one before has returned.
@@ -140,12 +113,7 @@ class Pipeline:
         Raises:
             ConfigError: A stage is a coroutine function.
         """
-        running = self._run(context, is_async=False)
-        try:
-            running.send(None)  # it never waits, so this runs it to its end
-        except StopIteration as done:
-            return cast("PipelineResult", done.value)
-        raise AssertionError
+        return _result_of(self._run(context, is_async=False))
 
     async def run_async(self, context: object) -> PipelineResult:
         """Run the stages, coroutine functions or not; the exception of a stage passes through.
@@ -160,10 +128,12 @@ class Pipeline:
         skipped: list[str] = []
         ended: str | None = None
         failure: Failure | None = None
-        block = _span(context, self.name, {"stages": len(self.stages)})
+        trace = _trace_in(context)
+        block = _span(trace, self.name, {"stages": len(self.stages)})
         with block:
             for stage in self.stages:
-                returned = await _run_stage(stage, context, is_async=is_async)
+                trace = _trace_in(context) if trace is None else trace
+                returned = await _run_stage(stage, context, trace, is_async=is_async)
                 (skipped if type(returned) is Skipped else completed).append(stage.name)
                 if type(returned) is Failure:
                     failure = block.result = returned
@@ -192,8 +162,8 @@ class _NoSpan:
         pass
 
 
-def _span(context: object, name: str, attributes: Mapping[str, object]) -> SpanBlock | _NoSpan:
-    """Return the span for a block, if the context has a structured trace."""
+def _trace_in(context: object) -> StructuredTrace | None:
+    """Return the structured trace of a context, if it has one."""
     try:
         if isinstance(context, Mapping):
             trace = cast("Mapping[object, object]", context).get("trace")
@@ -202,7 +172,22 @@ def _span(context: object, name: str, attributes: Mapping[str, object]) -> SpanB
     except Exception as error:  # noqa: BLE001 - the stages must run
         report_problem("Pipeline: a context has no readable trace", error)
         trace = None
-    return SpanBlock(trace, name, attributes) if isinstance(trace, StructuredTrace) else _NoSpan()
+    return trace if isinstance(trace, StructuredTrace) else None
+
+
+def _span(
+    trace: StructuredTrace | None, name: str, attributes: Mapping[str, object]
+) -> SpanBlock | _NoSpan:
+    return _NoSpan() if trace is None else SpanBlock(trace, name, attributes)
+
+
+def _result_of(running: Coroutine[Any, Any, R]) -> R:
+    """Run a coroutine that never waits."""
+    try:
+        running.send(None)
+    except StopIteration as done:
+        return cast("R", done.value)
+    raise AssertionError
 
 
 def _note(block: SpanBlock | _NoSpan, key: str, value: str) -> None:
@@ -210,8 +195,10 @@ def _note(block: SpanBlock | _NoSpan, key: str, value: str) -> None:
         block.span.set_attribute(key, value)
 
 
-async def _run_stage(stage: PipelineStage, context: object, *, is_async: bool) -> object:
-    block = _span(context, stage.name, {"stage": stage.name})
+async def _run_stage(
+    stage: PipelineStage, context: object, trace: StructuredTrace | None, *, is_async: bool
+) -> object:
+    block = _span(trace, stage.name, {"stage": stage.name})
     with block:
         if not is_async and inspect.iscoroutinefunction(stage.execute_internal):
             raise _is_coroutine(stage)

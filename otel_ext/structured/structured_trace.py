@@ -10,16 +10,15 @@ from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.manual import end_span, start_span
-from otel_ext.context.outcome import Failure
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.limits import check_limit
 from otel_ext.settings.short_repr import short_repr
+from otel_ext.structured.span_block import SpanBlock
 from otel_ext.structured.trace_log import LEVELS, TraceLog
 from otel_ext.structured.trace_span import TraceSpan
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from types import TracebackType
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from opentelemetry.util.types import AttributeValue
 
@@ -110,6 +109,21 @@ class StructuredTrace:
         """Delete an attribute of the flat trace, unless this object has it."""
         self._set_on(name).__delattr__(name)
 
+    def __bool__(self) -> bool:
+        return bool(self.trace)
+
+    def __len__(self) -> int:
+        return len(self.trace)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.trace)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.trace
+
+    def __getitem__(self, key: Any) -> Any:  # noqa: ANN401 - as the flat trace declares it
+        return self.trace[key]
+
     def _set_on(self, name: str) -> Any:  # noqa: ANN401 - the flat trace
         is_own = name in _OWN or name.startswith("_") or hasattr(type(self), name)
         return super() if is_own else self.trace
@@ -174,6 +188,9 @@ class StructuredTrace:
             return
         span.error = error if span.error is None else span.error
         end_span(span.span, status, description, error=error)
+        if error is not None:
+            status = "error" if isinstance(error, Exception) else "failure"
+        span.has_ended_as(status)
 
     @overload
     def with_span(
@@ -252,36 +269,3 @@ class StructuredTrace:
 
 
 _PARAMETERS: Final = ("type", "message", "source", "data")
-
-
-class SpanBlock:
-    """A span of a structured trace for one block.
-
-    Attributes:
-        result: What the block results in; a `Failure` marks the span as failed.
-        span: The span, within the block.
-    """
-
-    def __init__(
-        self, trace: StructuredTrace, operation: str, attributes: Mapping[str, object] | None
-    ) -> None:
-        self.result: object = None
-        self.span: TraceSpan | None = None
-        self._trace = trace
-        self._operation = operation
-        self._attributes = attributes
-
-    def __enter__(self) -> TraceSpan:
-        self._opened = self.span = self._trace.start_span(self._operation, self._attributes)
-        return self._opened
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if type(self.result) is Failure:
-            self._trace.end_span(self._opened, "failure", self.result.reason)
-        else:
-            self._trace.end_span(self._opened, error=error)

@@ -6,14 +6,11 @@ The interface that `StructuredTrace` extends; a program may have one of its own.
 from __future__ import annotations
 
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple
 
 from otel_ext.settings.limits import check_limit
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["LEVELS", "FlatTrace", "TraceEntry", "TraceLog"]
+__all__ = ["LEVELS", "TraceEntry", "TraceLog"]
 
 LEVELS: Final = ("info", "success", "failure", "error", "step", "data")
 """The kinds of entries, and the names of the methods that add them."""
@@ -37,20 +34,6 @@ class TraceEntry(NamedTuple):
     source: str = ""
     data: object = None
     time_ns: int = 0
-
-
-@runtime_checkable
-class FlatTrace(Protocol):
-    """What a flat trace has at least; `StructuredTrace` passes any other attribute on too."""
-
-    @property
-    def logs(self) -> Sequence[object]:
-        """The entries so far."""
-        ...
-
-    def add_log(self, type: str, message: str, source: str = "", data: object = None) -> object:  # noqa: A002 - the interface's name
-        """Add an entry."""
-        ...
 
 
 class TraceLog:

@@ -38,6 +38,7 @@ class TraceSpan:
         self.parent = parent
         self.children: list[TraceSpan] = []
         self.error: BaseException | None = None
+        self._ended_as: SpanStatus | None = None
         # A span that is not recorded has none of what is read here.
         self._readable = cast("ReadableSpan", span) if span.is_recording() else None
 
@@ -78,7 +79,9 @@ class TraceSpan:
     def status(self) -> SpanStatus:
         """Whether it is active, or how it ended."""
         readable = self._readable
-        if readable is None or readable.end_time is None:
+        if readable is None:
+            return self._ended_as or "active"
+        if readable.end_time is None:
             return "active"
         attributes = self.attributes
         if readable.status.status_code is StatusCode.ERROR:
@@ -86,6 +89,15 @@ class TraceSpan:
         # Cancelled or closed: it did not do all of its work.
         is_unset = readable.status.status_code is StatusCode.UNSET
         return "failure" if is_unset and ENDED_BY in attributes else "success"
+
+    def has_ended_as(self, outcome: str) -> None:
+        """Note how it ended, for a span that is not recorded and does not know.
+
+        Args:
+            outcome: `ok`, `failure` or `error`.
+        """
+        names: dict[str, SpanStatus] = {"ok": "success", "failure": "failure"}
+        self._ended_as = self._ended_as or names.get(outcome, "error")
 
     def set_attribute(self, key: str, value: object) -> None:
         """Set an attribute."""

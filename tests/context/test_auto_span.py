@@ -344,6 +344,7 @@ def test_classes_with_rules_of_their_own(traced: Tracing) -> None:
     @auto_span
     @dataclass(frozen=True)
     class Point:
+        __slots__ = ("x",)
         x: int
 
         def double(self) -> int:
@@ -354,6 +355,18 @@ def test_classes_with_rules_of_their_own(traced: Tracing) -> None:
     assert Point(3).double() == 6
     assert Point(3) == Point(3)
     assert [span.name.rpartition(".")[2] for span in traced.spans] == ["double"]
+
+
+def test_an_argument_that_no_method_has_is_refused() -> None:
+    """A misspelt name is an error when the class is decorated, and names the right ones."""
+    with pytest.raises(ConfigError, match="arguments='oder' is not a parameter of a public") as error:
+
+        @auto_span(arguments=["oder"])
+        class Shop:
+            def sell(self, order: int) -> int:
+                return order
+
+    assert "Choose from: order, self." in str(error.value)
 
 
 def test_local_functions_have_short_names(traced: Tracing) -> None:

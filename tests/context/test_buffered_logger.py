@@ -139,20 +139,20 @@ def test_what_does_not_fit_is_reported(tmp_path: Path, capfd: pytest.CaptureFixt
     assert call("validate", path).code == 0
 
 
-def test_the_report_gets_the_records(tmp_path: Path, records: RecordCapture) -> None:
-    """`report` is called once, after the file is there, with the records of the trace."""
+def test_the_report_is_made_from_the_file(tmp_path: Path) -> None:
+    """`report` is called once, with the path of the complete file."""
     path = tmp_path / "job.jsonl"
-    got: list[tuple[tuple[Record, ...], bool]] = []
-    with BufferedLogger(path, report=lambda found: got.append((found, path.exists()))):
+    got: list[tuple[Path, list[str]]] = []
+    with BufferedLogger(path, report=lambda found: got.append((found, events_in(found)))):
         pass
-    assert got == [(tuple(records.records), True)]
+    assert got == [(path, ["job.start", "job.end"])]
 
 
 def test_a_report_that_fails_is_reported(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The exception of `report` does not reach the block's caller; the file is there."""
     path = tmp_path / "job.jsonl"
 
-    def report(_records: tuple[Record, ...]) -> None:
+    def report(_path: Path) -> None:
         raise RuntimeError("no template")
 
     with BufferedLogger(path, report=report):
@@ -164,14 +164,14 @@ def test_a_report_that_fails_is_reported(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The block runs, the missing file is reported, and `report` still gets the records."""
+    """The block runs, the missing file is reported, and there is no report of it."""
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "job.jsonl"
-    got: list[tuple[Record, ...]] = []
+    got: list[Path] = []
     with BufferedLogger(path, report=got.append):
         pass
     assert f"BufferedLogger: {path} is not written: " in capfd.readouterr().err
-    assert [len(found) for found in got] == [2]
+    assert got == []
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o700], ids=["readable", "closed"])
@@ -272,7 +272,9 @@ def test_the_file_of_a_killed_program(tmp_path: Path) -> None:
     begun = ["job.start", "done.start", "stored", "done.end", "open.start"]
     assert events_in(path) == begun
     assert call("recover", folder).code == 0
-    number = BufferedLogger.recover(path, folder)
+    got: list[Path] = []
+    number = BufferedLogger.recover(path, folder, report=got.append)
+    assert got == [path]
     assert number == len(events_in(path)) + 1 == 8
     assert events_in(path)[:5] == begun
     assert sorted(events_in(path)[5:]) == ["job.end", "open.end"]

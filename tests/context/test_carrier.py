@@ -289,9 +289,10 @@ def test_values_of_another_type_or_size_are_ignored(value: object) -> None:
     [
         *("", "{", "null", "[1]", '"a"', "7", '{"a":', '{"a":\ud800}', "\ud800"),
         *("[" * 8_000, '{"a":' * 1_300 + "1" + "}" * 1_300),
-        *('{"":1}', '{"a b":1}', '{"self":1}', '{"1a":1}'),
+        *('{"":1}', '{"a b":1}', '{"self":1}', '{"1a":1}', '{"_record":1}', '{"exc_info":true}'),
+        *('{"stack_info":true}', '{"name":"a"}', '{"stacklevel":"a"}', '{"positional_args":[1]}'),
     ],
-    ids=range(15),
+    ids=range(21),
 )
 def test_an_error_context_that_is_not_valid_is_ignored(text: str) -> None:
     """Broken and deep JSON, JSON that is not an object, and names that are not valid."""
@@ -303,6 +304,15 @@ def test_deep_values_become_short_texts() -> None:
     (value,) = fields_of('{"a":' + '{"b":' * 500 + "1" + "}" * 501).values()
     assert isinstance(value, str)
     assert len(value) < 200
+
+
+def test_a_name_that_a_log_may_not_have_is_reported_where_it_is_set(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`logging` refuses `message`, for one; the other fields are carried."""
+    with with_context(message="hello", order=7):
+        assert json.loads(propagate_context()[ERROR_CONTEXT]) == {"order": 7}
+    assert "the field 'message' is not carried: rename it" in capfd.readouterr().err
 
 
 def test_the_number_of_fields_is_bounded() -> None:

@@ -14,10 +14,11 @@ import pytest
 import structlog
 from structlog.contextvars import bind_contextvars, bound_contextvars, get_contextvars
 
-from otel_ext.context import error_context
+from otel_ext.context import error_context, error_scope
 from otel_ext.context.error_context import child, enrich, get, with_context
 from otel_ext.context.manual import end_span, start_span
 from otel_ext.context.spans import with_span
+from otel_ext.runtime.listeners import LISTENERS
 from otel_ext.setup.structlog import configure_structlog
 from tests.structlog_kit import Kept
 from tests.threads import on_thread
@@ -185,6 +186,43 @@ def test_every_log_has_the_fields(kept: Kept, traced: Tracing) -> None:
     assert kept.records[0].trace_id == traced.records.spans[0].trace_id
 
 
+@pytest.mark.parametrize("merges", [True, False], ids=["merges", "does not merge"])
+@pytest.mark.usefixtures("unconfigured_structlog")
+def test_records_of_a_chain_of_the_program_have_the_fields(
+    merges: bool, traced: Tracing, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It prints them only if it merges context variables itself, and never those of an ended span."""
+    exporter = Kept()
+    first = [structlog.contextvars.merge_contextvars] if merges else []
+    structlog.configure(processors=[*first, structlog.processors.KeyValueRenderer(sort_keys=True)])
+    configure_structlog(exporter)
+    log = structlog.get_logger()
+    with with_span("request"), with_context(order=7):
+        log.info("paid", order=8)
+        log.info("sent")
+    span = start_span("elsewhere")
+    error_context.set(user=1)
+    on_thread(lambda: end_span(span))
+    log.info("after")
+    fields = [dict(record.attributes) for record in exporter.records]
+    assert fields == [{"order": 8}, {"order": 7}, {}]
+    assert {record.call_site.file for record in exporter.records} == {__file__}
+    lines = capfd.readouterr().out.splitlines()
+    assert lines == ["event='paid' order=8", "event='sent'" + " order=7" * merges, "event='after'"]
+    assert len(traced.spans) == 2
+
+
+def test_records_are_heard_only_while_a_field_waits_for_a_span(traced: Tracing) -> None:
+    """After the span the processor exports as if nothing listened."""
+    with with_span("request"):
+        error_context.set(order=7)
+        assert error_scope.hear in LISTENERS.active
+    with with_span("next"):
+        pass
+    assert LISTENERS.active == ()
+    assert len(traced.spans) == 2
+
+
 def test_an_exception_gets_a_note_and_its_event_the_fields(traced: Tracing) -> None:
     """The innermost fields are in the traceback once, and in the event of each span."""
     with (
@@ -234,6 +272,15 @@ def test_one_exception_for_all_requests_has_the_fields_of_each(traced: Tracing) 
     assert traced.exception_of("request 2")["order"] == 2
     assert "order" not in traced.exception_of("request None")
     assert notes_of(error) == []
+
+
+def test_one_exception_for_all_requests_without_tracing() -> None:
+    """Each outermost block gives it its own fields; the blocks within one keep the first."""
+    error = LookupError("not found")
+    for order in (1, 2):
+        with pytest.raises(LookupError), with_context(order=order), with_context(item="lamp"):
+            raise error
+        assert notes_of(error) == [f"error context: item='lamp', order={order}"]
 
 
 def test_a_pickled_exception_keeps_its_fields(traced: Tracing) -> None:

@@ -68,6 +68,12 @@ def test_greenlets_take_the_context(tmp_path: Path) -> None:
             "a child": "a",
             "b child": "b",
             **dict.fromkeys(["alone", "pool", "native pool", "starter", "a", "b"], ""),
+            **{f"{name} {kind}": "" for name in "cd" for kind in ("by hand", "pipeline", "structured")},
+            **{f"{name} decorated": f"{name} by hand" for name in "cd"},
+            **{f"{name} stage": f"{name} pipeline" for name in "cd"},
+            "killed": "",
         },
+        "kinds": [["success"] * 2] * 2,
+        "killed": ["unset", "GreenletExit"],
         "heard": [recorded // 2, recorded // 2, 1],
     }

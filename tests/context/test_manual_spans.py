@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tests.context.tracing import Tracing
 
 Output = pytest.CaptureFixture[str]
+NOT_CURRENT = "end_span: a span was ended where it is not the current one"
 
 
 def test_a_span_is_current_until_it_ends(traced: Tracing) -> None:
@@ -95,8 +96,11 @@ def test_an_unsampled_span_knows_its_end(unsampled: Tracing, capfd: Output) -> N
 
 
 @pytest.mark.parametrize("order", ["abc", "acb", "bac", "bca", "cab", "cba"])
-def test_spans_may_end_in_any_order(traced: Tracing, order: str) -> None:
-    """Whatever ends first, the latest span that is open stays or becomes the current one."""
+def test_spans_may_end_in_any_order(traced: Tracing, order: str, capfd: Output) -> None:
+    """Whatever ends first, the latest span that is open stays or becomes the current one.
+
+    An end of another one than the current span is reported once.
+    """
     with with_span("outer") as outer:
         spans = {name: start_span(name) for name in "abc"}
         left = dict(spans)
@@ -106,6 +110,7 @@ def test_spans_may_end_in_any_order(traced: Tracing, order: str) -> None:
             assert current_span() is (list(left.values()) or [outer])[-1]
     assert [span.name for span in traced.spans] == [*order, "outer"]
     assert [traced.parent_of(name) for name in "abc"] == ["outer", "a", "b"]
+    assert capfd.readouterr().err.count(NOT_CURRENT) == (order != "cba")
 
 
 def test_other_values_of_the_context_stay(traced: Tracing) -> None:
@@ -120,7 +125,7 @@ def test_other_values_of_the_context_stay(traced: Tracing) -> None:
     assert traced.end_of("work")[0] == "OK"
 
 
-def test_a_span_may_end_in_another_thread(traced: Tracing) -> None:
+def test_a_span_may_end_in_another_thread(traced: Tracing, capfd: Output) -> None:
     """There nothing changes; here it stays current until this thread ends a span of its own."""
     span = start_span("work")
 
@@ -135,6 +140,7 @@ def test_a_span_may_end_in_another_thread(traced: Tracing) -> None:
     assert current_span() is INVALID_SPAN
     assert traced.parent_of("next") == "work"
     assert traced.parent_of("of the thread") is None
+    assert capfd.readouterr().err.count(NOT_CURRENT) == 1
 
 
 def test_a_second_end_here_makes_the_span_before_current(traced: Tracing, capfd: Output) -> None:

@@ -16,7 +16,7 @@ from otel_ext.structured.trace_log import LEVELS
 from tests.global_provider import as_global, recording_globally
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from otel_ext.record.model import SpanEvent
     from otel_ext.testing import RecordCapture
@@ -261,7 +261,7 @@ def test_without_tracing_all_calls_work() -> None:
         trace.end_span(trace.start_span("c"))
     assert [entry.message for entry in trace.logs] == ["message"]
     assert (trace.spans, trace.dropped_spans, trace.dropped_events) == ([], 0, 0)
-    assert (span.status, span.parent_id, span.duration_ns) == ("active", None, None)
+    assert (span.status, span.parent_id, span.duration_ns) == ("success", None, None)
 
 
 def test_a_copy_wraps_the_same_flat_trace() -> None:
@@ -270,3 +270,31 @@ def test_a_copy_wraps_the_same_flat_trace() -> None:
     other = copy.copy(trace)
     other.info("message")
     assert [entry.message for entry in trace.logs] == ["message"]
+
+
+class Sized(OldTrace):
+    """A flat trace that is used like a list."""
+
+    def __len__(self) -> int:
+        return len(self.logs)
+
+    def __iter__(self) -> Iterator[object]:
+        return iter(self.logs)
+
+    def __getitem__(self, index: int) -> object:
+        return self.logs[index]
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.logs
+
+
+def test_a_trace_that_is_used_like_a_list() -> None:
+    """Length, truth, items and iteration are those of the flat trace."""
+    trace = StructuredTrace(Sized())
+    assert (bool(trace), len(trace)) == (False, 0)
+    trace.info("message")
+    assert (bool(trace), len(trace), trace[0] in trace) == (True, 1, True)
+    assert list(trace) == trace.logs
+    assert bool(StructuredTrace(OldTrace()))
+    with pytest.raises(TypeError, match="no len"):
+        len(StructuredTrace(OldTrace()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -116,6 +116,24 @@ def test_a_coroutine_stage_needs_run_async(
         Pipeline([add_one, stage]).run({"n": 1, "trace": trace})
     assert [status for _, status in shown(trace)] == ["error", "success", "error"]
     assert records.open == []
+
+
+def test_a_later_context_need_not_have_the_trace() -> None:
+    """The stages after one that returns a context without it are traced all the same."""
+    trace = StructuredTrace()
+    pipeline = Pipeline([lambda _: 1, PipelineStage("more", lambda number: number + 1)])
+    assert pipeline.run({"trace": trace}).context == 2
+    assert [name for name, _ in shown(trace)] == ["Pipeline", "<lambda>", "more"]
+
+
+def test_a_stage_alone() -> None:
+    """`execute` runs one stage in a span, without a pipeline; without a trace it just runs."""
+    trace = StructuredTrace()
+    assert PipelineStage("one", add_one).execute({"n": 1, "trace": trace})["n"] == 2  # type: ignore[index]
+    later = asyncio.run(cast("Any", Later().execute({"n": 1, "trace": trace})))
+    assert later["n"] == -2
+    assert [name for name, _ in shown(trace)] == ["one", "Later"]
+    assert PipelineStage("one", add_one).execute({"n": 1, "trace": None})["n"] == 2  # type: ignore[index]
 
 
 @BOTH

@@ -287,6 +287,35 @@ def test_spans_that_are_not_sampled() -> None:
     with as_global(provider), trace.with_span("a", attributes={"n": 1}) as span:
         trace.with_span("b", lambda: trace.info("message"))
     assert tree(trace.spans) == {"a": {"b": {}}}
-    assert len(span.id) == 16
+    assert (len(span.id), span.status) == (16, "success")
     assert (span.start_ns, span.duration_ns, dict(span.attributes)) == (None, None, {})
     assert len(trace.logs) == 1
+
+
+def test_unsampled_spans_end_as_they_were_ended() -> None:
+    """Each knows its status, and the next one is not its child."""
+    trace = StructuredTrace()
+    provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
+    with as_global(provider):
+        trace.end_span(trace.start_span("ok"))
+        trace.end_span(trace.start_span("failed"), "failure", "declined")
+        with pytest.raises(ValueError, match="bad"), trace.with_span("raised"):
+            raise ValueError("bad")
+        with pytest.raises(asyncio.CancelledError), trace.with_span("cancelled"):
+            raise asyncio.CancelledError
+        left = trace.start_span("open")
+    assert [(span.operation, span.status) for span in trace.spans] == [
+        *(("ok", "success"), ("failed", "failure"), ("raised", "error")),
+        *(("cancelled", "failure"), ("open", "active")),
+    ]
+    trace.end_span(left)
+
+
+def test_a_block_can_be_entered_within_itself(records: RecordCapture) -> None:
+    """Each entry of one `with_span` block is a span of its own."""
+    trace = StructuredTrace()
+    block = trace.with_span("again")
+    with block as outer, block as inner:
+        assert inner.parent is outer
+    assert tree(trace.spans) == {"again": {"again": {}}}
+    assert records.open == []

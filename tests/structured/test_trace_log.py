@@ -6,7 +6,7 @@ import pytest
 
 from otel_ext.errors import ConfigError
 from otel_ext.structured import TraceEntry, TraceLog
-from otel_ext.structured.trace_log import LEVELS, FlatTrace
+from otel_ext.structured.trace_log import LEVELS
 
 
 def test_each_level_has_a_method() -> None:
@@ -39,9 +39,3 @@ def test_the_limit_is_positive() -> None:
     """A limit that is not a positive number is refused."""
     with pytest.raises(ConfigError, match="max_logs=0 is not a positive number"):
         TraceLog(max_logs=0)
-
-
-def test_it_is_a_flat_trace() -> None:
-    """It has what a flat trace has at least; another object has not."""
-    assert isinstance(TraceLog(), FlatTrace)
-    assert not isinstance(object(), FlatTrace)

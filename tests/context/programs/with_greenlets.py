@@ -19,6 +19,7 @@ import otel_ext
 from otel_ext.context import carried, error_context
 from otel_ext.events import emit
 from otel_ext.runtime.threads import is_gevent
+from otel_ext.structured import Pipeline, PipelineStage
 from tests.global_provider import recording_globally
 
 LIMIT = 30.0
@@ -32,6 +33,19 @@ def child(name: str) -> dict[str, object]:
         fields = error_context.get()
         error_context.set(left=name)
         return fields
+
+
+@otel_ext.auto_span(name=lambda name: f"{name} decorated")
+def decorated(name: str) -> str:
+    """Switch to other greenlets within a span."""
+    import_module("gevent").sleep(0)
+    return name
+
+
+@otel_ext.with_span("killed")
+def forever() -> None:
+    """Wait in a span."""
+    import_module("gevent").sleep(LIMIT)
 
 
 def main() -> None:
@@ -70,6 +84,27 @@ def main() -> None:
         traces = [gevent.spawn(own_trace, name) for name in "ab"]
         gevent.joinall(traces, timeout=LIMIT)
         found["traces"] = [greenlet.value for greenlet in traces]
+        def more(name: str) -> list[str]:
+            span = otel_ext.start_span(f"{name} by hand")
+            decorated(name)
+            otel_ext.end_span(span)
+            trace = otel_ext.StructuredTrace()
+            stage = PipelineStage(f"{name} stage", lambda _: gevent.sleep(0))
+            Pipeline([stage], name=f"{name} pipeline").run({"trace": trace})
+            with trace.with_span(f"{name} structured"):
+                gevent.sleep(0)
+                trace.info("message")
+            return [span.status for span in trace.spans]
+
+        kinds = [gevent.spawn(more, name) for name in "cd"]
+        gevent.joinall(kinds, timeout=LIMIT)
+        found["kinds"] = [greenlet.value for greenlet in kinds]
+
+        killed = gevent.spawn(forever)
+        gevent.sleep(0)
+        killed.kill()
+        end = records.of("killed")[1]
+        found["killed"] = [end.status and end.status.code, end.attributes["otel_ext.ended_by"]]
         names = {record.span_id: record.name for record in records.spans}
         found["parents"] = {
             record.name: names.get(record.parent_span_id, "")
