@@ -68,9 +68,10 @@ def attribute_of(value: object) -> AttributeValue:
     >>> attribute_of(7), attribute_of(["a", "b"]), attribute_of({"a": 1})
     (7, ['a', 'b'], "{'a': 1}")
     """
-    if isinstance(value, _SCALARS):
-        return value
-    if isinstance(value, _SEQUENCES):
+    # By type, since an object that is made on first use may compute its `__class__`.
+    if issubclass(type(value), _SCALARS):
+        return cast("AttributeValue", value)
+    if issubclass(type(value), _SEQUENCES):
         items = cast("Sequence[object]", value)
         if len({type(item) for item in items}) == 1 and type(items[0]) in _SCALARS:
             return cast("AttributeValue", value)

@@ -149,7 +149,9 @@ class _Options:
         inner = _function_of(member)
         if inner is None or (is_lenient and is_wrapped(inner)):
             return None
-        return wrap(cast("Callable[..., object]", member), self._opener(inner, is_lenient=is_lenient))
+        return wrap(
+            cast("Callable[..., object]", member), self._opener(inner, is_lenient=is_lenient)
+        )
 
     def _opener(self, function: Callable[..., object], *, is_lenient: bool) -> Opener:
         """Return what starts the span of a call.

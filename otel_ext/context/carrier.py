@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import orjson
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
-from opentelemetry.context import Context, attach, get_current
+from opentelemetry.context import Context, attach, get_current, get_value, set_value
 from opentelemetry.propagators.textmap import Getter
 from opentelemetry.trace import get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -25,6 +25,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otel_ext.context import error_context
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.current import leave, take_ending
+from otel_ext.context.error_scope import enter_block, exit_block
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from otel_ext.context.current import Opened
+    from otel_ext.context.scope import Scope
 
 __all__ = ["Carrier", "context_environment", "propagate_context", "with_propagated_context"]
 
@@ -45,13 +47,15 @@ _LONGEST: Final = {"traceparent": 64, "tracestate": 2_048, "baggage": 8_192, _ER
 _MAX_FIELDS: Final = 64
 # Fields of these names are read by processors of structlog or refused by `logging`, so a carrier
 # could make a log raise.
-_RESERVED: Final = frozenset(
-    (*vars(LogRecord("", 0, "", 0, "", None, None)), "asctime", "event", "exception", "extra")
-    + ("level", "logger", "message", "positional_args", "self", "stack", "stacklevel", "timestamp")
-)
+_RESERVED: Final = frozenset(vars(LogRecord("", 0, "", 0, "", None, None))) | {
+    *("asctime", "event", "exception", "extra", "level", "logger", "message"),
+    *("positional_args", "self", "stack", "stacklevel", "timestamp"),
+}
 # structlog keeps a context variable for each name to the end of the process.
 _MAX_NAMES: Final = 1_000
 _names: Final[dict[str, None]] = {}
+# The key in OpenTelemetry's context of what tells the block here from others.
+_BLOCK: Final = "otel_ext-carried-block"
 _SPAN: Final = TraceContextTextMapPropagator()
 _BAGGAGE: Final = W3CBaggagePropagator()
 
@@ -131,24 +135,24 @@ class with_propagated_context:  # noqa: N801 - used like a function
     True
     """
 
-    __slots__ = ("_carrier", "_entered")
+    __slots__ = ("_carrier", "_opened", "_scopes")
 
     def __init__(self, carrier: Mapping[str, str]) -> None:
         self._carrier = carrier
-        self._entered: list[Opened[error_context.with_context]] = []
+        self._opened: list[Opened[None]] = []
+        self._scopes: list[Scope] = []
 
     def __enter__(self) -> None:
         before = get_current()
         try:
             clean = _valid(self._carrier)
-            context = _restored(clean)
-            block = error_context.with_context(**_fields(clean.get(_ERROR_CONTEXT)))
+            context, fields = _restored(clean), _fields(clean.get(_ERROR_CONTEXT))
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
             report_problem("with_propagated_context: a carrier is ignored", error)
-            context, block = before, error_context.with_context()
-        block.__enter__()
-        span = get_current_span(context)
-        self._entered.append((span, (attach(context), before), block))
+            context, fields = before, {}
+        self._scopes.append(enter_block(fields, get_current_span(context)))
+        block = object()
+        self._opened.append((block, (attach(set_value(_BLOCK, block, context)), before), None))
 
     def __exit__(
         self,
@@ -156,10 +160,16 @@ class with_propagated_context:  # noqa: N801 - used like a function
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        ending = take_ending(self._entered)
-        if ending is not None and ending[1] is not None:
-            leave(ending[1], ending[0])
-            ending[2].__exit__(kind, error, trace)
+        current = get_value(_BLOCK)
+        ending = take_ending(self._opened, current)
+        if ending is None or ending[1] is None:
+            return
+        if error is not None:
+            error_context.enrich(error)
+        leave(ending[1], is_current=ending[0] is current)
+        exit_block(self._scopes)
+        if error is not None:
+            error_context.keep_fields(error)
 
 
 def _valid(carrier: Mapping[str, str]) -> Carrier:

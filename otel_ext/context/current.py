@@ -38,6 +38,7 @@ __all__ = [
     "has_ended",
     "leave",
     "open_span",
+    "restore",
     "take_ending",
 ]
 
@@ -51,17 +52,16 @@ Opener: TypeAlias = "Callable[[tuple[Any, ...], dict[str, Any]], Span]"
 Left: TypeAlias = "tuple[Token[Context], Context]"
 """What `leave` needs: the token of the context variable, and the context before."""
 
-Opened: TypeAlias = "tuple[Span, Left | None, X]"
+Opened: TypeAlias = "tuple[object, Left | None, X]"
 """A block that is open: its span, what `leave` needs unless tracing is off, and its own part."""
 
 _SCOPE: Final = "otel_ext"
 
 
 class _Known:
-    """The tracer of the provider that was last seen; None if that makes no spans."""
+    """The provider that was last seen, and its tracer; None if that makes no spans."""
 
-    provider: object = None
-    tracer: Tracer | None = None
+    found: tuple[object, Tracer | None] = (None, None)
 
 
 _known: Final = _Known()
@@ -84,10 +84,16 @@ def open_span(
     Returns:
         The span; `INVALID_SPAN` if tracing is off.
     """
-    provider = get_tracer_provider()
-    if provider is not _known.provider:
-        _remember(provider)
-    tracer = _known.tracer
+    try:
+        provider = get_tracer_provider()
+        found = _known.found
+        if provider is not found[0]:
+            # One tuple: a thread that sees the provider must not see the tracer of another.
+            found = _known.found = (provider, _tracer_of(provider))
+    except Exception as error:  # noqa: BLE001 - a provider may be third-party code
+        report_problem("no span can be started", error)
+        return INVALID_SPAN
+    tracer = found[1]
     if tracer is None:
         return INVALID_SPAN
     try:
@@ -106,11 +112,15 @@ def _open_again(
 ) -> Span:
     """Start a span with plain attributes, after the program's own have failed."""
     try:
-        plain = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
-        return tracer.start_span(name, context, attributes=plain, links=links)
-    except Exception:  # noqa: BLE001 - a sampler or processor may be third-party code
-        report_problem("a span could not be started", error)
-        return INVALID_SPAN
+        given = dict(attributes or {})
+        plain = {str(key): attribute_of(value) for key, value in given.items()}
+        # Else it was a processor, which may have a started span already.
+        if any(plain.get(key) is not value for key, value in given.items()):
+            return tracer.start_span(name, context, attributes=plain, links=links)
+    except Exception:  # noqa: BLE001, S110 - a sampler or processor may be third-party code
+        pass
+    report_problem("a span could not be started", error)
+    return INVALID_SPAN
 
 
 def has_ended(span: Span) -> bool:
@@ -118,16 +128,12 @@ def has_ended(span: Span) -> bool:
     return getattr(span, "end_time", None) is not None
 
 
-def _remember(provider: TracerProvider) -> None:
-    tracer: Tracer | None = None
-    if not isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
-        try:
-            tracer = provider.get_tracer(_SCOPE)
-        except Exception as error:  # noqa: BLE001 - a provider may be third-party code
-            report_problem("a provider has no tracer", error)
+def _tracer_of(provider: TracerProvider) -> Tracer | None:
     # The proxy becomes another provider later; it is asked again each time.
-    _known.tracer = None if isinstance(tracer, NoOpTracer) else tracer
-    _known.provider = provider
+    if isinstance(provider, (ProxyTracerProvider, NoOpTracerProvider)):
+        return None
+    tracer = provider.get_tracer(_SCOPE)
+    return None if isinstance(tracer, NoOpTracer) else tracer
 
 
 def enter(span: Span) -> Left:
@@ -136,43 +142,55 @@ def enter(span: Span) -> Left:
     return attach(set_span_in_context(span, before)), before
 
 
-def leave(left: Left, span: Span | None = None) -> None:
-    """Make the span current again that was before `enter`; never raises.
+def restore(left: Left) -> bool:
+    """Make the context current again that was before `enter`; never raises.
 
-    Where `span` is not the current one, there may be nothing to restore: the garbage
+    Returns:
+        Whether this is the task or thread of `enter`; elsewhere nothing changes.
+    """
+    token, _ = left
+    try:
+        token.var.reset(token)
+    except (ValueError, RuntimeError):
+        return False
+    except AttributeError:  # another kind of context than contextvars
+        detach(token)
+    return True
+
+
+def leave(left: Left, *, is_current: bool) -> None:
+    """Do the same for a block, which may end in another task or thread; never raises.
+
+    Where the block is not the current one, there may be nothing to restore: the garbage
     collector can close a generator on any thread, and long after the block around it.
 
     Args:
         left: What `enter` returned.
-        span: The span of `enter`, unless the block is known to end where it began.
+        is_current: Whether the block's span is the current one.
     """
-    token, before = left
-    try:
-        if (
-            span is not None
-            and get_current_span(token.var.get()) is not span
-            and has_ended(get_current_span(before))
-        ):
-            return
-        token.var.reset(token)
-    except (ValueError, RuntimeError):  # in another task or thread
-        if span is None or get_current_span() is span:
-            attach(before)
-    except AttributeError:  # another kind of context than contextvars
-        detach(token)
+    before = left[1]
+    if not is_current and has_ended(get_current_span(before)):
+        return
+    if not restore(left) and is_current:
+        attach(before)
 
 
-def take_ending(opened: list[Opened[X]]) -> Opened[X] | None:
-    """Remove and return the block that ends here: that of the current span, or else the last.
+def take_ending(opened: list[Opened[X]], current: object) -> Opened[X] | None:
+    """Remove and return the block that ends here: the current one, or else the last.
 
     Args:
         opened: The open blocks of one object, which may be entered again within itself, or
             in several tasks and threads. Nothing is returned if there is none.
+        current: The current span, or what else the blocks have at first.
     """
-    if not opened:
-        return None
-    ending, current = opened[-1], get_current_span()
-    if ending[0] is not current:
-        ending = next((one for one in reversed(opened.copy()) if one[0] is current), ending)
-    opened.remove(ending)
-    return ending
+    while opened:
+        try:
+            ending = opened[-1]
+            if ending[0] is not current:
+                blocks = reversed(opened.copy())
+                ending = next((one for one in blocks if one[0] is current), ending)
+            opened.remove(ending)
+        except (IndexError, ValueError):  # another thread has taken it
+            continue
+        return ending
+    return None

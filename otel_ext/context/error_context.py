@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
     from structlog.typing import EventDict, WrappedLogger
 
-    from otel_ext.context.error_scope import Scope
+    from otel_ext.context.scope import Scope
 
-__all__ = ["child", "enrich", "get", "merge_fields", "set", "with_context"]
+__all__ = ["child", "enrich", "get", "keep_fields", "merge_fields", "set", "with_context"]
 
 _NOTE: Final = "error context: "
 _KEPT: Final = "_otel_ext_error_context"
@@ -185,6 +185,20 @@ def enrich(error: BaseException, span: Span | None = None) -> dict[str, object]:
     except Exception as problem:  # noqa: BLE001 - its class may be hostile
         report_problem("error context: an exception gets no note", problem)
     return dict(fields)
+
+
+def keep_fields(error: BaseException) -> None:
+    """Let an exception keep its fields in the trace and block that it comes to; never raises.
+
+    Called where it has left a trace for the one around it.
+    """
+    try:
+        kept = _kept_by(error)
+        if kept is not None:
+            trace_id = get_current_span().get_span_context().trace_id
+            setattr(error, _KEPT, tuple(kept._replace(trace_id=trace_id, work=current_work())))
+    except Exception as problem:  # noqa: BLE001 - its class may be hostile
+        report_problem("error context: an exception loses its fields", problem)
 
 
 def _is_same(trace_id: int, trace_id_now: int, work: int, work_now: int) -> bool:

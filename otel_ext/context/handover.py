@@ -6,10 +6,11 @@ import functools
 import inspect
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar, cast
 
 from otel_ext.context.carrier import propagate_context, with_propagated_context
 from otel_ext.errors import ConfigError
+from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ __all__ = ["carried", "traced_executor"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# Not the annotations: their function cannot be pickled in Python 3.14.
+_COPIED: Final = ("__module__", "__name__", "__qualname__", "__doc__")
 
 
 class carried(Generic[P, R]):  # noqa: N801 - used like a function
@@ -42,9 +45,9 @@ class carried(Generic[P, R]):  # noqa: N801 - used like a function
             )
         self._function = function
         self._carrier = propagate_context()
-        functools.update_wrapper(cast("Callable[..., object]", self), function, updated=())
+        functools.update_wrapper(cast("Callable[..., object]", self), function, _COPIED, ())
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in the context that was carried here."""
         if inspect.iscoroutinefunction(self._function):
             return cast("R", self._run_coroutine(args, kwargs))
@@ -65,7 +68,8 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
 
     Wraps any executor of `concurrent.futures`, or one with the same methods. In the threads
     of this process a job has a copy of the submitter's context, so that nothing that it sets
-    is left for the next job; to another process the context is carried.
+    is left for the next job; to another process the context is carried. The interpreters of
+    an `InterpreterPoolExecutor` get none.
 
     Args:
         executor: The executor that runs the jobs. Leaving the `with` block shuts it down.
@@ -85,9 +89,12 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
                 hint="Pass ThreadPoolExecutor() or another one.",
             )
         self._executor = executor
-        # That of subinterpreters is a kind of thread pool, but shares no objects.
-        self._shares_memory = isinstance(executor, ThreadPoolExecutor) and not any(
+        # A kind of thread pool, but it shares no objects.
+        self._has_interpreters = any(
             kind.__name__ == "InterpreterPoolExecutor" for kind in type(executor).__mro__
+        )
+        self._shares_memory = (
+            isinstance(executor, ThreadPoolExecutor) and not self._has_interpreters
         )
 
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
@@ -95,7 +102,7 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
         if self._shares_memory:
             run: Callable[..., R] = copy_context().run
             return self._executor.submit(run, fn, *args, **kwargs)
-        return self._executor.submit(carried(fn), *args, **kwargs)
+        return self._executor.submit(self._carried(fn), *args, **kwargs)
 
     def map(
         self,
@@ -112,7 +119,14 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
         options.update(timeout=timeout, chunksize=chunksize)
         if self._shares_memory:
             return super().map(fn, *iterables, **options)
-        return self._executor.map(carried(fn), *iterables, **options)
+        return self._executor.map(self._carried(fn), *iterables, **options)
+
+    def _carried(self, function: Callable[..., R]) -> Callable[..., R]:
+        if not self._has_interpreters:
+            return carried(function)
+        # This package cannot be imported there, since its JSON encoder cannot.
+        report_problem("traced_executor", "jobs of an InterpreterPoolExecutor get no context")
+        return function
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as its base
         """Shut the wrapped executor down."""

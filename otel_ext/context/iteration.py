@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import functools
 import sys
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
 
 from opentelemetry.context import attach, get_current
 from opentelemetry.trace import INVALID_SPAN, set_span_in_context
 
-from otel_ext.context.current import leave
+from otel_ext.context.current import restore
 from otel_ext.context.outcome import finish
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def wrap_generator(
     def in_span(*args: P.args, **kwargs: P.kwargs) -> Generator[Y, S, R]:
         body = function(*args, **kwargs)
         span = opener(args, kwargs)
+        del args, kwargs  # the body keeps those that it needs
         if span is INVALID_SPAN:
             return (yield from body)
         inside = set_span_in_context(span)
@@ -56,16 +57,19 @@ def wrap_generator(
                 before = get_current()
                 token = attach(inside)
                 try:
-                    item = step(value)
+                    items = [step(value)]
                 finally:
                     value = None  # an exception would keep this frame, and so itself
                     inside = get_current()
-                    leave((token, before))
+                    restore((token, before))
                 try:
-                    value, step = (yield item), body.send
-                except GeneratorExit:
-                    _close(body, inside)
-                    raise
+                    value, step = (yield items.pop()), body.send
+                except GeneratorExit as stop:
+                    returned = _close(body, inside)
+                    if returned is None:
+                        raise
+                    finish(span, stop)
+                    return returned
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
                     value, step = error, body.throw
         except StopIteration as done:
@@ -93,6 +97,7 @@ def wrap_async_generator(
     async def in_span(*args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[Y, S]:
         body = function(*args, **kwargs)
         span = opener(args, kwargs)
+        del args, kwargs  # the body keeps those that it needs
         inside = None if span is INVALID_SPAN else set_span_in_context(span)
         step: Callable[[Any], Any] = functools.partial(_start, body)
         value: object = None
@@ -101,14 +106,14 @@ def wrap_async_generator(
                 before = get_current()
                 token = None if inside is None else attach(inside)
                 try:
-                    item: Y = await step(value)
+                    items: list[Y] = [await step(value)]
                 finally:
                     value = None  # an exception would keep this frame, and so itself
                     if token is not None:
                         inside = get_current()
-                        leave((token, before))
+                        restore((token, before))
                 try:
-                    value, step = (yield item), body.asend
+                    value, step = (yield items.pop()), body.asend
                 except GeneratorExit:
                     await _close_async(body, inside)
                     raise
@@ -123,13 +128,14 @@ def wrap_async_generator(
     return in_span
 
 
-def _close(body: Generator[Any, Any, Any], inside: Context) -> None:
+def _close(body: Generator[Any, Any, R], inside: Context) -> R | None:
+    """Close a body; return what it returns then, which Python 3.13 passes on."""
     before = get_current()
     token = attach(inside)
     try:
-        body.close()
+        return cast("R | None", body.close())
     finally:
-        leave((token, before))
+        restore((token, before))
 
 
 async def _start(body: AsyncGenerator[Y, Any], _value: None) -> Y:
@@ -153,4 +159,4 @@ async def _close_async(body: AsyncGenerator[Any, Any], inside: Context | None) -
     try:
         await body.aclose()
     finally:
-        leave((token, before))
+        restore((token, before))

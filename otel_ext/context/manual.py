@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import weakref
 from threading import get_ident
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from opentelemetry.context import Context, attach, get_current, set_value
 from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_context
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from otel_ext.context.outcome import Outcome
 
 __all__ = ["current_span", "end_span", "start_span"]
+
+_Before: TypeAlias = "tuple[Span, _Started | None]"
 
 _STARTED: Final = "otel_ext-started-span"
 """The key in OpenTelemetry's context of what `start_span` made the current span."""
@@ -52,11 +54,14 @@ def start_span(name: str, /, **attributes: AttributeValue) -> Span:
     span = open_span(name, attributes)
     if span is not INVALID_SPAN:
         context, here = get_current(), _here()
-        before = _without_ended(context)
-        outer = _started_in(before)
+        before = _without_ended((get_current_span(context), _started_in(context)), here)
+        outer = before[1]
         if outer is not None and outer.owner != here:
-            # Tasks that start each other would make an endless chain of what was before.
-            before = set_value(_STARTED, None, before)
+            before = before[0], None  # tasks that start each other would make an endless chain
+        else:
+            while outer is not None:  # and so would spans that overlap
+                outer.before = _without_ended(outer.before, here)
+                outer = outer.before[1]
         started = _Started(span, before, here)
         attach(set_value(_STARTED, started, set_span_in_context(span, context)))
     return span
@@ -127,12 +132,21 @@ def _has_ended(span: Span) -> bool:
     return has_ended(span) or (not span.is_recording() and span in _ended_unrecorded)
 
 
-class _Started(NamedTuple):
-    """A span that `start_span` made the current one, the context before, and its owner."""
+class _Started:
+    """A span that `start_span` made the current one.
 
-    span: Span
-    before: Context
-    owner: tuple[int, object]
+    Args:
+        span: The span.
+        before: The span that was current before, and what `start_span` had started then.
+        owner: The task or thread.
+    """
+
+    __slots__ = ("before", "owner", "span")
+
+    def __init__(self, span: Span, before: _Before, owner: tuple[int, object]) -> None:
+        self.span = span
+        self.before = before
+        self.owner = owner
 
 
 def _here() -> tuple[int, object]:
@@ -140,7 +154,7 @@ def _here() -> tuple[int, object]:
     try:
         # A weak reference, since a later task may have the same id.
         return get_ident(), weakref.ref(sys.modules["asyncio"].current_task())
-    except (KeyError, RuntimeError, TypeError):  # no task runs here
+    except (KeyError, RuntimeError, TypeError, AttributeError):  # no task runs here
         return get_ident(), None
 
 
@@ -165,22 +179,19 @@ def _restore(span: Span) -> None:
     started = _started_in(context)
     if started is None or started.span is not span or get_current_span(context) is not span:
         return
-    before = _without_ended(started.before)
+    before, outer = _without_ended(started.before, _here())
     # Only these two values, since others, such as baggage, may have changed meanwhile.
-    context = set_span_in_context(get_current_span(before), context)
-    attach(set_value(_STARTED, _started_in(before), context))
+    attach(set_value(_STARTED, outer, set_span_in_context(before, context)))
 
 
-def _without_ended(context: Context) -> Context:
-    """Return the latest context whose current span has not ended, out of order or elsewhere.
+def _without_ended(before: _Before, here: tuple[int, object]) -> _Before:
+    """Return the latest span that has not ended, out of order or elsewhere.
 
     The span that was current where a task was made stays its current one, though it has ended.
     """
+    span, started = before
     while (
-        (started := _started_in(context)) is not None
-        and started.span is get_current_span(context)
-        and _has_ended(started.span)
-        and started.owner == _here()
+        started is not None and started.span is span and started.owner == here and _has_ended(span)
     ):
-        context = started.before
-    return context
+        span, started = started.before
+    return span, started

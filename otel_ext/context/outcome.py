@@ -64,9 +64,7 @@ _UNSET: Final = StatusCode.UNSET
 _ERROR: Final = StatusCode.ERROR
 # Of asyncio, trio and gevent, recognised by name so that none is imported.
 _CANCELLATIONS: Final = frozenset(("CancelledError", "Cancelled", "GreenletExit"))
-# How many members of an exception group are listed, and how many are looked at.
 _MAX_GROUPED: Final = 32
-_MAX_WALKED: Final = 10_000
 _MAX_DESCRIPTION: Final = 1_000
 
 
@@ -242,19 +240,19 @@ def _is_cancellation(error: BaseException) -> bool:
     )
 
 
+def _is_group(error: BaseException) -> bool:
+    # Not by its class: Python 3.10 has it only in a package.
+    return any(kind.__name__ == "BaseExceptionGroup" for kind in type(error).__mro__)
+
+
 def _leaves(group: BaseException) -> Iterator[BaseException]:
     """Yield the exceptions in an exception group; none if it is not one."""
-    # Not by its class: Python 3.10 has it only in a package.
-    if not any(kind.__name__ == "BaseExceptionGroup" for kind in type(group).__mro__):
+    if not _is_group(group):
         return
     waiting = deque([group])
-    for _ in range(_MAX_WALKED):
-        if not waiting:
-            return
+    while waiting:
         error = waiting.popleft()
-        inner = cast("Sequence[BaseException]", getattr(error, "exceptions", ()))
-        if inner:
-            waiting += inner
+        if _is_group(error):
+            waiting += cast("Sequence[BaseException]", getattr(error, "exceptions", ()))
         else:
             yield error
-    yield from waiting  # not looked into: these groups count as errors

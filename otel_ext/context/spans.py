@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.outcome import finish
@@ -26,7 +26,7 @@ __all__ = ["with_span"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_OFF: Final = (INVALID_SPAN, None, None)
+_OFF: Final = (INVALID_SPAN, None, INVALID_SPAN)
 
 
 class with_span:  # noqa: N801 - used like a function
@@ -55,12 +55,12 @@ class with_span:  # noqa: N801 - used like a function
     def __init__(self, name: str, /, **attributes: AttributeValue) -> None:
         self._name = name
         self._attributes = attributes
-        self._opened: list[Opened[None]] = []
+        self._opened: list[Opened[Span]] = []
 
     def __enter__(self) -> Span:
         """Start the span and make it the current one."""
         span = open_span(self._name, self._attributes)
-        opened = _OFF if span is INVALID_SPAN else (span, enter(span), None)
+        opened = _OFF if span is INVALID_SPAN else (span, enter(span), span)
         self._opened.append(opened)
         return span
 
@@ -71,10 +71,12 @@ class with_span:  # noqa: N801 - used like a function
         trace: TracebackType | None,
     ) -> None:
         """End the span."""
-        ending = take_ending(self._opened)
+        current = get_current_span()
+        ending = take_ending(self._opened, current)
         if ending is not None and ending[1] is not None:
-            leave(ending[1], ending[0])
-            finish(ending[0], error)
+            span = ending[2]
+            leave(ending[1], is_current=span is current)
+            finish(span, error)
 
     async def __aenter__(self) -> Span:
         """Start the span and make it the current one."""

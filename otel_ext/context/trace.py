@@ -8,6 +8,7 @@ from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_in_context
 
 from otel_ext.context.current import enter, leave, open_span, take_ending
+from otel_ext.context.error_context import keep_fields
 from otel_ext.context.outcome import finish
 from otel_ext.context.trace_buffer import TraceBuffer
 from otel_ext.runtime.guard import report_problem
@@ -85,7 +86,7 @@ class trace_context:  # noqa: N801 - used like a function
         self._name = name
         self._max_records = max_records
         self._attributes = attributes
-        self._opened: list[Opened[TraceBuffer]] = []
+        self._opened: list[Opened[tuple[Span, TraceBuffer]]] = []
 
     def __enter__(self) -> Trace:
         """Start the trace."""
@@ -100,7 +101,7 @@ class trace_context:  # noqa: N801 - used like a function
             report_problem(
                 "trace_context", "there are no records to keep: call otel_ext.configure() first"
             )
-        self._opened.append((span, enter(span), buffer))
+        self._opened.append((span, enter(span), (span, buffer)))
         trace = Trace(span, buffer)
         if trace.trace_id:
             buffer.belong_to(trace.trace_id)
@@ -113,15 +114,18 @@ class trace_context:  # noqa: N801 - used like a function
         trace: TracebackType | None,
     ) -> None:
         """End the trace."""
-        ending = take_ending(self._opened)
+        current = get_current_span()
+        ending = take_ending(self._opened, current)
         if ending is None:
             return
-        span, left, buffer = ending
+        _, left, (span, buffer) = ending
         if left is not None:
-            leave(left, span)
+            leave(left, is_current=span is current)
         if span is not INVALID_SPAN:
             finish(span, error)
         buffer.end()
+        if error is not None:
+            keep_fields(error)
 
     async def __aenter__(self) -> Trace:
         """Start the trace."""

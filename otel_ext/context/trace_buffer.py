@@ -78,14 +78,15 @@ class TraceBuffer:
         """Add a record of this trace."""
         records = self._records
         if len(records) < self._max_records:
-            if record.phase == "start":
-                self._starts[record.span_id] = len(records)
+            at = len(records)
             records.append(record)
+            if record.phase == "start" and records[at] is record:  # no other thread between
+                self._starts[record.span_id] = at
             return
-        at = self._starts.pop(record.span_id, None) if record.phase == "end" else None
+        start = self._starts.pop(record.span_id, None) if record.phase == "end" else None
         self.dropped += 1
-        if at is not None:
-            records[at] = record
+        if start is not None:
+            records[start] = record
 
 
 def _hear(record: Record) -> None:

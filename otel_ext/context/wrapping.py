@@ -12,7 +12,7 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar, cast
 
-from opentelemetry.trace import INVALID_SPAN
+from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context.current import enter, leave
 from otel_ext.context.iteration import wrap_async_generator, wrap_generator
@@ -73,10 +73,10 @@ def _wrap_function(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave(left, span)
+            leave(left, is_current=get_current_span() is span)
             finish(span, error)
             raise
-        leave(left, span)
+        leave(left, is_current=get_current_span() is span)
         finish(span, None, result)
         return result
 
@@ -95,10 +95,10 @@ def _wrap_coroutine(
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            leave(left, span)
+            leave(left, is_current=get_current_span() is span)
             finish(span, error)
             raise
-        leave(left, span)
+        leave(left, is_current=get_current_span() is span)
         finish(span, None, result)
         return result
 

@@ -15,6 +15,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.events.event import Event, event_name_of, event_of
 from otel_ext.events.subscription import Limits, Subscription, in_handler
 from otel_ext.record.model import EMPTY
+from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.listeners import LISTENERS
 from otel_ext.runtime.worker import shared_worker
@@ -86,6 +87,7 @@ class _Bus:
     def emit(
         self, name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]
     ) -> None:
+        check_process()
         event = None
         for subscription in self.subscriptions:
             if subscription.matches(name):
@@ -117,8 +119,8 @@ def subscribe(
     The handler runs on a thread of its own, so that a slow one does not slow the program;
     events that do not fit into its queue are dropped and counted. One whose call does not
     return within `max_seconds` is detached while it hangs. So is one that raises, or returns
-    later than that, `max_failures` times in a row. Both are reported on stderr. Spans that a handler starts make no events, and it does not
-    get the events that it emits itself.
+    later than that, `max_failures` times in a row. Both are reported on stderr. Spans that a
+    handler starts make no events, and it does not get the events that it emits itself.
 
     Args:
         pattern: The name of an event, such as `span.stop`; a prefix with `*`, such as

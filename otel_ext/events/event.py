@@ -88,6 +88,5 @@ def event_of(record: Record, name: str) -> Event:
             metadata["error"] = error
         if record.abandoned:
             metadata["cause"] = record.abandoned
-    return Event(
-        name, {"duration_ns": record.time_ns - record.started_ns}, metadata, record.time_ns
-    )
+    duration_ns = max(record.time_ns - record.started_ns, 0)
+    return Event(name, {"duration_ns": duration_ns}, metadata, record.time_ns)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
-from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.guard import describe, report_problem
 from otel_ext.runtime.isolated import IsolatedThread
 
 if TYPE_CHECKING:
@@ -23,11 +23,19 @@ __all__ = ["Handler", "Limits", "Subscription", "in_handler"]
 
 Handler: TypeAlias = "Callable[[Event], object]"
 
-# The subscriptions whose handlers run: the spans that these start are not reported, and none
-# gets an event that it emits itself, or that would never end.
-_running: Final[ContextVar[tuple[Subscription, ...]]] = ContextVar(
-    "otel_ext_event_handlers", default=()
-)
+
+class _Call:
+    """A call of a handler; tasks that it starts know it longer than it runs."""
+
+    __slots__ = ("subscription",)
+
+    def __init__(self, subscription: Subscription) -> None:
+        self.subscription: Subscription | None = subscription
+
+
+# The calls of handlers here: the spans that these start are not reported, and none gets an
+# event that it emits itself, or that would never end.
+_running: Final[ContextVar[tuple[_Call, ...]]] = ContextVar("otel_ext_event_handlers", default=())
 
 
 def in_handler() -> bool:
@@ -36,7 +44,11 @@ def in_handler() -> bool:
     >>> in_handler()
     False
     """
-    return bool(_running.get())
+    return any(call.subscription is not None for call in _running.get())
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    return type(error).__name__ == "CancelledError"
 
 
 class Limits:
@@ -116,7 +128,7 @@ class Subscription:
 
     def deliver(self, event: Event) -> None:
         """Give the handler an event: now, or on its own thread."""
-        if any(one is self for one in _running.get()):
+        if any(call.subscription is self for call in _running.get()):
             return
         if self._inline:
             self._call(event)
@@ -129,8 +141,7 @@ class Subscription:
             return
         self._queue.append(event)
         if not self._is_draining:
-            self._is_draining = True
-            self._thread.submit(self._drain, is_left=True)
+            self._start_draining()
 
     def leave_hanging(self) -> bool:
         """Detach the handler if its call has not returned in time; return whether it was."""
@@ -144,26 +155,37 @@ class Subscription:
     def _drain(self) -> None:
         """Handle what waits; runs on the thread of this subscription."""
         queue = self._queue
-        while queue and self.active:
-            try:
-                event = queue.popleft()
-            except IndexError:  # cancelled meanwhile
-                break
-            self._call(event)
-        self._is_draining = False
+        try:
+            while queue and self.active:
+                try:
+                    event = queue.popleft()
+                except IndexError:  # cancelled meanwhile
+                    break
+                self._call(event)
+        finally:
+            self._is_draining = False
         if queue and self.active:  # one came after the last look
-            self._is_draining = True
+            self._start_draining()
+
+    def _start_draining(self) -> None:
+        self._is_draining = True
+        try:
             self._thread.submit(self._drain, is_left=True)
+        except BaseException:  # an interrupt of this thread
+            self._is_draining = False
+            raise
 
     def _call(self, event: Event) -> None:
-        token = _running.set((*_running.get(), self))
+        call = _Call(self)
+        token = _running.set((*_running.get(), call))
         self._called_at = begun = monotonic()
         try:
             self.handler(event)
         except BaseException as error:  # a handler must not stop the program or its own thread
-            if self._inline and not isinstance(error, Exception):
+            # The result of a cancelled future is none of the caller's.
+            if self._inline and not isinstance(error, Exception) and not _is_cancelled(error):
                 raise
-            self._fail(f"{type(error).__name__}: {error}")
+            self._fail(describe(error))
         else:
             if monotonic() - begun > self._limits.seconds:
                 self._fail(f"a call took longer than {self._limits.seconds:g} s")
@@ -171,6 +193,7 @@ class Subscription:
                 self._failures = 0
         finally:
             self._called_at = inf
+            call.subscription = None
             _running.reset(token)
 
     def _fail(self, reason: str, *, is_final: bool = False) -> None:
@@ -179,8 +202,8 @@ class Subscription:
         self._failures += 1
         COUNTERS.add("events.handler_failed")
         if is_final or self._failures >= self._limits.failures:
-            self._detach(reason)
             report_problem(self._label, f"detached from {self.pattern!r}: {reason}")
+            self._detach(reason)
         else:
             report_problem(self._label, reason)
 

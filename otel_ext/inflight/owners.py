@@ -110,7 +110,7 @@ class Owners:
         """Return the running asyncio task as the owner of the span `key`, else the thread."""
         try:
             task = sys.modules["asyncio"].current_task()
-        except (KeyError, RuntimeError):
+        except (KeyError, RuntimeError, AttributeError):  # not imported, or not whole yet
             task = None
         if task is None:
             return self.of_thread()

@@ -96,8 +96,11 @@ def current_task() -> TaskInfo | None:
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return None
-    loop = asyncio._get_running_loop()  # noqa: SLF001 - documented; None where none runs
-    task = None if loop is None else asyncio.current_task(loop)
+    try:
+        loop = asyncio._get_running_loop()  # noqa: SLF001 - documented; None where none runs
+        task = None if loop is None else asyncio.current_task(loop)
+    except AttributeError:  # another thread imports it at this moment
+        return None
     return None if task is None else TaskInfo(id(task), task.get_name())
 
 

@@ -130,7 +130,10 @@ class _Process:
         if waiting is None:
             waiting = self._waiting = deque(self.hooks.copy())
         while waiting:
-            hook = self.hooks.get(waiting.popleft())
+            try:
+                hook = self.hooks.get(waiting.popleft())
+            except IndexError:  # that run came between
+                break
             method = None if hook is None else hook()
             if method is not None:
                 # A hook that fails must not stop the child.

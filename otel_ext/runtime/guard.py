@@ -14,7 +14,7 @@ from typing import Final
 
 from otel_ext.runtime.counters import COUNTERS
 
-__all__ = ["report_problem"]
+__all__ = ["describe", "report_problem"]
 
 _INTERVAL: Final = 60.0
 _MAX_KINDS: Final = 1_000
@@ -27,7 +27,12 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text[:_MAX_TEXT])
 
 
-def _describe(error: BaseException | str) -> str:
+def describe(error: BaseException | str) -> str:
+    """Return one line of printable text about an error; never raises.
+
+    >>> describe(ValueError("declined"))
+    'ValueError: declined'
+    """
     if isinstance(error, str):
         return _printable(error)
     try:
@@ -77,6 +82,6 @@ def report_problem(where: str, error: BaseException | str) -> None:
         if len(_next) >= _MAX_KINDS:
             _next.clear()
         _next[key] = now + _INTERVAL
-        _write_line(f"otel-ext: {_printable(where)}: {_describe(error)}\n")
+        _write_line(f"otel-ext: {_printable(where)}: {describe(error)}\n")
     except Exception:  # noqa: BLE001, S110 - there is no other way to report it
         pass

@@ -63,9 +63,10 @@ class Ticket:
         try:
             self.result = self._call(*self._arguments)
         except BaseException as error:  # noqa: BLE001 - raised in the caller if it still waits
-            self.error = error
             if self.is_left:
                 self._report(error)
+            if not self.is_left or not isinstance(error, Exception):
+                self.error = error  # keeps the frames of the call
         finally:
             self._is_done = True
             self._done.release()

@@ -261,8 +261,8 @@ def _add_fields(recorder: LogRecorder) -> None:
     """Let the records of a chain that does not merge context variables have their fields."""
     capture = recorder.capture
 
-    def with_fields(logger: object, method: str, event_dict: EventDict) -> Record:
-        return capture(logger, method, {**error_context.get(), **event_dict})
+    def with_fields(logger: object, method_name: str, event_dict: EventDict) -> Record:
+        return capture(logger, method_name, {**error_context.get(), **event_dict})
 
     recorder.capture = with_fields
 

@@ -16,12 +16,12 @@ from otel_ext.errors import ConfigError
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 from otel_ext.structured.pipeline_result import Ended, PipelineResult, Skipped
-from otel_ext.structured.span_block import SpanBlock
 from otel_ext.structured.structured_trace import StructuredTrace
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
+    from otel_ext.structured.span_block import SpanBlock
     from otel_ext.structured.trace_span import TraceSpan
 
 __all__ = ["Pipeline", "PipelineStage"]
@@ -178,7 +178,7 @@ def _trace_in(context: object) -> StructuredTrace | None:
 def _span(
     trace: StructuredTrace | None, name: str, attributes: Mapping[str, object]
 ) -> SpanBlock | _NoSpan:
-    return _NoSpan() if trace is None else SpanBlock(trace, name, attributes)
+    return _NoSpan() if trace is None else trace.with_span(name, attributes=attributes)
 
 
 def _result_of(running: Coroutine[Any, Any, R]) -> R:

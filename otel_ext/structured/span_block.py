@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING
 from otel_ext.context.outcome import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
     from types import TracebackType
 
-    from otel_ext.structured.structured_trace import StructuredTrace
     from otel_ext.structured.trace_span import TraceSpan
 
 __all__ = ["SpanBlock"]
 
 
 class SpanBlock:
-    """A span of a structured trace for one block.
+    """A span of a structured trace for one block, as `StructuredTrace.with_span` makes it.
+
+    Args:
+        start: Starts the span.
+        end: Ends it, as `StructuredTrace.end_span`.
 
     Attributes:
         result: What the block results in; a `Failure` marks the span as failed.
         span: The span, within the block.
     """
 
-    def __init__(
-        self, trace: StructuredTrace, operation: str, attributes: Mapping[str, object] | None
-    ) -> None:
+    def __init__(self, start: Callable[[], TraceSpan], end: Callable[..., None]) -> None:
         self.result: object = None
         self.span: TraceSpan | None = None
-        self._trace = trace
-        self._operation = operation
-        self._attributes = attributes
+        self._start = start
+        self._end = end
         self._opened: list[TraceSpan] = []
 
     def __enter__(self) -> TraceSpan:
-        self.span = self._trace.start_span(self._operation, self._attributes)
+        self.span = self._start()
         self._opened.append(self.span)
         return self.span
 
@@ -47,6 +47,6 @@ class SpanBlock:
     ) -> None:
         span = self._opened.pop()
         if type(self.result) is Failure:
-            self._trace.end_span(span, "failure", self.result.reason)
+            self._end(span, "failure", self.result.reason)
         else:
-            self._trace.end_span(span, error=error)
+            self._end(span, error=error)

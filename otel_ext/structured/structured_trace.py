@@ -138,7 +138,11 @@ class StructuredTrace:
             attributes: Its attributes at the start.
         """
         parent = self._parent()
-        values = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
+        try:
+            values = {str(key): attribute_of(value) for key, value in (attributes or {}).items()}
+        except Exception as error:  # noqa: BLE001 - keys and values are the program's own
+            report_problem("StructuredTrace.start_span: attributes are lost", error)
+            values = {}
         made = TraceSpan(operation, start_span(operation, **values), parent)
         if made.span is INVALID_SPAN:
             return made
@@ -218,7 +222,7 @@ class StructuredTrace:
             function: What to run; if it returns a `Failure`, the span is marked as failed.
             attributes: The span's attributes at the start.
         """
-        block = SpanBlock(self, operation, attributes)
+        block = SpanBlock(lambda: self.start_span(operation, attributes), self.end_span)
         if function is None:
             return block
         with block:
@@ -239,7 +243,7 @@ class StructuredTrace:
             function: What to run; if it returns a `Failure`, the span is marked as failed.
             attributes: The span's attributes at the start.
         """
-        with (block := SpanBlock(self, operation, attributes)):
+        with (block := SpanBlock(lambda: self.start_span(operation, attributes), self.end_span)):
             result = await function()
             block.result = result
         return result

@@ -9,6 +9,7 @@ from opentelemetry.trace import StatusCode
 
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.outcome import ENDED_BY, ERROR_TYPE
+from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,7 +68,7 @@ class TraceSpan:
     def duration_ns(self) -> int | None:
         """How long it took, in nanoseconds; None while it is active."""
         start, end = self.start_ns, self.end_ns
-        return None if start is None or end is None else end - start
+        return None if start is None or end is None else max(end - start, 0)
 
     @property
     def attributes(self) -> Mapping[str, object]:
@@ -100,8 +101,11 @@ class TraceSpan:
         self._ended_as = self._ended_as or names.get(outcome, "error")
 
     def set_attribute(self, key: str, value: object) -> None:
-        """Set an attribute."""
-        self.span.set_attribute(key, attribute_of(value))
+        """Set an attribute; never raises."""
+        try:
+            self.span.set_attribute(key, attribute_of(value))
+        except Exception as error:  # noqa: BLE001 - the value is the program's own
+            report_problem("TraceSpan.set_attribute: an attribute is lost", error)
 
     def __repr__(self) -> str:
         return f"TraceSpan({self.operation!r}, {self.status})"

@@ -357,18 +357,6 @@ def test_classes_with_rules_of_their_own(traced: Tracing) -> None:
     assert [span.name.rpartition(".")[2] for span in traced.spans] == ["double"]
 
 
-def test_an_argument_that_no_method_has_is_refused() -> None:
-    """A misspelt name is an error when the class is decorated, and names the right ones."""
-    with pytest.raises(ConfigError, match="arguments='oder' is not a parameter of a public") as error:
-
-        @auto_span(arguments=["oder"])
-        class Shop:
-            def sell(self, order: int) -> int:
-                return order
-
-    assert "Choose from: order, self." in str(error.value)
-
-
 def test_local_functions_have_short_names(traced: Tracing) -> None:
     """`<locals>` is not part of the span's name."""
 

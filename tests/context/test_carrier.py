@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +13,6 @@ from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import attach, detach, get_current
 from opentelemetry.trace import (
-    INVALID_SPAN,
     NonRecordingSpan,
     SpanContext,
     TraceFlags,
@@ -115,7 +112,7 @@ def test_round_trip(copy: Callable[[dict[str, str]], dict[str, str]]) -> None:
     span = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1), trace_state=state)
     context = set_span_in_context(NonRecordingSpan(span))
     token = attach(baggage.set_baggage("tenant", "blå, = ;", context))
-    with with_context(order=7, paid=True, ratio=0.5, name="lampa å", tags=["a", "b"]):
+    with with_context(order=7, paid=True, ratio=0.5, item="lampa å", tags=["a", "b"]):
         carrier = propagate_context()
     detach(token)
     assert all(type(part) is str for item in carrier.items() for part in item)
@@ -129,7 +126,7 @@ def test_round_trip(copy: Callable[[dict[str, str]], dict[str, str]]) -> None:
             "order": 7,
             "paid": True,
             "ratio": 0.5,
-            "name": "lampa å",
+            "item": "lampa å",
             "tags": ["a", "b"],
         },
     }
@@ -179,31 +176,6 @@ def test_blocks_of_one_carrier_nest() -> None:
         assert get_current_span().get_span_context().span_id == int(SPAN_ID, 16)
 
 
-def test_one_block_is_shared_by_two_threads() -> None:
-    """Each thread leaves its own entry of the same object, in any order."""
-    block = with_propagated_context({"traceparent": TRACEPARENT, ERROR_CONTEXT: '{"n":1}'})
-    entered, left = threading.Event(), threading.Event()
-
-    def longer() -> tuple[object, object]:
-        with with_context(m=2), block:
-            entered.set()
-            left.wait(10)
-        return error_context.get(), get_current_span()
-
-    def shorter() -> tuple[object, object]:
-        block.__enter__()
-        return error_context.get(), block.__exit__(None, None, None)
-
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(longer)
-        entered.wait(10)
-        assert pool.submit(shorter).result() == ({"n": 1}, None)
-        left.set()
-        assert first.result() == ({}, INVALID_SPAN)
-    block.__exit__(None, None, None)
-    assert get_current_span() is INVALID_SPAN
-
-
 def test_an_exception_passes_through_with_the_carried_fields() -> None:
     """The exception that leaves the block is the same object, with a note of the fields."""
     error = ValueError("declined")
@@ -245,22 +217,16 @@ def test_a_part_that_is_too_long_is_left_out(capfd: pytest.CaptureFixture[str]) 
     assert f"{ERROR_CONTEXT} is not carried: it is too long" in capfd.readouterr().err
 
 
-def test_a_value_that_cannot_be_read_loses_the_error_context(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    """A value whose own class raises is reported, and span and baggage are carried."""
+def test_a_value_whose_class_cannot_be_read_is_carried_as_text() -> None:
+    """Its own class raises; so nothing asks for it."""
 
     class Hidden:
         @property  # type: ignore[misc]
         def __class__(self) -> type:
             raise RuntimeError("hidden")
 
-    token = attach(baggage.set_baggage("tenant", "a"))
     with with_context(value=Hidden()):
-        carrier = propagate_context()
-    detach(token)
-    assert carrier == {"baggage": "tenant=a"}
-    assert "a part of the context is not carried: RuntimeError: hidden" in capfd.readouterr().err
+        assert "Hidden object at" in json.loads(propagate_context()[ERROR_CONTEXT])["value"]
 
 
 @pytest.mark.parametrize(
@@ -383,7 +349,7 @@ def test_a_subprocess_continues_the_trace_of_its_environment(tmp_path: Path) -> 
     program = write_program(tmp_path, CHILD)
     token = attach(baggage.set_baggage("tenant", "å"))
     carrier = {"traceparent": TRACEPARENT}
-    with with_propagated_context(carrier), with_context(order=7, name="å"):
+    with with_propagated_context(carrier), with_context(order=7, item="å"):
         variables = context_environment({})
     detach(token)
     assert set(variables) == {"TRACEPARENT", "OTEL_EXT_ERROR_CONTEXT"}
@@ -391,7 +357,7 @@ def test_a_subprocess_continues_the_trace_of_its_environment(tmp_path: Path) -> 
     assert done.output == ""
     for record in spans_in(tmp_path / "traces", "child"):
         assert (record.trace_id, record.parent_span_id) == (TRACE_ID, SPAN_ID)
-        assert record.attributes == {"order": 7, "name": "å"}
+        assert record.attributes == {"order": 7, "item": "å"}
 
 
 def test_a_program_whose_environment_takes_only_ascii_starts_children(tmp_path: Path) -> None:
@@ -401,7 +367,7 @@ def test_a_program_whose_environment_takes_only_ascii_starts_children(tmp_path: 
         "import subprocess, sys\n"
         "from otel_ext.context import context_environment, with_context\n"
         "print(sys.getfilesystemencoding())\n"
-        "with with_context(name=chr(229)):\n"
+        "with with_context(item=chr(229)):\n"
         "    subprocess.run([sys.executable, '-c', ''], env=context_environment(), check=True)\n",
     )
     plain = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}

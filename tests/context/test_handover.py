@@ -154,7 +154,7 @@ def test_many_jobs_of_many_requests_do_not_mix() -> None:
 def test_exceptions_of_jobs_are_in_their_futures() -> None:
     """The exception of a job is the result of its future, with the submitter's fields."""
     with traced_executor(ThreadPoolExecutor(1)) as executor, with_context(order=7):
-        error = executor.submit(with_span("bad")(int), "x").exception(LIMIT)
+        error = executor.submit(with_span("bad")("1".index), "x").exception(LIMIT)
     assert isinstance(error, ValueError)
     assert getattr(error, "__notes__", None) == ["error context: order=7"]
 

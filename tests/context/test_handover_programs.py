@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.programs import ROOT, python, spans_in, succeed
+from tests.programs import ROOT, python, spans_in, succeed, write_program
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -45,6 +46,39 @@ def test_other_processes_join_the_trace(method: str, tmp_path: Path) -> None:
                 assert record.process != parent.process
 
 
+ANNOTATED = """
+import pickle
+from otel_ext.context import carried
+
+def job(x: int, y: "Unknown" = 1) -> int:
+    return x + y
+
+print(pickle.loads(pickle.dumps(carried(job)))(2))
+"""
+
+
+def test_an_annotated_function_can_be_pickled(tmp_path: Path) -> None:
+    """Also where annotations are made on demand, as since Python 3.14."""
+    program = write_program(tmp_path, ANNOTATED)
+    assert succeed(python(program), tmp_path).out == "3\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="came with Python 3.14")
+def test_interpreters_get_no_context(tmp_path: Path) -> None:
+    """Jobs of an `InterpreterPoolExecutor` run as before, and that is reported."""
+    text = """
+from concurrent.futures import InterpreterPoolExecutor
+from otel_ext.context import traced_executor, with_context
+
+if __name__ == "__main__":
+    with traced_executor(InterpreterPoolExecutor(1)) as executor, with_context(order=7):
+        print(executor.submit(abs, -3).result(), list(executor.map(abs, [-1])))
+"""
+    done = succeed(python(write_program(tmp_path, text)), tmp_path)
+    assert done.out == "3 [1]\n"
+    assert "traced_executor: jobs of an InterpreterPoolExecutor get no context" in done.err
+
+
 def test_greenlets_take_the_context(tmp_path: Path) -> None:
     """Pools, threads and greenlets have the right parent and fields when gevent runs them."""
     pytest.importorskip("gevent")
@@ -68,7 +102,11 @@ def test_greenlets_take_the_context(tmp_path: Path) -> None:
             "a child": "a",
             "b child": "b",
             **dict.fromkeys(["alone", "pool", "native pool", "starter", "a", "b"], ""),
-            **{f"{name} {kind}": "" for name in "cd" for kind in ("by hand", "pipeline", "structured")},
+            **{
+                f"{name} {kind}": ""
+                for name in "cd"
+                for kind in ("by hand", "pipeline", "structured")
+            },
             **{f"{name} decorated": f"{name} by hand" for name in "cd"},
             **{f"{name} stage": f"{name} pipeline" for name in "cd"},
             "killed": "",

@@ -208,18 +208,6 @@ def test_many_cancellations_do_not_hide_an_error(traced: Tracing) -> None:
     assert len(traced.exception_of("work")["otel_ext.exception.grouped"]) == 32  # type: ignore[arg-type]
 
 
-def test_a_group_that_contains_itself_is_an_error(traced: Tracing) -> None:
-    """A hostile group ends the span, in bounded time."""
-
-    class Endless(BaseExceptionGroup):  # type: ignore[type-arg]
-        @property
-        def exceptions(self) -> tuple[BaseException, ...]:
-            return (self, self)
-
-    end_by(Endless("again", [asyncio.CancelledError()]))
-    assert traced.end_of("work")[0] == "ERROR"
-
-
 def test_a_failure_is_an_error_without_an_exception(traced: Tracing) -> None:
     """A returned `Failure` gives status error with its reason, and the caller gets it."""
 

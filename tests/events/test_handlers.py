@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from typing import TYPE_CHECKING, NoReturn
 
@@ -129,6 +130,64 @@ def test_a_slow_inline_handler_is_detached() -> None:
         emit("a")
     assert calls == ["a", "a"]
     assert subscription.detached == "a call took longer than 0.01 s"
+
+
+class UnprintableError(Exception):
+    """An exception whose text cannot be had."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize("inline", [False, True], ids=["queued", "inline"])
+def test_an_exception_without_a_text_counts_like_any_other(inline: bool) -> None:
+    """The handler gets the following events, and is detached after the third."""
+    calls: list[str] = []
+
+    def fail(event: Event) -> None:
+        calls.append(event.name)
+        raise UnprintableError
+
+    subscription = subscribe("*", fail, inline=inline)
+    for name in "abcd":
+        emit(name)
+        wait_until(lambda n=name: n == "d" or n in calls, "the call")  # type: ignore[misc]
+    assert calls == ["a", "b", "c"]
+    assert subscription.detached == "UnprintableError: <unprintable>"
+
+
+def test_a_task_that_a_handler_starts_is_not_in_the_handler() -> None:
+    """What it emits after the call reaches the same handler."""
+    names: list[str] = []
+
+    async def main() -> None:
+        tasks: list[asyncio.Task[None]] = []
+
+        async def later() -> None:
+            emit("job.done")
+
+        def handle(event: Event) -> None:
+            names.append(event.name)
+            if event.name == "job.new":
+                tasks.append(asyncio.create_task(later()))
+
+        with subscribe("job.*", handle, inline=True):
+            emit("job.new")
+            await asyncio.gather(*tasks)
+
+    asyncio.run(main())
+    assert names == ["job.new", "job.done"]
+
+
+def test_a_cancelled_result_in_an_inline_handler_is_a_failure() -> None:
+    """It does not cancel the task that emits."""
+
+    def handle(_event: Event) -> None:
+        raise asyncio.CancelledError
+
+    subscription = subscribe("*", handle, inline=True, max_failures=1)
+    emit("a")
+    assert subscription.detached == "CancelledError"
 
 
 def test_the_queue_is_bounded() -> None:

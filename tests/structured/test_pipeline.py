@@ -132,7 +132,7 @@ def test_a_stage_alone() -> None:
     assert PipelineStage("one", add_one).execute({"n": 1, "trace": trace})["n"] == 2  # type: ignore[index]
     later = asyncio.run(cast("Any", Later().execute({"n": 1, "trace": trace})))
     assert later["n"] == -2
-    assert [name for name, _ in shown(trace)] == ["one", "Later"]
+    assert [span.operation for span in trace.spans] == ["one", "Later"]
     assert PipelineStage("one", add_one).execute({"n": 1, "trace": None})["n"] == 2  # type: ignore[index]
 
 

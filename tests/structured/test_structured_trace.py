@@ -154,6 +154,29 @@ def test_a_cancelled_span_is_a_failure() -> None:
     ]
 
 
+class Lazy:
+    """An object that is made on first use, and cannot be now."""
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        raise RuntimeError("no database")
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_attributes_that_cannot_be_read_do_no_harm(records: RecordCapture) -> None:
+    """A value is a short text, and a key without a text loses the attributes."""
+    trace = StructuredTrace()
+    with trace.with_span("value", attributes={"user": Lazy()}) as span:
+        span.set_attribute("again", Lazy())
+    with trace.with_span("key", attributes={Lazy(): 1}):  # type: ignore[dict-item]
+        pass
+    found = records.of("value")[1].attributes
+    assert all("Lazy object at" in str(found[name]) for name in ("user", "again"))
+    assert records.of("key")[1].attributes == {}
+
+
 def test_the_exception_that_ended_a_span() -> None:
     """The span keeps the first exception that it was ended with."""
     trace = StructuredTrace()

@@ -14,6 +14,7 @@ import json
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import otel_ext
 from otel_ext.context import carried, error_context
@@ -21,6 +22,9 @@ from otel_ext.events import emit
 from otel_ext.runtime.threads import is_gevent
 from otel_ext.structured import Pipeline, PipelineStage
 from tests.global_provider import recording_globally
+
+if TYPE_CHECKING:
+    from otel_ext.testing import RecordCapture
 
 LIMIT = 30.0
 
@@ -46,6 +50,36 @@ def decorated(name: str) -> str:
 def forever() -> None:
     """Wait in a span."""
     import_module("gevent").sleep(LIMIT)
+
+
+def more(name: str) -> list[str]:
+    """Use the other helpers; return how the spans of a structured trace have ended."""
+    gevent = import_module("gevent")
+    span = otel_ext.start_span(f"{name} by hand")
+    decorated(name)
+    otel_ext.end_span(span)
+    trace = otel_ext.StructuredTrace()
+    stage = PipelineStage(f"{name} stage", lambda _: gevent.sleep(0))
+    Pipeline([stage], name=f"{name} pipeline").run({"trace": trace})
+    with trace.with_span(f"{name} structured"):
+        gevent.sleep(0)
+        trace.info("message")
+    return [span.status for span in trace.spans]
+
+
+def more_kinds(records: RecordCapture) -> dict[str, object]:
+    """Run them in greenlets, and kill one within its span."""
+    gevent = import_module("gevent")
+    kinds = [gevent.spawn(more, name) for name in "cd"]
+    gevent.joinall(kinds, timeout=LIMIT)
+    killed = gevent.spawn(forever)
+    gevent.sleep(0)
+    killed.kill()
+    end = records.of("killed")[1]
+    return {
+        "kinds": [greenlet.value for greenlet in kinds],
+        "killed": [end.status and end.status.code, end.attributes["otel_ext.ended_by"]],
+    }
 
 
 def main() -> None:
@@ -84,27 +118,8 @@ def main() -> None:
         traces = [gevent.spawn(own_trace, name) for name in "ab"]
         gevent.joinall(traces, timeout=LIMIT)
         found["traces"] = [greenlet.value for greenlet in traces]
-        def more(name: str) -> list[str]:
-            span = otel_ext.start_span(f"{name} by hand")
-            decorated(name)
-            otel_ext.end_span(span)
-            trace = otel_ext.StructuredTrace()
-            stage = PipelineStage(f"{name} stage", lambda _: gevent.sleep(0))
-            Pipeline([stage], name=f"{name} pipeline").run({"trace": trace})
-            with trace.with_span(f"{name} structured"):
-                gevent.sleep(0)
-                trace.info("message")
-            return [span.status for span in trace.spans]
 
-        kinds = [gevent.spawn(more, name) for name in "cd"]
-        gevent.joinall(kinds, timeout=LIMIT)
-        found["kinds"] = [greenlet.value for greenlet in kinds]
-
-        killed = gevent.spawn(forever)
-        gevent.sleep(0)
-        killed.kill()
-        end = records.of("killed")[1]
-        found["killed"] = [end.status and end.status.code, end.attributes["otel_ext.ended_by"]]
+        found |= more_kinds(records)
         names = {record.span_id: record.name for record in records.spans}
         found["parents"] = {
             record.name: names.get(record.parent_span_id, "")
