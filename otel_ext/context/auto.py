@@ -27,6 +27,7 @@ T = TypeVar("T")
 _Name: TypeAlias = "str | Callable[..., str] | None"
 _Values: TypeAlias = "Mapping[str, AttributeValue]"
 _Attributes: TypeAlias = "_Values | Callable[..., _Values]"
+_Method: TypeAlias = "staticmethod[..., object] | classmethod[object, ..., object]"
 
 
 @overload
@@ -192,5 +193,5 @@ class _Options:
 def _function_of(member: object) -> Callable[..., object] | None:
     """Return the function behind a method, as a class keeps it; None if it is not a method."""
     if isinstance(member, (staticmethod, classmethod)):
-        member = cast("object", member.__func__)
+        member = cast("_Method", member).__func__
     return member if inspect.isfunction(member) else None

@@ -180,7 +180,7 @@ def take_ending(opened: list[Opened[X]], current: object) -> Opened[X] | None:
 
     Args:
         opened: The open blocks of one object, which may be entered again within itself, or
-            in several tasks and threads. Nothing is returned if there is none.
+            in several tasks and threads. Nothing is returned if no block is open.
         current: The current span, or what else the blocks have at first.
     """
     while opened:

@@ -100,7 +100,7 @@ class traced_executor(Executor):  # noqa: N801 - used like a function
     def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Submit a job, in a copy of the context here."""
         if self._shares_memory:
-            run: Callable[..., R] = copy_context().run
+            run: Callable[..., Any] = copy_context().run
             return self._executor.submit(run, fn, *args, **kwargs)
         return self._executor.submit(self._carried(fn), *args, **kwargs)
 

@@ -71,7 +71,7 @@ def wrap_generator(
                     finish(span, stop)
                     return returned
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
-                    value, step = error, body.throw
+                    value, step = error, cast("Callable[[Any], Y]", body.throw)
         except StopIteration as done:
             result: R = done.value
             finish(span, None, result)
@@ -118,7 +118,7 @@ def wrap_async_generator(
                     await _close_async(body, inside)
                     raise
                 except BaseException as error:  # noqa: BLE001 - thrown in by the consumer
-                    value, step = error, body.athrow
+                    value, step = error, cast("Callable[[Any], Any]", body.athrow)
         except StopAsyncIteration:
             finish(span, None)
         except BaseException as error:
@@ -138,7 +138,7 @@ def _close(body: Generator[Any, Any, R], inside: Context) -> R | None:
         restore((token, before))
 
 
-async def _start(body: AsyncGenerator[Y, Any], _value: None) -> Y:
+async def _start(body: AsyncGenerator[Y, Any], _value: object) -> Y:
     """Request the first item of a body, which is closed with its wrapper only.
 
     The event loop is to know the wrapper alone: at its end it closes all that it knows at

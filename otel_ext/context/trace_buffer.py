@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.runtime.listeners import LISTENERS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from otel_ext.record.model import Record
 
@@ -45,7 +45,7 @@ class TraceBuffer:
         self._starts: dict[str, int] = {}
 
     @contextmanager
-    def beginning(self) -> Iterator[None]:
+    def beginning(self) -> Generator[None]:
         """Take the root span that starts within this block as the trace's first."""
         _known.add(self)
         LISTENERS.add(_hear)

@@ -39,7 +39,8 @@ def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
         opener: Starts the span of a call.
     """
     if isinstance(function, (staticmethod, classmethod)):
-        return cast("Callable[P, R]", type(function)(wrap(function.__func__, opener)))
+        method = cast("staticmethod[..., object] | classmethod[object, ..., object]", function)
+        return cast("Callable[P, R]", type(method)(wrap(method.__func__, opener)))
     kinds: tuple[tuple[Callable[[object], bool], Callable[[Any, Opener], Any]], ...] = (
         (inspect.isasyncgenfunction, wrap_async_generator),
         (inspect.iscoroutinefunction, _wrap_coroutine),
@@ -47,7 +48,7 @@ def wrap(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
     )
     for is_kind, wrapped in kinds:
         if is_kind(function):
-            found: Callable[..., Any] = wrapped(function, opener)
+            found: Callable[..., Any] = wrapped(cast("Callable[..., Any]", function), opener)
             code: object = getattr(function, "__code__", None)
             if getattr(code, "co_flags", 0) & inspect.CO_ITERABLE_COROUTINE:
                 found = types.coroutine(found)  # a generator that can be awaited

@@ -192,12 +192,13 @@ class _Setup:
             error_context.merge_fields if one is structlog.contextvars.merge_contextvars else one
             for one in others
         ]
+        extended: list[Processor] = [*others, final]
         if error_context.merge_fields not in others and isinstance(final, LogRecorder):
             _add_fields(final)
         if hasattr(chain, "append") and chain:  # not a tuple
-            chain[:] = [*others, final]  # in one step, as in `configure`
+            chain[:] = extended  # in one step, as in `configure`
         else:
-            structlog.configure(processors=[*others, final])
+            structlog.configure(processors=extended)
 
     def bridge(self, level: int) -> None:
         """Record the logs of `logging` too."""

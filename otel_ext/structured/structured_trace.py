@@ -259,7 +259,7 @@ class StructuredTrace:
                 return
             self._events += 1
             given = args if name == "add_log" else (name, *args)
-            call = dict(zip(_PARAMETERS, given, strict=False))
+            call: dict[str, Any] = dict(zip(_PARAMETERS, given, strict=False))
             call.update(kwargs)
             attributes: dict[str, AttributeValue] = {_TYPE: str(call.get("type", name))}
             for key, attribute in (("source", _SOURCE), ("data", _DATA)):

@@ -220,11 +220,13 @@ def test_a_name_has_to_be_one() -> None:
 def test_name_and_attributes_can_come_from_the_call(traced: Tracing) -> None:
     """Functions make them from the arguments, beside chosen arguments."""
 
-    @auto_span(
-        name=lambda order, **_: f"charge {order}",
-        attributes=lambda order, card: {"last": card[-2:], "is_first": order == 1},
-        arguments=["order"],
-    )
+    def name(order: int, **_: object) -> str:
+        return f"charge {order}"
+
+    def attributes(order: int, card: str) -> dict[str, str | bool]:
+        return {"last": card[-2:], "is_first": order == 1}
+
+    @auto_span(name=name, attributes=attributes, arguments=["order"])
     def pay(order: int, card: str) -> None: ...
 
     pay(1, card="4242")

@@ -164,7 +164,7 @@ def test_a_report_that_fails_is_reported(tmp_path: Path, capfd: pytest.CaptureFi
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The block runs, the missing file is reported, and there is no report of it."""
+    """The block runs, the missing file is reported, and `report` is not called."""
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "job.jsonl"
     got: list[Path] = []

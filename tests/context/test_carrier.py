@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from hypothesis import given
@@ -91,11 +91,16 @@ def restored(carrier: object) -> dict[str, object]:
         }
 
 
+def restored_fields(carrier: object) -> dict[str, object]:
+    """Return the error context that a carrier restores."""
+    fields = restored(carrier)["fields"]
+    assert isinstance(fields, dict)
+    return cast("dict[str, object]", fields)
+
+
 def fields_of(text: str) -> dict[str, object]:
     """Return the error context that a carrier with this text restores."""
-    fields = restored({ERROR_CONTEXT: text})["fields"]
-    assert isinstance(fields, dict)
-    return fields
+    return restored_fields({ERROR_CONTEXT: text})
 
 
 def test_nothing_to_carry_is_an_empty_carrier() -> None:
@@ -201,8 +206,7 @@ def test_values_that_json_lacks_are_carried_as_text(value: object, restored_as: 
     """A value that JSON cannot have is carried as text, and no other field is lost."""
     with with_context(value=value, order=7):
         carrier = propagate_context()
-    fields = restored(carrier)["fields"]
-    assert isinstance(fields, dict)
+    fields = restored_fields(carrier)
     assert fields["value"] == restored_as
     assert str(fields["order"]) == "7"
 
@@ -222,7 +226,7 @@ def test_a_value_whose_class_cannot_be_read_is_carried_as_text() -> None:
 
     class Hidden:
         @property  # type: ignore[misc]
-        def __class__(self) -> type:
+        def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
             raise RuntimeError("hidden")
 
     with with_context(value=Hidden()):

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import threading
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import pytest
 from opentelemetry import baggage
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from otel_ext.testing import RecordCapture
 
+P = ParamSpec("P")
+R = TypeVar("R")
 LIMIT = 30.0
 
 
@@ -51,10 +53,10 @@ class Inline(Executor):
         self.jobs: list[object] = []
         self.shutdowns: list[tuple[bool, bool]] = []
 
-    def submit(self, fn: Callable[..., Any], /, *args: object, **kwargs: object) -> Future[Any]:
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
         """Run the job at once."""
         self.jobs.append(fn)
-        future: Future[Any] = Future()
+        future: Future[R] = Future()
         future.set_result(fn(*args, **kwargs))
         return future
 
@@ -106,8 +108,12 @@ def test_map_keeps_the_order_and_the_span(
 ) -> None:
     """The jobs of `map` are children of the caller's span; the results have their order."""
     names = [f"job {number}" for number in range(20)]
+
+    def run(name: str, size: int) -> tuple[int, str, int]:
+        return child(name), name, size
+
     with traced_executor(make()) as executor, with_span("all"):
-        found = list(executor.map(lambda name, size: (child(name), name, size), names, range(20)))
+        found = list(executor.map(run, names, range(20)))
     assert [(name, size) for _, name, size in found] == list(zip(names, range(20), strict=True))
     assert parents(records, *names) == {records.of("all")[0].span_id}
 

@@ -166,7 +166,8 @@ def test_spans_that_others_end_do_not_pile_up(traced: Tracing) -> None:
 
 def _contexts_before(held: object) -> list[object]:
     """Return the records of started spans that are reachable from a context."""
-    found, waiting, seen = [], [held], set[int]()
+    found: list[object] = []
+    waiting, seen = [held], set[int]()
     while waiting:
         one = waiting.pop()
         if id(one) in seen:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import pytest
 from opentelemetry.trace import StatusCode
@@ -14,13 +15,12 @@ from otel_ext.context.spans import with_span
 from tests.context.tracing import exceptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.context.tracing import Tracing
 
-if sys.version_info < (3, 11):
-    from exceptiongroup import (  # type: ignore[import-not-found,unused-ignore]
-        BaseExceptionGroup,
-        ExceptionGroup,
-    )
+# Python 3.10 has no exception groups.
+GROUPS = import_module("builtins" if sys.version_info >= (3, 11) else "exceptiongroup")
 
 
 class Unprintable(Exception):  # noqa: N818 - its name is in what the tests expect
@@ -52,6 +52,11 @@ class GreenletExit(BaseException):
 
 class Derived(asyncio.CancelledError):
     """A cancellation of a program's own."""
+
+
+def group(message: str, errors: Sequence[BaseException]) -> BaseException:
+    """Return a group of exceptions: an `ExceptionGroup` if all are ordinary ones."""
+    return cast("BaseException", GROUPS.BaseExceptionGroup(message, errors))
 
 
 def end_by(error: BaseException) -> None:
@@ -165,7 +170,7 @@ def test_an_exception_called_cancelled_is_an_error(traced: Tracing) -> None:
 
 def test_a_group_lists_the_exceptions_in_it(traced: Tracing) -> None:
     """A nested exception group is an error whose event lists the types of all its leaves."""
-    end_by(ExceptionGroup("both", [ValueError(1), ExceptionGroup("in", [KeyError(2), OSError()])]))
+    end_by(group("both", [ValueError(1), group("in", [KeyError(2), OSError()])]))
     status, _, attributes = traced.end_of("work")
     assert status == "ERROR"
     assert str(attributes["error.type"]).endswith("ExceptionGroup")
@@ -175,7 +180,7 @@ def test_a_group_lists_the_exceptions_in_it(traced: Tracing) -> None:
 
 def test_a_group_with_many_exceptions_is_bounded(traced: Tracing) -> None:
     """Of a group, at most 32 types are listed."""
-    end_by(ExceptionGroup("many", [ValueError(number) for number in range(500)]))
+    end_by(group("many", [ValueError(number) for number in range(500)]))
     found = traced.exception_of("work")["otel_ext.exception.grouped"]
     assert found == ("ValueError",) * 32
 
@@ -183,7 +188,7 @@ def test_a_group_with_many_exceptions_is_bounded(traced: Tracing) -> None:
 def test_a_group_of_cancellations_is_a_cancellation(traced: Tracing) -> None:
     """A group with nothing but cancellations, nested too, leaves the status unset."""
     cancelled = asyncio.CancelledError()
-    end_by(BaseExceptionGroup("all", [cancelled, BaseExceptionGroup("in", [Cancelled()])]))
+    end_by(group("all", [cancelled, group("in", [Cancelled()])]))
     assert traced.end_of("work")[0] == "UNSET"
     assert traced.end_of("work")[2]["otel_ext.ended_by"] in {"CancelledError", "Cancelled"}
     assert not traced.span("work").events
@@ -191,7 +196,7 @@ def test_a_group_of_cancellations_is_a_cancellation(traced: Tracing) -> None:
 
 def test_a_group_with_one_error_is_an_error(traced: Tracing) -> None:
     """A cancellation beside an error does not hide the error."""
-    end_by(BaseExceptionGroup("mixed", [asyncio.CancelledError(), ValueError("no")]))
+    end_by(group("mixed", [asyncio.CancelledError(), ValueError("no")]))
     assert traced.end_of("work")[0] == "ERROR"
     found = traced.exception_of("work")["otel_ext.exception.grouped"]
     assert sorted(str(one).rpartition(".")[2] for one in found) == [  # type: ignore[attr-defined]
@@ -203,7 +208,7 @@ def test_a_group_with_one_error_is_an_error(traced: Tracing) -> None:
 def test_many_cancellations_do_not_hide_an_error(traced: Tracing) -> None:
     """The last member of a large group decides, though only the first 32 are listed."""
     cancelled = [asyncio.CancelledError() for _ in range(500)]
-    end_by(BaseExceptionGroup("mixed", [*cancelled, ValueError("no")]))
+    end_by(group("mixed", [*cancelled, ValueError("no")]))
     assert traced.end_of("work")[0] == "ERROR"
     assert len(traced.exception_of("work")["otel_ext.exception.grouped"]) == 32  # type: ignore[arg-type]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -107,23 +107,27 @@ def test_a_trace_is_not_kept_by_the_context() -> None:
     assert span() is None
 
 
+End: TypeAlias = "Callable[[StructuredTrace, TraceSpan], None]"
+ENDINGS: list[tuple[End, str, tuple[str, str] | None]] = [
+    (lambda trace, span: trace.end_span(span), "success", ("ok", "")),
+    (lambda trace, span: trace.end_span(span, "ok"), "success", ("ok", "")),
+    (lambda trace, span: trace.end_span(span, "failure", "no money"), "failure", None),
+    (lambda trace, span: trace.end_span(span, "error", "no disk"), "error", None),
+    (
+        lambda trace, span: trace.end_span(span, error=ValueError("bad")),
+        "error",
+        ("error", "ValueError: bad"),
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("end", "status", "recorded"),
-    [
-        (lambda trace, span: trace.end_span(span), "success", ("ok", "")),
-        (lambda trace, span: trace.end_span(span, "ok"), "success", ("ok", "")),
-        (lambda trace, span: trace.end_span(span, "failure", "no money"), "failure", None),
-        (lambda trace, span: trace.end_span(span, "error", "no disk"), "error", None),
-        (
-            lambda trace, span: trace.end_span(span, error=ValueError("bad")),
-            "error",
-            ("error", "ValueError: bad"),
-        ),
-    ],
+    ENDINGS,
     ids=["default", "ok", "failure", "error", "exception"],
 )
 def test_statuses(
-    end: Callable[[StructuredTrace, TraceSpan], None],
+    end: End,
     status: str,
     recorded: tuple[str, str] | None,
     records: RecordCapture,
@@ -158,7 +162,7 @@ class Lazy:
     """An object that is made on first use, and cannot be now."""
 
     @property  # type: ignore[misc]
-    def __class__(self) -> type:
+    def __class__(self) -> type:  # pyright: ignore[reportIncompatibleMethodOverride]
         raise RuntimeError("no database")
 
     def __str__(self) -> str:
