@@ -112,7 +112,10 @@ TARGETS: Final = (
         "`auto_span` on a function over the same span in it by hand",
         *("helpers", "auto_span over by hand", 1.25, 1.00),
     ),
-    Target("Restoring a carrier", *("helpers", "restoring a carrier, µs", 20.0, 15.0, " µs")),
+    Target(
+        "Restoring a carrier, its baggage seen before",
+        *("helpers", "restoring a carrier, µs", 20.0, 15.0, " µs"),
+    ),
     Target(
         "`with_context` over structlog's `bound_contextvars`",
         *("helpers", "with_context over bound_contextvars", 2.0, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -38,7 +39,8 @@ _FUNCTION: Final = "a function with auto_span"
 _FUNCTION_BY_HAND: Final = "a function with start_as_current_span in it"
 _FIELDS: Final = "with with_context, two fields"
 _FIELDS_BY_HAND: Final = "with structlog's bound_contextvars, two fields"
-_CARRIER: Final = "with with_propagated_context"
+_CARRIER: Final = "with with_propagated_context, the same baggage as before"
+_NEW_CARRIER: Final = "with with_propagated_context, new baggage"
 _NO_BUS: Final = "a span with both records, without the event bus"
 _BUS: Final = "a span with both records, no subscriber"
 _SUBSCRIBED: Final = "a span with both records, a subscriber to other events"
@@ -79,12 +81,12 @@ def measure(effort: Effort) -> Result:
         " spans have two attributes. Microseconds of CPU, all threads.",
     )
     rounds = effort.pick(full=61, quick=3, tiny=1)
-    count = effort.pick(full=2_000, quick=500, tiny=10)
+    times = effort.pick(full=2_000, quick=500, tiny=10)
     # Before there is a provider: it can be set once.
-    off = alternate([Case(_OFF, _repeat(_in_span))], rounds=rounds, count=count)
+    off = alternate([Case(_OFF, _repeat(_in_span))], rounds=rounds, count=times)
     trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False))
     with Cases(cases := _cases()):
-        costs = {**off, **alternate(cases, rounds=rounds, count=count)}
+        costs = {**off, **alternate(cases, rounds=rounds, count=times)}
     cpu = {name: [cost.cpu for cost in found] for name, found in costs.items()}
     rows = [
         [name, summarise([value / 1_000 for value in found]).show()] for name, found in cpu.items()
@@ -97,14 +99,18 @@ def measure(effort: Effort) -> Result:
         ("bus without subscribers over none", _BUS, _NO_BUS),
     ):
         result.figures[key] = ratios(cpu[of], cpu[to])
-    for key, name in (("restoring a carrier, µs", _CARRIER), ("with_span off, µs", _OFF)):
+    for key, name in (
+        ("restoring a carrier, µs", _CARRIER),
+        ("restoring a carrier with new baggage, µs", _NEW_CARRIER),
+        ("with_span off, µs", _OFF),
+    ):
         result.figures[key] = summarise([value / 1_000 for value in cpu[name]])
     return result
 
 
 def _repeat(work: Callable[[], object]) -> Callable[[int], None]:
-    def repeat(count: int) -> None:
-        for _ in range(count):
+    def repeat(times: int) -> None:
+        for _ in range(times):
             work()
 
     return repeat
@@ -150,11 +156,17 @@ def _cases() -> list[Case]:
         with with_propagated_context(carrier):
             pass
 
+    numbers = count()
+
+    def restored_anew() -> None:
+        with with_propagated_context({**carrier, "baggage": f"customer={next(numbers)}"}):
+            pass
+
     spans = _spans(LifecycleSpanProcessor)
 
-    def subscribed(count: int) -> None:
+    def subscribed(times: int) -> None:
         with subscribe("cache.miss", print, inline=True):
-            spans(count)
+            spans(times)
 
     return [
         Case(_BLOCK, _repeat(_in_span)),
@@ -164,6 +176,7 @@ def _cases() -> list[Case]:
         Case(_FIELDS, _repeat(fields)),
         Case(_FIELDS_BY_HAND, _repeat(fields_by_hand)),
         Case(_CARRIER, _repeat(restored)),
+        Case(_NEW_CARRIER, _repeat(restored_anew)),
         Case(_NO_BUS, _spans(_WithoutBus)),
         Case(_BUS, spans),
         Case(_SUBSCRIBED, subscribed),
@@ -177,8 +190,8 @@ def _spans(kind: type[LifecycleSpanProcessor]) -> Callable[[int], None]:
     provider.add_span_processor(kind(_Null()))
     tracer = provider.get_tracer("benchmark")
 
-    def spans(count: int) -> None:
-        for number in range(count):
+    def spans(times: int) -> None:
+        for number in range(times):
             tracer.start_span("GET /orders", attributes={"order": number}).end()
 
     return spans

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import lru_cache
 from logging import LogRecord
 from typing import TYPE_CHECKING, Final, cast
 
@@ -176,19 +177,28 @@ def _valid(carrier: Mapping[str, str]) -> Carrier:
     """Return the entries that are ours, of the right type and not too long."""
     found: Carrier = {}
     for key in _KEYS:
-        value = cast("object", carrier.get(key))
+        value: object = carrier.get(key)
         if value is None:
             value = carrier.get(key.upper())
-        if type(value) is str and len(value) <= _LONGEST[key]:
+        if type(value) is str and len(value) <= _LONGEST[key] and _is_unicode(value):
             found[key] = value
     return found
 
 
+def _is_unicode(text: str) -> bool:
+    """Whether no half of a surrogate pair is in it, such as a broken byte of an environment."""
+    return text.isascii() or text.encode(errors="ignore").decode() == text
+
+
 def _restored(carrier: Carrier) -> Context:
     """Return the context with the carried span and baggage, instead of those of this block."""
-    context = Context()
-    context = _SPAN.extract(carrier, context, _GETTER)
-    return _BAGGAGE.extract(carrier, context, _GETTER) if "baggage" in carrier else context
+    return _SPAN.extract(carrier, _with_baggage(carrier.get("baggage", "")), _GETTER)
+
+
+@lru_cache(maxsize=32)  # it is often the same, and takes longer to read than all else
+def _with_baggage(text: str) -> Context:
+    """Return a context with this baggage alone."""
+    return _BAGGAGE.extract({"baggage": text}, Context(), _GETTER)
 
 
 def _encoded(fields: Mapping[str, object]) -> str:

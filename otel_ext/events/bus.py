@@ -12,7 +12,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
-from otel_ext.events.event import Event, event_name_of, event_of
+from otel_ext.events.event import RECORD_EVENTS, Event, event_name_of, event_of
 from otel_ext.events.subscription import Limits, Subscription, in_handler
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.fork import check_process
@@ -61,7 +61,8 @@ class _Bus:
     def _publish(self) -> None:
         while True:
             self.subscriptions = now = tuple(self._known.values())
-            if now:
+            # Subscribers to events of the program alone leave the path of a span as it is.
+            if any(one.matches(name) for one in now for name in RECORD_EVENTS):
                 LISTENERS.add(self.hear)
             else:
                 LISTENERS.remove(self.hear)

@@ -254,6 +254,13 @@ def test_values_of_another_type_or_size_are_ignored(value: object) -> None:
     assert (found["trace"], found["baggage"], found["fields"]) == (f"{0:032x}-{0:016x}", {}, {})
 
 
+def test_a_byte_that_is_not_unicode_costs_no_more_than_its_entry() -> None:
+    """The environment may have any bytes, which Python gives as halves of surrogate pairs."""
+    carrier = {"TRACEPARENT": TRACEPARENT, "BAGGAGE": "customer=ann,city=K\udcf6ln"}
+    found = restored(carrier)
+    assert (found["trace"], found["baggage"]) == (TRACEPARENT[3:-3], {})
+
+
 @pytest.mark.parametrize(
     "text",
     [

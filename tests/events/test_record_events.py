@@ -94,7 +94,7 @@ def test_without_subscribers_the_processor_exports_as_ever(
     provider, processor = processor_with(JsonlExporter(tmp_path) if make is None else make())
     before = processor._export  # noqa: SLF001
     assert before is processor._only_export  # noqa: SLF001
-    with subscribe("nothing", print) as subscription:
+    with subscribe("span.stop", print) as subscription:
         assert processor._export is not before  # noqa: SLF001
         with subscribe("*", print):
             pass
@@ -106,6 +106,8 @@ def test_without_subscribers_the_processor_exports_as_ever(
     assert processor._export is before  # noqa: SLF001
     subscription.cancel()
     assert processor._export is before  # noqa: SLF001
+    with subscribe("cache.*", print):
+        assert processor._export is before  # noqa: SLF001 - events of the program alone
     provider.shutdown()
 
 
