@@ -1,6 +1,6 @@
 """The event bus: `subscribe` to spans and other events, `emit` your own.
 
-Without a subscriber, spans are recorded exactly as if the bus did not exist. Events of
+Without a subscriber to them, spans are recorded exactly as if the bus did not exist. Events of
 spans come from the records of a `LifecycleSpanProcessor`, so one must be set up, as
 `otel_ext.configure()` does.
 """
