@@ -71,8 +71,12 @@ class with_span:  # noqa: N801 - used like a function
         trace: TracebackType | None,
     ) -> None:
         """End the span."""
+        opened = self._opened
+        if len(opened) == 1 and opened[0] is _OFF:
+            del opened[:1]
+            return
         current = get_current_span()
-        ending = take_ending(self._opened, current)
+        ending = take_ending(opened, current)
         if ending is not None and ending[1] is not None:
             span = ending[2]
             leave(ending[1], is_current=span is current)
