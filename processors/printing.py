@@ -83,6 +83,7 @@ def _write(line: object) -> None:
     if isinstance(line, (bytes, bytearray)):
         raw = getattr(stream, "buffer", None)
         if raw is not None:
+            stream.flush()  # else it comes before what the program has printed
             raw.write(line + b"\n")
             raw.flush()
             return

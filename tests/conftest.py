@@ -56,7 +56,17 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave tests that fork to `test_forks.py`, where each process runs many tests."""
+    """Leave out what only a newer Python can do, and leave tests that fork to `test_forks.py`.
+
+    There each process runs many tests.
+    """
+    newer = [
+        item
+        for item in items
+        if any(marker.args > sys.version_info for marker in item.iter_markers("since"))
+    ]
+    items[:] = [item for item in items if item not in newer]
+    config.hook.pytest_deselected(items=newer)
     forks = [item for item in items if item.get_closest_marker("forks")]
     for item in forks:
         item.add_marker(pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"))

@@ -88,7 +88,7 @@ def test_a_generator_keeps_neither_items_nor_arguments(traced: Tracing) -> None:
     assert len(traced.spans) == 1
 
 
-@pytest.mark.skipif(sys.version_info < (3, 13), reason="close() returns nothing before 3.13")
+@pytest.mark.since(3, 13)
 def test_what_a_closed_generator_returns(traced: Tracing) -> None:
     """It is the result of `close`, as without the decorator."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from concurrent.futures import CancelledError, Executor, Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
@@ -118,7 +117,7 @@ def test_map_keeps_the_order_and_the_span(
     assert parents(records, *names) == {records.of("all")[0].span_id}
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="Python 3.14 added buffersize")
+@pytest.mark.since(3, 14)
 def test_map_takes_the_options_of_a_newer_python() -> None:
     """`buffersize` reaches the executor."""
     with traced_executor(ThreadPoolExecutor(2)) as executor:

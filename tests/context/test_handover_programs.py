@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,7 +62,7 @@ def test_an_annotated_function_can_be_pickled(tmp_path: Path) -> None:
     assert succeed(python(program), tmp_path).out == "3\n"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="came with Python 3.14")
+@pytest.mark.since(3, 14)
 def test_interpreters_get_no_context(tmp_path: Path) -> None:
     """Jobs of an `InterpreterPoolExecutor` run as before, and that is reported."""
     text = """

@@ -21,7 +21,7 @@ from tests.threads import numbered_threads
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+EAGER = pytest.mark.since(3, 12)
 FACTORIES = pytest.mark.parametrize(
     "is_eager", [False, pytest.param(True, marks=EAGER)], ids=["tasks", "eager tasks"]
 )

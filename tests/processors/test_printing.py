@@ -115,6 +115,17 @@ def test_the_stream_is_looked_up_for_each_line(capsysbinary: pytest.CaptureFixtu
     assert decode_line(capsysbinary.readouterr().out).name == "afterwards"
 
 
+def test_a_log_comes_after_what_was_printed_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the stream keeps text back, as it does if it is a file or a pipe."""
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    print("before")
+    StandardOutput().info(b"log")
+    print("after")
+    stream.flush()
+    assert stream.buffer.getvalue() == b"before\nlog\nafter\n"
+
+
 def test_text_and_bytes_arrive_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     """Text and bytes reach text and byte streams; characters that cannot be encoded are escaped."""
     for stream in (io.StringIO(), io.BytesIO()):
