@@ -9,6 +9,7 @@ import importlib
 import inspect
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -60,6 +61,7 @@ _PRIVATE: Final = re.compile(r"\b_[A-Z]\w*")
 _LITERAL: Final = re.compile(r"-?[\d._]+|'.*'|\".*\"|None|True|False|\(\)|\[\]|\{\}")
 
 
+@cache
 def package() -> griffe.GriffeLoader:
     """Return a loader that has read the source of `otel_ext`."""
     loader = griffe.GriffeLoader(search_paths=[_ROOT], allow_inspection=False)
