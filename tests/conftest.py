@@ -65,14 +65,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items
         if any(marker.args > sys.version_info for marker in item.iter_markers("since"))
     ]
-    items[:] = [item for item in items if item not in newer]
-    config.hook.pytest_deselected(items=newer)
+    _leave_out(newer, config, items)
     forks = [item for item in items if item.get_closest_marker("forks")]
     for item in forks:
         item.add_marker(pytest.mark.filterwarnings("ignore:This process .* is multi-threaded"))
     if hasattr(config, "workerinput"):
-        items[:] = [item for item in items if item not in forks]
-        config.hook.pytest_deselected(items=forks)
+        _leave_out(forks, config, items)
+
+
+def _leave_out(some: list[pytest.Item], config: pytest.Config, items: list[pytest.Item]) -> None:
+    items[:] = [item for item in items if item not in some]
+    config.hook.pytest_deselected(items=some)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

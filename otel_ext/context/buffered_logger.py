@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from otel_ext.context.async_block import AsyncBlock
 from otel_ext.context.trace import MAX_RECORDS, Trace, trace_context
 from otel_ext.context.trace_files import BUFFERED_FILE, lines_for
 from otel_ext.errors import ConfigError, JournalError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["BufferedLogger"]
 
 
-class BufferedLogger:
+class BufferedLogger(AsyncBlock):
     """Runs a block in a trace of its own, and writes all its records to one file at the end.
 
     Spans and logs of the block are recorded as everywhere; the file is another copy. Each
@@ -123,19 +124,6 @@ class BufferedLogger:
             report_problem(f"BufferedLogger: {self.path} is not written", problem)
         else:
             _make_report(self._report, self.path)
-
-    async def __aenter__(self) -> BufferedLogger:  # noqa: PYI034 - typing.Self came with Python 3.11
-        """Start the trace."""
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the trace and write the file."""
-        self.__exit__(kind, error, trace)
 
     @staticmethod
     def recover(

@@ -27,6 +27,7 @@ from otel_ext.context import error_context
 from otel_ext.context.arguments import attribute_of
 from otel_ext.context.current import leave, take_ending
 from otel_ext.context.error_scope import enter_block, exit_block
+from otel_ext.record.sanitise.scalars import is_utf8
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
@@ -174,20 +175,15 @@ class with_propagated_context:  # noqa: N801 - used like a function
 
 
 def _valid(carrier: Mapping[str, str]) -> Carrier:
-    """Return the entries that are ours, of the right type and not too long."""
+    """Return the entries that are ours, of the right type, in Unicode and not too long."""
     found: Carrier = {}
     for key in _KEYS:
         value: object = carrier.get(key)
         if value is None:
             value = carrier.get(key.upper())
-        if type(value) is str and len(value) <= _LONGEST[key] and _is_unicode(value):
+        if type(value) is str and len(value) <= _LONGEST[key] and is_utf8(value):
             found[key] = value
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether no half of a surrogate pair is in it, such as a broken byte of an environment."""
-    return text.isascii() or text.encode(errors="ignore").decode() == text
 
 
 def _restored(carrier: Carrier) -> Context:

@@ -6,7 +6,6 @@ is current now; so each task and thread has its own, and no stack exists beside 
 
 from __future__ import annotations
 
-import sys
 import weakref
 from threading import get_ident
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
@@ -17,6 +16,7 @@ from opentelemetry.trace import INVALID_SPAN, get_current_span, set_span_in_cont
 from otel_ext.context.current import has_ended, open_span
 from otel_ext.context.outcome import close, finish, settle_as
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.tasks import running_task
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
@@ -151,10 +151,11 @@ class _Started:
 
 def _here() -> tuple[int, object]:
     """Return what tells this task or thread from all others."""
+    task = running_task()
     try:
         # A weak reference, since a later task may have the same id.
-        return get_ident(), weakref.ref(sys.modules["asyncio"].current_task())
-    except (KeyError, RuntimeError, TypeError, AttributeError):  # no task runs here
+        return get_ident(), None if task is None else weakref.ref(task)
+    except TypeError:  # a task of another library, without weak references
         return get_ident(), None
 
 

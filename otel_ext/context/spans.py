@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 from opentelemetry.trace import INVALID_SPAN, get_current_span
 
+from otel_ext.context.async_block import AsyncBlock
 from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.outcome import finish
 from otel_ext.context.wrapping import wrap
@@ -29,7 +30,7 @@ R = TypeVar("R")
 _OFF: Final = (INVALID_SPAN, None, INVALID_SPAN)
 
 
-class with_span:  # noqa: N801 - used like a function
+class with_span(AsyncBlock):  # noqa: N801 - used like a function
     """Runs a block in a span, with `with` or `async with`, or each call of a function.
 
     The span ends with the block: with status `ok`, with `error` if an exception leaves it,
@@ -72,7 +73,7 @@ class with_span:  # noqa: N801 - used like a function
     ) -> None:
         """End the span."""
         opened = self._opened
-        if len(opened) == 1 and opened[0] is _OFF:
+        if len(opened) == 1 and opened[0] is _OFF:  # as always while tracing is off
             del opened[:1]
             return
         current = get_current_span()
@@ -81,19 +82,6 @@ class with_span:  # noqa: N801 - used like a function
             span = ending[2]
             leave(ending[1], is_current=span is current)
             finish(span, error)
-
-    async def __aenter__(self) -> Span:
-        """Start the span and make it the current one."""
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the span."""
-        self.__exit__(kind, error, trace)
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Run each call of `function` in a span.

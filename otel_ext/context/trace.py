@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from opentelemetry.context import get_current
 from opentelemetry.trace import INVALID_SPAN, Link, get_current_span, set_span_in_context
 
+from otel_ext.context.async_block import AsyncBlock
 from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.error_context import keep_fields
 from otel_ext.context.outcome import finish
@@ -58,7 +59,7 @@ class Trace:
         return self._buffer.records()
 
 
-class trace_context:  # noqa: N801 - used like a function
+class trace_context(AsyncBlock):  # noqa: N801 - used like a function
     """Runs a block in a trace of its own, with `with` or `async with`.
 
     The root span has no parent. If another span is current, it has a link to that one. The
@@ -126,16 +127,3 @@ class trace_context:  # noqa: N801 - used like a function
         buffer.end()
         if error is not None:
             keep_fields(error)
-
-    async def __aenter__(self) -> Trace:
-        """Start the trace."""
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """End the trace."""
-        self.__exit__(kind, error, trace)

@@ -21,7 +21,9 @@ from otel_ext.context.outcome import finish
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from otel_ext.context.current import Opener
+    from opentelemetry.trace import Span
+
+    from otel_ext.context.current import Left, Opener
 
 __all__ = ["is_wrapped", "wrap"]
 
@@ -74,11 +76,9 @@ def _wrap_function(function: Callable[P, R], opener: Opener) -> Callable[P, R]:
         try:
             result = function(*args, **kwargs)
         except BaseException as error:
-            leave(left, is_current=get_current_span() is span)
-            finish(span, error)
+            _end(span, left, error)
             raise
-        leave(left, is_current=get_current_span() is span)
-        finish(span, None, result)
+        _end(span, left, None, result)
         return result
 
     return in_span
@@ -96,11 +96,14 @@ def _wrap_coroutine(
         try:
             result = await function(*args, **kwargs)
         except BaseException as error:
-            leave(left, is_current=get_current_span() is span)
-            finish(span, error)
+            _end(span, left, error)
             raise
-        leave(left, is_current=get_current_span() is span)
-        finish(span, None, result)
+        _end(span, left, None, result)
         return result
 
     return in_span
+
+
+def _end(span: Span, left: Left, error: BaseException | None, result: object = None) -> None:
+    leave(left, is_current=get_current_span() is span)
+    finish(span, error, result)

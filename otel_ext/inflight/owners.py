@@ -16,6 +16,7 @@ import weakref
 from collections import deque
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
+from otel_ext.runtime.tasks import running_task
 from otel_ext.runtime.threads import is_gevent
 
 if TYPE_CHECKING:
@@ -108,10 +109,7 @@ class Owners:
 
     def of_task(self, key: tuple[int, int]) -> Owner:
         """Return the running asyncio task as the owner of the span `key`, else the thread."""
-        try:
-            task = sys.modules["asyncio"].current_task()
-        except (KeyError, RuntimeError, AttributeError):  # not imported, or not whole yet
-            task = None
+        task = running_task()
         if task is None:
             return self.of_thread()
         owner = TaskOwner(task, self.note_gone)

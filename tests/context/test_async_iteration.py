@@ -11,16 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.context import attach
 from opentelemetry.trace import (
-    NonRecordingSpan,
-    SpanContext,
-    TraceFlags,
     set_span_in_context,
 )
 
 from otel_ext.context.auto import auto_span
 from otel_ext.context.manual import current_span
 from otel_ext.context.spans import with_span
-from tests.context.tracing import leave_no_span
+from tests.context.tracing import CLOSED, REMOTE, leave_no_span
 from tests.global_provider import as_global
 
 if TYPE_CHECKING:
@@ -29,9 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from tests.context.tracing import Tracing
-
-REMOTE = NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=True, trace_flags=TraceFlags(1)))
-CLOSED = ("UNSET", None, {"otel_ext.ended_by": "GeneratorExit"})
 
 
 @auto_span(name="pages")

@@ -40,20 +40,6 @@ def clean() -> Generator[None]:
     assert get() == {}
 
 
-@pytest.fixture
-def kept(unconfigured_structlog: None) -> Generator[Kept]:
-    """The records of all logs, of structlog and of the standard library."""
-    del unconfigured_structlog
-    exporter = Kept()
-    root, level = logging.getLogger(), logging.getLogger().level
-    handlers = root.handlers[:]
-    configure_structlog(exporter, stdlib=True, renderer="json")
-    root.setLevel(logging.INFO)
-    yield exporter
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def notes_of(error: BaseException) -> list[str]:
     """Return the notes of an exception, also before Python 3.11."""
     return list(vars(error).get("__notes__", ()))

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.instrumentation.flask import FlaskInstrumentor  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, set_span_in_context
+from opentelemetry.trace import set_span_in_context
 from structlog.contextvars import get_contextvars
 from werkzeug.serving import ThreadedWSGIServer, make_server
 
@@ -28,9 +28,7 @@ from otel_ext.context.auto import auto_span
 from otel_ext.context.error_context import get, with_context
 from otel_ext.context.manual import current_span, end_span, start_span
 from otel_ext.context.spans import with_span
-from otel_ext.setup.structlog import configure_structlog
-from tests.context.tracing import Tracing, tracing
-from tests.structlog_kit import Kept
+from tests.context.tracing import REMOTE, Tracing, tracing
 from tests.threads import numbered_threads, on_thread
 
 if TYPE_CHECKING:
@@ -38,22 +36,9 @@ if TYPE_CHECKING:
 
     from opentelemetry.sdk.trace.sampling import Sampler
 
-REMOTE = NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=True, trace_flags=TraceFlags(1)))
+    from tests.structlog_kit import Kept
+
 JOIN_CALLER = {"traceparent": f"00-{0xA:032x}-{0xB:016x}-01"}
-
-
-@pytest.fixture
-def kept(unconfigured_structlog: None) -> Generator[Kept]:
-    """The records of all logs."""
-    del unconfigured_structlog
-    exporter = Kept()
-    root, level = logging.getLogger(), logging.getLogger().level
-    handlers = root.handlers[:]
-    configure_structlog(exporter, stdlib=True, renderer="json")
-    root.setLevel(logging.INFO)
-    yield exporter
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def by_set_in_a_block(number: int) -> None:

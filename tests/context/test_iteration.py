@@ -13,16 +13,13 @@ import pytest
 from opentelemetry.context import attach, get_current
 from opentelemetry.trace import (
     INVALID_SPAN,
-    NonRecordingSpan,
-    SpanContext,
-    TraceFlags,
     set_span_in_context,
 )
 
 from otel_ext.context.auto import auto_span
 from otel_ext.context.manual import current_span
 from otel_ext.context.spans import with_span
-from tests.context.tracing import leave_no_span
+from tests.context.tracing import CLOSED, REMOTE, leave_no_span
 from tests.global_provider import as_global
 from tests.threads import on_thread
 
@@ -32,9 +29,6 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from tests.context.tracing import Tracing
-
-REMOTE = NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=True, trace_flags=TraceFlags(1)))
-CLOSED = ("UNSET", None, {"otel_ext.ended_by": "GeneratorExit"})
 
 
 @auto_span(name="numbers")

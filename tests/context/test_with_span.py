@@ -14,11 +14,11 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.context import attach, get_current, get_value, set_value
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext, TraceFlags
+from opentelemetry.trace import INVALID_SPAN
 
 from otel_ext.context.manual import current_span, start_span
 from otel_ext.context.spans import with_span
-from tests.context.tracing import leave_no_span
+from tests.context.tracing import REMOTE, leave_no_span
 from tests.global_provider import as_global
 from tests.threads import numbered_threads, on_thread
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from tests.context.tracing import Tracing
-
-REMOTE = NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=True, trace_flags=TraceFlags(1)))
 
 
 def test_a_block_runs_in_its_span(traced: Tracing) -> None:

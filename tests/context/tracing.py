@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.contextvars import clear_contextvars
 
 from otel_ext.context import error_context, error_scope
@@ -24,7 +25,13 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import Event, ReadableSpan
     from opentelemetry.sdk.trace.sampling import Sampler
 
-__all__ = ["Detaching", "Tracing", "leave_no_span", "tracing"]
+__all__ = ["CLOSED", "REMOTE", "Detaching", "Tracing", "leave_no_span", "tracing"]
+
+CLOSED: Final = ("UNSET", None, {"otel_ext.ended_by": "GeneratorExit"})
+"""What `end_of` returns for the span of an iteration that was not finished."""
+
+REMOTE: Final = NonRecordingSpan(SpanContext(0xA, 0xB, is_remote=True, trace_flags=TraceFlags(1)))
+"""A span of another process."""
 
 
 class Detaching(logging.Handler):
