@@ -128,6 +128,10 @@ def _decorated() -> None:
 
 def _cases() -> list[Case]:
     """Return the cases, after the provider was set."""
+    return [*_block_cases(), *_context_cases(), *_bus_cases()]
+
+
+def _block_cases() -> list[Case]:
     tracer = trace.get_tracer("benchmark")
 
     def by_hand() -> None:
@@ -139,6 +143,15 @@ def _cases() -> list[Case]:
         with tracer.start_as_current_span("function_by_hand"):
             pass
 
+    return [
+        Case(_BLOCK, _repeat(_in_span)),
+        Case(_BLOCK_BY_HAND, _repeat(by_hand)),
+        Case(_FUNCTION, _repeat(_decorated)),
+        Case(_FUNCTION_BY_HAND, _repeat(function_by_hand)),
+    ]
+
+
+def _context_cases() -> list[Case]:
     def fields() -> None:
         with with_context(order=7, customer="ann"):
             pass
@@ -162,6 +175,15 @@ def _cases() -> list[Case]:
         with with_propagated_context({**carrier, "baggage": f"customer={next(numbers)}"}):
             pass
 
+    return [
+        Case(_FIELDS, _repeat(fields)),
+        Case(_FIELDS_BY_HAND, _repeat(fields_by_hand)),
+        Case(_CARRIER, _repeat(restored)),
+        Case(_NEW_CARRIER, _repeat(restored_anew)),
+    ]
+
+
+def _bus_cases() -> list[Case]:
     spans = _spans(LifecycleSpanProcessor)
 
     def subscribed(times: int) -> None:
@@ -169,14 +191,6 @@ def _cases() -> list[Case]:
             spans(times)
 
     return [
-        Case(_BLOCK, _repeat(_in_span)),
-        Case(_BLOCK_BY_HAND, _repeat(by_hand)),
-        Case(_FUNCTION, _repeat(_decorated)),
-        Case(_FUNCTION_BY_HAND, _repeat(function_by_hand)),
-        Case(_FIELDS, _repeat(fields)),
-        Case(_FIELDS_BY_HAND, _repeat(fields_by_hand)),
-        Case(_CARRIER, _repeat(restored)),
-        Case(_NEW_CARRIER, _repeat(restored_anew)),
         Case(_NO_BUS, _spans(_WithoutBus)),
         Case(_BUS, spans),
         Case(_SUBSCRIBED, subscribed),
