@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
@@ -198,7 +197,7 @@ def test_a_descriptor_that_is_set_later_is_used(monkeypatch: pytest.MonkeyPatch)
     assert capture.capture_start(span, PROCESS, 2).name == "later"
 
 
-@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python 3.10 follows it where code is hot")
+@pytest.mark.since(3, 11)  # Python 3.10 follows it where code is hot
 def test_the_descriptor_of_another_class_is_not_followed() -> None:
     """A slot borrowed from another class is not read at its offset in the borrower's objects."""
 
