@@ -69,8 +69,8 @@ def outcome(pid: int) -> str:
     return "hung"
 
 
-def storm(forks: int) -> Counter[str]:
-    """Fork `forks` times beside busy threads; return how the children ended."""
+def storm(forks: int) -> tuple[Counter[str], list[int]]:
+    """Fork `forks` times beside busy threads; return how the children ended, and their pids."""
     tracer = trace.get_tracer("parent")
     stop = threading.Event()
 
@@ -84,11 +84,13 @@ def storm(forks: int) -> Counter[str]:
     for thread in threads:
         thread.start()
     outcomes: Counter[str] = Counter()
+    pids: list[int] = []
     for number in range(forks):
         inherited = tracer.start_span("inherited")
         pid = os.fork()
         if pid == 0:
             child(number, inherited)
+        pids.append(pid)
         outcomes[outcome(pid)] += 1
         inherited.end()
         if number % 500 == 499:
@@ -96,11 +98,12 @@ def storm(forks: int) -> Counter[str]:
     stop.set()
     for thread in threads:
         thread.join(10)
-    return outcomes
+    return outcomes, pids
 
 
-def judge(folder: Path, forks: int) -> list[str]:
+def judge(folder: Path, pids: list[int]) -> list[str]:
     """Return what is wrong with the records of the parent and its children."""
+    forks = len(pids)
     recover(folder)
     found = read(folder)
     wrong: list[str] = []
@@ -115,7 +118,13 @@ def judge(folder: Path, forks: int) -> list[str]:
         causes = Counter((end.process.id, end.abandoned) for end in inherited)
         wrong.append(f"a span of the parent was ended by others: {causes.most_common(5)}")
     if len(children) != forks or parents & children:
-        wrong.append(f"{len(children)} children have recorded")
+        recorded = {name.split("-")[1] for name in children}
+        lost = [
+            (WAYS[number % 3], [path.name for path in folder.glob(f"*-{pid}-*")])
+            for number, pid in enumerate(pids)
+            if str(pid) not in recorded
+        ]
+        wrong.append(f"{len(children)} children have recorded; not those with these files: {lost}")
     if len(found.phase("end", "kept")) != forks or len(found.phase("end", "collected")) != forks:
         wrong.append("a span that a child left open has no end")
     if found.skipped or list(folder.glob(".blackbox/*")):
@@ -132,9 +141,9 @@ def main(forks: int) -> int:
         handle = otel_ext.configure(
             output=folder, console="off", ring_size=4 << 20, retention_size=0
         )
-        outcomes = storm(forks)
+        outcomes, pids = storm(forks)
         handle.shutdown()
-        wrong = judge(folder, forks)
+        wrong = judge(folder, pids)
     finally:
         if os.getpid() == parent:
             shutil.rmtree(folder, ignore_errors=True)
