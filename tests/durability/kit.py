@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from otel_ext.journal.read.scanner import Located, read_records
 from otel_ext.journal.recovery.recover import recover
-from tests.programs import OTEL_EXT, environment, execute
+from tests.programs import OTEL_EXT, environment, execute, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -166,6 +166,14 @@ def assert_ended_once(found: Found) -> None:
     wrong = {r.key: (r.name, ends[r.key]) for r in found.phase("start") if ends[r.key] != 1}
     causes = [(e.name, e.process.id, e.abandoned) for e in found.phase("end") if e.key in wrong]
     assert not wrong, f"spans without one end: {list(wrong.items())[:5]}; {causes[:10]}"
+
+
+def recover_all(folder: Path) -> None:
+    """Recover a folder; wait for what another recovery works on, perhaps a thread of this process.
+
+    `recover` itself never waits: what is busy is neither done nor in the files when it returns.
+    """
+    wait_until(lambda: not recover(folder).busy, "no other recovery works on the folder")
 
 
 def recovered(folder: Path) -> Found:

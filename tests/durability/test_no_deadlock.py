@@ -5,11 +5,23 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from tests.durability.kit import ROOT, command, printed_object, read, tree_env
+from otel_ext.journal.recovery.locking import incarnation_lock
+from tests.chaos.fork_storm import judge
+from tests.durability.kit import (
+    ROOT,
+    command,
+    printed_object,
+    read,
+    read_line,
+    running,
+    tree_env,
+)
 from tests.figures import report_figures
 
 if TYPE_CHECKING:
@@ -122,3 +134,28 @@ def test_a_storm_of_forks() -> None:
     report_figures("a storm of forks", **outcome)
     assert outcome["wrong"] == [], done.stderr[-3000:]
     assert done.returncode == 0
+
+
+def test_the_storm_waits_for_a_child_that_is_being_recovered(tmp_path: Path) -> None:
+    """A thread of the storm's own process may recover the last child while its records are read."""
+    text = """
+        tracer.start_span("child")
+        print(os.getpid(), otel_ext.runtime.process.incarnation.current().id, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    with running(command(text, tmp_path)) as program:
+        pid, incarnation = read_line(program).split()
+    has_lock = threading.Event()
+
+    def recover_slowly() -> None:
+        with incarnation_lock(tmp_path, incarnation) as is_locked:
+            assert is_locked
+            has_lock.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=recover_slowly)
+    thread.start()
+    assert has_lock.wait(10)
+    wrong = judge(tmp_path, [int(pid)])
+    thread.join()
+    assert not [one for one in wrong if "children have recorded" in one or "left behind" in one]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import threading
 from collections import Counter
@@ -9,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.journal import files
 from otel_ext.journal.recovery.locking import incarnation_lock
-from otel_ext.journal.recovery.recover import RecoveryReport, recover
+from otel_ext.journal.recovery.recover import RecoveryReport, recover, recover_one
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
 from tests.journal.builders import alone, line, lines_in, program, running
@@ -161,3 +164,81 @@ def test_the_next_program_recovers_by_itself(tmp_path: Path) -> None:
     assert becomes_true(done, 20.0)
     assert journal.close()
     check(tmp_path, 8)
+
+
+@pytest.mark.parametrize("of", ["ring", "segment"])
+def test_what_cannot_be_opened_is_recovered_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
+) -> None:
+    """Without a free descriptor nothing is written or removed; the next recovery does it."""
+    dead = die(tmp_path)
+    if of == "segment":
+        (tmp_path / f"{dead.id}.jsonl").touch()
+    suffix = {"ring": ".ring", "segment": ".jsonl"}[of]
+    before = [path.read_bytes() for path in sorted(tmp_path.rglob(f"{dead.id}*"))]
+    real = os.open
+
+    def no_descriptor(
+        path: str | Path, flags: int, mode: int = 0o777, *, dir_fd: int | None = None
+    ) -> int:
+        if str(path).endswith(suffix) and not flags & os.O_ACCMODE:  # to read
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, flags, mode, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", no_descriptor)
+    report = recover(tmp_path)
+    monkeypatch.undo()
+    assert len(report.failed) == 1
+    assert [path.read_bytes() for path in sorted(tmp_path.rglob(f"{dead.id}*"))] == before
+    assert recover(tmp_path).spans == 4
+    check(tmp_path, 4)
+
+
+def test_the_folder_of_the_lock_is_removed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another recovery removes the empty folder as its last step, when this one has opened it."""
+    first, second = die(tmp_path, "write"), die(tmp_path, "write")
+    others: list[RecoveryReport] = []
+
+    def open_folder(path: Path, *, create: bool = False) -> int:
+        descriptor = files.open_folder(path, create=create)
+        monkeypatch.undo()
+        others.append(recover_one(tmp_path, second.id))
+        return descriptor
+
+    monkeypatch.setattr("otel_ext.journal.recovery.locking.open_folder", open_folder)
+    report = recover_one(tmp_path, first.id)
+    assert [report.failed, report.spans, others[0].spans] == [[], 4, 4]
+    check(tmp_path, 8)
+
+
+def test_lines_are_synced_before_the_ring_buffer_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also lines of a recovery that died after it had written them."""
+    die(tmp_path)
+    calls: list[str] = []
+
+    def die_here(_: int) -> None:
+        raise KeyboardInterrupt  # no step of the recovery follows, as after a kill
+
+    sync_data = "otel_ext.journal.write.segment.sync_data"
+    monkeypatch.setattr(sync_data, die_here)
+    with pytest.raises(KeyboardInterrupt):
+        recover(tmp_path)
+    real_unlink = os.unlink
+
+    def sync(descriptor: int) -> None:
+        calls.append("sync")
+        files.sync_data(descriptor)
+
+    def unlink(path: str | Path, *, dir_fd: int | None = None) -> None:
+        calls.append("unlink")
+        real_unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(sync_data, sync)
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert not recover(tmp_path).failed
+    assert calls[:2] == ["sync", "unlink"]
+    check(tmp_path, 4)

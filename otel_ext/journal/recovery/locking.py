@@ -24,6 +24,7 @@ if sys.platform != "win32":
 __all__ = ["incarnation_lock", "incarnations_with_ring"]
 
 _SUFFIX: Final = ".lock"
+_ATTEMPTS: Final = 5
 
 
 @contextmanager
@@ -40,12 +41,7 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
         yield True
         return
     path = folder / RING_FOLDER / f"{incarnation}{_SUFFIX}"
-    parent = open_folder(path.parent, create=True)
-    try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
-        descriptor = os.open(path.name, flags, 0o600, dir_fd=parent)
-    finally:
-        os.close(parent)
+    descriptor = _open(path)
     is_locked = False
     try:
         is_locked = _lock(descriptor, path)
@@ -68,6 +64,24 @@ def incarnations_with_ring(folder: Path) -> list[str]:
     suffixes = (RING_SUFFIX, _SUFFIX)
     found = [base_id(name.rpartition(".")[0]) for name in names if name.endswith(suffixes)]
     return list(dict.fromkeys(found))
+
+
+def _open(path: Path) -> int:
+    """Open the lock file, made with its folder if it is missing; return its descriptor."""
+    failures = 0
+    while True:
+        try:
+            parent = open_folder(path.parent, create=True)
+            try:
+                flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+                return os.open(path.name, flags, 0o600, dir_fd=parent)
+            finally:
+                os.close(parent)
+        except FileNotFoundError:
+            # Another recovery has just removed the folder, empty.
+            failures += 1
+            if failures == _ATTEMPTS:
+                raise
 
 
 def _lock(descriptor: int, path: Path) -> bool:

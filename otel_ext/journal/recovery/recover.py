@@ -19,6 +19,7 @@ from otel_ext.errors import JournalError
 from otel_ext.journal.files import (
     Target,
     ends_with_process_end,
+    is_gone,
     list_segments,
     newest_segments,
     open_folder,
@@ -32,7 +33,7 @@ from otel_ext.journal.read.scanner import Line, Skipped, scan
 from otel_ext.journal.recovery.end_records import process_ends, span_end
 from otel_ext.journal.recovery.exit_status import Outcome, PidAndStart, find_outcome
 from otel_ext.journal.recovery.locking import incarnation_lock, incarnations_with_ring
-from otel_ext.journal.ring_layout import RING_FOLDER
+from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.record.codec import encode_compat_line, encode_line
 from otel_ext.record.model import Process
@@ -140,6 +141,10 @@ class _Recovery:
     def _recover_locked(self, incarnation: str) -> None:
         # Read under the lock: another recovery may just have finished.
         found, skipped, skipped_bytes = read_incarnations(self.folder, only=incarnation)
+        for path, damage in skipped:
+            # Its lines are unknown: nothing may be written for it, and no ring buffer removed.
+            if _is_unread(path, damage):
+                raise OSError(f"{path.name!r} cannot be opened to read")
         journals = list(found.values())
         left = [reader for reader in journals if not self._is_done(reader)]
         if not left:
@@ -216,11 +221,12 @@ class _Recovery:
         lines = [*waiting, *map(encode, records)]
         done = done._replace(spans=done.spans + spans, lines=done.lines + len(waiting))
         try:
-            path = self._write(reader, lines) if lines else None
+            # Without lines, too: a recovery that died may have written but not synced them.
+            path = self._write(reader, lines) if lines or reader.rings else None
             self._remove_rings(reader)
         except OSError as error:
             return done._replace(problem=str(error))
-        return done._replace(file=done.file or path)
+        return done._replace(file=done.file or (path if lines else None))
 
     def _write(self, reader: IncarnationReader, lines: list[bytes]) -> Path | None:
         name = self._file_of(reader)
@@ -261,6 +267,12 @@ class _Recovery:
                     os.unlink(ring.path.name, dir_fd=folder)
         finally:
             os.close(folder)
+
+
+def _is_unread(path: Path, damage: Skipped) -> bool:
+    """Return whether a ring buffer or a segment, which is still there, could not be opened."""
+    is_journal = path.name.endswith(RING_SUFFIX) or parse_segment_name(path.name) is not None
+    return damage == Skipped(0, 0, "unreadable") and is_journal and not is_gone(path)
 
 
 def _cut_torn_line(path: Path, lines: list[bytes]) -> None:
