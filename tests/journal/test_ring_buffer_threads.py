@@ -16,6 +16,7 @@ import pytest
 from otel_ext.runtime.counters import COUNTERS
 from tests.figures import report_figures
 from tests.journal.builders import KIB, line, make_ring
+from tests.programs import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,8 @@ class Hammer:
         self.stop = threading.Event()
         self.taken: dict[str, list[int]] = {}
         self.refused = 0
+        self.made: list[str] = []
+        self.collected: list[str] = []
 
     def append(self, who: str, number: int) -> None:
         """Append one line and record whether it was taken."""
@@ -51,6 +54,11 @@ class Hammer:
             if number % 50 == 0:
                 Garbage(self, f"gc-{who}", number)
 
+    def is_clean(self) -> bool:
+        """Whether all finalizers have run; another thread of this process may be running some."""
+        gc.collect()
+        return len(self.collected) == len(self.made)
+
     def on_signal(self, _number: int, _frame: object) -> None:
         """Append while the main thread is anywhere in its work."""
         self.append("signal", len(self.taken.setdefault("signal", [])) + self.refused + 1)
@@ -64,9 +72,11 @@ class Garbage:
         self.hammer = hammer
         self.who = who
         self.number = number
+        hammer.made.append(who)
 
     def __del__(self) -> None:
         self.hammer.append(self.who, self.number)
+        self.hammer.collected.append(self.who)
 
 
 def strike(hammer: Hammer, seconds: float) -> bytes:
@@ -102,7 +112,7 @@ def strike(hammer: Hammer, seconds: float) -> bytes:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
         sys.setswitchinterval(interval)
-    gc.collect()
+    wait_until(hammer.is_clean, "all finalizers have run")
     hammer.ring.seal("closed")
     assert hammer.ring.drain(write)
     return b"".join(out)
