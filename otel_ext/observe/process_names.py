@@ -42,11 +42,15 @@ class ProcessName(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The pid, and the service or else the command.
+        """The pid, and the service or else the command; empty if none of them is known.
 
         >>> ProcessName(7, "shop", "app.py").label, ProcessName(0, "", "app.py").label
         ('7 shop', '? app.py')
+        >>> ProcessName(0, "shop").label, ProcessName().label
+        ('shop', '')
         """
+        if not self.pid and (self.service or not self.command):
+            return self.service
         return f"{self.pid or '?'} {self.service or self.command}".rstrip()
 
 

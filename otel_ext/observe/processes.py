@@ -73,7 +73,7 @@ class RunningProcess(NamedTuple):
     @property
     def label(self) -> str:
         """Its pid, and its service or command."""
-        return ProcessName(self.pid, self.service, self.command).label
+        return ProcessName(self.pid, self.service, self.command).label or "?"
 
     @property
     def problem(self) -> str:

@@ -28,7 +28,7 @@ from otel_ext.record.model import (
     TaskInfo,
     ThreadInfo,
 )
-from otel_ext.record.timestamps import parse_timestamp
+from otel_ext.record.timestamps import exact_times, parse_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,13 +46,12 @@ _READ_KEYS: Final = frozenset(
         "events abandoned level logger"
     ).split(),
 )
-_MICROSECOND: Final = 1_000
 # The encoder writes these texts without escaping them.
 _PATTERNS: Final = {
     "trace_id": re.compile(r"[0-9a-f]{32}|"),
     "span_id": re.compile(r"[0-9a-f]{16}|"),
     "parent_span_id": re.compile(r"[0-9a-f]{16}|"),
-    "process": re.compile(r"[A-Za-z0-9._-]{1,200}"),
+    "process": re.compile(r"[A-Za-z0-9._-]{1,128}"),
     "span_kind": re.compile(r"internal|server|client|producer|consumer|"),
     "code": re.compile(r"unset|ok|error"),
     "abandoned": re.compile("|".join(ABANDONED_CAUSES)),
@@ -143,21 +142,12 @@ def _kind(meta: dict[str, object]) -> tuple[Kind, Phase | None, str]:
 
 
 def _times(meta: dict[str, object], timestamp: str) -> tuple[int, int]:
-    """Return start and time in nanoseconds, so that their difference is the duration.
-
-    The timestamps are cut to microseconds and the duration is exact; adding the cut
-    nanoseconds to one of the two makes them agree.
-    """
+    """Return start and time in nanoseconds."""
     time_ns = parse_timestamp(timestamp)
     if "start" not in meta:
         return 0, time_ns
     start_ns = parse_timestamp(_text(meta["start"]))
-    cut = start_ns + _number(meta.get("duration_ns", time_ns - start_ns)) - time_ns
-    if 0 <= cut < _MICROSECOND:
-        return start_ns, time_ns + cut
-    if -_MICROSECOND < cut < 0:
-        return start_ns - cut, time_ns
-    return start_ns, time_ns
+    return exact_times(start_ns, time_ns, _number(meta.get("duration_ns", time_ns - start_ns)))
 
 
 def _text(value: object) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "Status",
     "TaskInfo",
     "ThreadInfo",
+    "exception_text",
     "new_record",
 ]
 
@@ -178,6 +179,17 @@ class SpanEvent(NamedTuple):
     name: str
     time_ns: int
     attributes: Mapping[str, object] = EMPTY
+
+
+def exception_text(attributes: Mapping[str, object]) -> str:
+    """Return the text of an exception event: its class and its message.
+
+    >>> exception_text({"exception.type": "shop.Declined", "exception.message": "no cover"})
+    'Declined: no cover'
+    """
+    kind = str(attributes.get("exception.type", "")).rpartition(".")[2]
+    message = str(attributes.get("exception.message", ""))
+    return f"{kind}: {message}" if kind and message else kind or message
 
 
 class Status(NamedTuple):
@@ -354,9 +366,7 @@ class Record(NamedTuple):
         """
         for event in reversed(self.events):
             if event.name == "exception":
-                kind = str(event.attributes.get("exception.type", "")).rpartition(".")[2]
-                message = str(event.attributes.get("exception.message", ""))
-                return f"{kind}: {message}" if kind and message else kind or message
+                return exception_text(event.attributes)
         return self.status.description or "" if self.status is not None else ""
 
     @property

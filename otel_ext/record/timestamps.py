@@ -8,17 +8,23 @@ from typing import Final
 
 from otel_ext.errors import RecordError
 
-__all__ = ["EPOCH", "format_ns", "parse_timestamp", "time_of"]
+__all__ = ["EPOCH", "exact_times", "format_ns", "parse_timestamp", "time_of"]
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=timezone.utc)
 """The moment that times are counted from."""
 
 _SECOND: Final = 1_000_000_000
+_MICROSECOND: Final = 1_000
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that has four digits
 _FORM: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.(\d{6})Z",
     re.ASCII,
 )
+
+# By their texts, seconds that were read: records of one moment share them.
+_seconds: dict[str, int] = {}
+_MOST_SECONDS: Final = 10_000
+_LENGTH: Final = len("2026-10-14T17:46:40.123456Z")
 
 # The last second and its text, which nearly all records of a moment share. One tuple,
 # replaced as a whole, so that threads never see half of a change.
@@ -63,6 +69,11 @@ def parse_timestamp(text: str) -> int:
     >>> parse_timestamp("2026-10-14T17:46:40.123456Z")
     1792000000123456000
     """
+    second = _seconds.get(text[:19])
+    if second is not None and len(text) == _LENGTH and text[19] == "." and text[26] == "Z":
+        rest = text[20:26]
+        if rest.isdecimal() and rest.isascii():
+            return second + int(rest) * _MICROSECOND
     match = _FORM.fullmatch(text)
     if match is None:
         raise RecordError(
@@ -73,8 +84,11 @@ def parse_timestamp(text: str) -> int:
         moment = datetime.fromisoformat(f"{match[1]}T{match[2]}+00:00")
     except ValueError as error:
         raise RecordError(f"timestamp {text!r} does not exist: {error}") from None
-    seconds = (moment - EPOCH) // timedelta(seconds=1)
-    return seconds * _SECOND + int(match[3]) * 1000
+    second = (moment - EPOCH) // timedelta(seconds=1) * _SECOND
+    if len(_seconds) >= _MOST_SECONDS:
+        _seconds.clear()
+    _seconds[text[:19]] = second
+    return second + int(match[3]) * _MICROSECOND
 
 
 def time_of(timestamp: str) -> int:
@@ -87,3 +101,20 @@ def time_of(timestamp: str) -> int:
         return parse_timestamp(timestamp) if timestamp else 0
     except RecordError:
         return 0
+
+
+def exact_times(start_ns: int, time_ns: int, duration_ns: int) -> tuple[int, int]:
+    """Return start and end in nanoseconds, so that their difference is the duration.
+
+    Timestamps are cut to microseconds and the duration is exact; adding the cut nanoseconds
+    to one of the two makes them agree. Times that differ more stay as they are.
+
+    >>> exact_times(1_000, 5_000, 4_600), exact_times(1_000, 5_000, 3_900)
+    ((1000, 5600), (1100, 5000))
+    """
+    cut = start_ns + duration_ns - time_ns
+    if 0 <= cut < _MICROSECOND:
+        return start_ns, time_ns + cut
+    if -_MICROSECOND < cut < 0:
+        return start_ns - cut, time_ns
+    return start_ns, time_ns

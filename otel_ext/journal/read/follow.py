@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.journal.read.scanner import open_to_read, read_blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from pathlib import Path
 
     from otel_ext.journal.read.scanner import Block
@@ -40,13 +40,26 @@ class FollowedFile:
 
         A line that is too long to be a record comes in pieces.
         """
-        with suppress(OSError), self._opened() as descriptor:
-            for block in read_blocks(descriptor, self._offset):
-                if not block.ended:
-                    return
+        with suppress(OSError):
+            for block in self.blocks():
+                if block.ended:
+                    yield block
+
+    def blocks(self, containing: Sequence[bytes] = ()) -> Iterator[Block]:
+        """Yield the same, and an incomplete line at the end, which comes again with the rest.
+
+        Args:
+            containing: As for `read_blocks`.
+
+        Raises:
+            OSError: The file cannot be read; `added` continues there.
+        """
+        with self._opened() as descriptor:
+            for block in read_blocks(descriptor, self._offset, containing=containing):
                 if block.is_piece and not block.lines[0].strip(b"\0"):
                     continue  # zeros at the end of the file may still become a line
-                self._offset = block.end
+                if block.ended:
+                    self._offset = block.end
                 yield block
 
     def last_lines(self, number: int, most: int) -> list[bytes]:

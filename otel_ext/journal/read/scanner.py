@@ -17,7 +17,7 @@ from otel_ext.record.decode import decode_line
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from otel_ext.record.model import Record
@@ -140,7 +140,8 @@ def _pieces(descriptor: int, start: int, end: int | None) -> Iterator[Line | Ski
 class Block(NamedTuple):
     """Lines of a file that follow each other, without their newlines.
 
-    Or one piece of a line that is too long. `ended` is false for what may still grow to a line.
+    Or one piece of a line that is too long; or none, if nothing wanted is in them. `ended` is
+    false for what may still grow to a line.
     """
 
     offset: int
@@ -151,11 +152,20 @@ class Block(NamedTuple):
     @property
     def is_piece(self) -> bool:
         """Whether it is a piece of a line, without a newline."""
-        return self.end - self.offset == len(self.lines[0])
+        return bool(self.lines) and self.end - self.offset == len(self.lines[0])
 
 
-def read_blocks(descriptor: int, start: int, end: int | None = None) -> Iterator[Block]:
-    """Yield the lines of an open file from `start` to `end`, many at a time."""
+def read_blocks(
+    descriptor: int, start: int, end: int | None = None, *, containing: Sequence[bytes] = ()
+) -> Iterator[Block]:
+    """Yield the lines of an open file from `start` to `end`, many at a time.
+
+    Args:
+        descriptor: The file.
+        start: Where to begin.
+        end: Where to end; by default at the end of the file.
+        containing: Leave out the lines of parts of the file that have none of these texts.
+    """
     at = rest_at = start
     rest = b""
     problem: OSError | None = None
@@ -168,7 +178,13 @@ def read_blocks(descriptor: int, start: int, end: int | None = None) -> Iterator
         if not data:
             break
         at += len(data)
-        *whole, rest = (rest + data).split(b"\n") if rest else data.split(b"\n")
+        data = rest + data if rest else data
+        cut = data.rfind(b"\n") + 1
+        if cut and containing and not any(data.find(text, 0, cut) >= 0 for text in containing):
+            yield Block(rest_at, [], rest_at + cut)
+            rest, rest_at = data[cut:], rest_at + cut
+            continue
+        *whole, rest = data.split(b"\n")
         if whole:
             yield Block(rest_at, whole, at - len(rest))
             rest_at = at - len(rest)
