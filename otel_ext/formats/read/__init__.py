@@ -1,0 +1,1 @@
+"""Readers of the formats of other tools, which make records of them."""
