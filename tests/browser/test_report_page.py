@@ -1,0 +1,134 @@
+"""A report opens in a browser from the disk: what it shows, keys, search, hostile data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from otel_ext.record.model import SpanEvent, Status
+from otel_ext.views import write_report
+from tests.cli.written import exported
+from tests.commands import call
+from tests.exporters.samples import end, log, start
+from tests.programs import EXAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from otel_ext.record.model import Record
+    from tests.browser.conftest import Visit
+
+pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow, pytest.mark.timeout(120)]
+
+ROOT = f"{1:016x}"
+# What would run if a text became part of the page.
+HOSTILE = "</script><img src=x onerror='window.broken=1'><script>window.broken=2</script>\u202e"
+
+
+def report_of(tmp_path: Path, *words: str) -> Path:
+    """Write a report by the command, and return its file."""
+    target = tmp_path / "trace.html"
+    done = call("report", *words, "-o", target)
+    assert done.code == 0, done.err
+    return target
+
+
+def failed(text: str, attributes: Mapping[str, object]) -> Record:
+    """Return a span whose name and error are `text`."""
+    exception = {"exception.type": text, "exception.message": text, "exception.stacktrace": text}
+    event = SpanEvent("exception", 0, exception)
+    return end(text, attributes=attributes, status=Status("error", text), events=(event,))
+
+
+def test_a_list_a_trace_and_its_details(tmp_path: Path, open_page: Callable[..., Visit]) -> None:
+    """By keys alone; nothing is requested, and nothing goes wrong."""
+    file = report_of(tmp_path, str(EXAMPLES / "traces" / "shop.jsonl"), "--last", "3")
+    visit = open_page(file)
+    page = visit.page
+    page.locator(".table-row").first.wait_for()
+    assert page.locator(".table-row").count() == 3
+    page.keyboard.press("Enter")
+    page.locator(".row").first.wait_for()
+    page.keyboard.press("e")
+    page.keyboard.press("Enter")
+    page.locator(".details").wait_for()
+    assert "no box is large enough for a desk" in page.locator(".details").inner_text()
+    page.keyboard.press("Escape")
+    page.keyboard.press("f")
+    page.locator(".flame").wait_for()
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    assert visit.problems == []
+
+
+def test_a_search_and_an_address_that_keeps_it(
+    tmp_path: Path, open_page: Callable[..., Visit]
+) -> None:
+    """What is searched is in the address, so that a link shows the same."""
+    file = report_of(tmp_path, str(EXAMPLES / "traces" / "agent.jsonl"))
+    visit = open_page(file)
+    page = visit.page
+    page.locator(".row").first.wait_for()
+    page.keyboard.press("/")
+    page.keyboard.type("name:execute_tool* error")
+    page.get_by_text("1 found", exact=False).or_(page.locator(".found")).first.wait_for()
+    assert page.locator(".found").inner_text().startswith("1 ")
+    address = "#" + page.url.partition("#")[2]
+    again = open_page(file, address)
+    again.page.locator(".row").first.wait_for()
+    assert again.page.locator("input[type=search]").input_value() == "name:execute_tool* error"
+    assert visit.problems == again.problems == []
+
+
+def test_hostile_data_is_only_text(tmp_path: Path, open_page: Callable[..., Visit]) -> None:
+    """In names, attributes, events, errors and logs, in every view."""
+    attributes = {HOSTILE: HOSTILE, "url": "javascript:window.broken=3", "__proto__": 1}
+    exported(
+        tmp_path / "traces",
+        failed(HOSTILE, attributes),
+        end(HOSTILE, 2, parent_span_id=ROOT, attributes=attributes),
+        log(HOSTILE, trace_id=end().trace_id, span_id=ROOT, attributes=attributes),
+    )
+    visit = open_page(report_of(tmp_path, str(tmp_path / "traces")))
+    page = visit.page
+    page.locator(".row").first.wait_for()
+    page.keyboard.press("Enter")
+    page.locator(".details").wait_for()
+    assert "<img src=x" in page.locator(".details").inner_text()
+    for tab in ("Events", "Logs", "Raw", "Attributes"):
+        page.get_by_role("tab", name=tab).last.click()
+    for _ in range(4):
+        page.keyboard.press("v")
+    assert page.evaluate("window.broken") is None
+    assert page.locator("img").count() == 0
+    assert page.evaluate("[...document.links].every(link => /^https?:/.test(link.href))")
+    assert visit.problems == []
+
+
+def test_a_running_and_a_missing_span(tmp_path: Path, open_page: Callable[..., Visit]) -> None:
+    """Told apart by words, on a narrow window too."""
+    exported(
+        tmp_path / "traces",
+        start("request"),
+        end("query", 2, parent_span_id=ROOT),
+        end("orphan", 3, parent_span_id=f"{9:016x}"),
+    )
+    visit = open_page(report_of(tmp_path, str(tmp_path / "traces")), width=700)
+    page = visit.page
+    page.locator(".row").first.wait_for()
+    text = page.locator("body").inner_text()
+    assert "request" in text
+    assert "(not recorded)" in text
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert visit.problems == []
+
+
+def test_the_report_of_a_file(tmp_path: Path, open_page: Callable[..., Visit]) -> None:
+    """`write_report` makes the same page beside it."""
+    (tmp_path / "library.jsonl").write_bytes((EXAMPLES / "traces" / "library.jsonl").read_bytes())
+    visit = open_page(write_report(tmp_path / "library.jsonl"))
+    visit.page.locator(".row").first.wait_for()
+    assert "index library" in visit.page.locator("body").inner_text()
+    assert visit.problems == []

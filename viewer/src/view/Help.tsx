@@ -1,0 +1,78 @@
+/** The keys and the words of a search. */
+
+import { useEffect, useRef } from "preact/hooks";
+import type { View } from "../model/view";
+import { KEYS } from "./keys";
+
+const SEARCHES: [string, string][] = [
+  ["charge", "text in names, errors, attributes and logs"],
+  ["error  running", "spans of this state"],
+  [">500ms  self:>10ms", "how long they took, or their own part"],
+  ["service:shop name:GET*", "fields; a star for any end"],
+  ["http.route=/checkout", "an attribute, as it stands"],
+  ["status:500..599 has:user.id", "ranges; whatever the value"],
+  ["name:/^(GET|POST)/", "a regular expression"],
+  ["not error  -charge  (a or b)", "combinations; blanks mean and"],
+  ["under:(charge) has-child:(error)", "by the spans above and below"],
+  ["is:critical  is:leaf  is:orphan", "by the place in the tree"],
+];
+
+export function Help({ view }: { view: View }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const isOpen = view.helpOpen.value;
+  useEffect(() => {
+    if (isOpen && !dialog.current?.open) dialog.current?.showModal?.();
+    if (!isOpen && dialog.current?.open) dialog.current.close();
+  }, [isOpen]);
+  const close = () => {
+    view.helpOpen.value = false;
+  };
+  return (
+    <dialog ref={dialog} class="help" aria-label="Keys and search words" onClose={close}>
+      <button type="button" class="close" aria-label="Close" onClick={close}>
+        ✕
+      </button>
+      <h2>Keys</h2>
+      <dl class="key-list">
+        {KEYS.map(({ keys, help }) => (
+          <div key={help}>
+            <dt>
+              {keys.map((key) => (
+                <kbd key={key}>{key.replace("Arrow", "")}</kbd>
+              ))}
+            </dt>
+            <dd>{help}</dd>
+          </div>
+        ))}
+        <div>
+          <dt>
+            <kbd>1</kbd>–<kbd>9</kbd>
+          </dt>
+          <dd>fold to this depth</dd>
+        </div>
+        <div>
+          <dt>
+            <kbd>g</kbd> <kbd>t</kbd>
+          </dt>
+          <dd>go to traces; w f a l e: waterfall, flame, table, logs, errors</dd>
+        </div>
+      </dl>
+      <h2>Search</h2>
+      <dl class="search-list">
+        {SEARCHES.map(([search, help]) => (
+          <div key={search}>
+            <dt>
+              <code>{search}</code>
+            </dt>
+            <dd>{help}</dd>
+          </div>
+        ))}
+      </dl>
+      <h2>Pointer</h2>
+      <p>
+        Ctrl and wheel zooms, Shift and wheel moves in time. Drag over the overview or the ruler to
+        zoom, double click on a bar to fit it, <kbd>Esc</kbd> goes back.
+      </p>
+    </dialog>
+  );
+}
