@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
+from contextlib import suppress
+from datetime import datetime
+from time import time_ns
 from typing import TYPE_CHECKING
 
-from otel_ext.settings.units import YEAR
+from otel_ext.settings.units import YEAR, parse_duration
 from otel_ext.terminal.text import printable
 
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-__all__ = ["add_color", "seconds", "whole_number"]
+__all__ = ["add_color", "moment", "percent", "seconds", "whole_number"]
 
 
 def add_color(parser: ArgumentParser) -> None:
@@ -57,4 +60,44 @@ def seconds(text: str, minimum: float = 0.0, maximum: float = YEAR) -> float:
         return value
     allowed = f"{minimum:g} or more" if maximum == YEAR else f"{minimum:g} to {maximum:g}"
     message = f"{printable(text)!r} is not a valid number of seconds; use {allowed}"
+    raise ArgumentTypeError(message)
+
+
+def percent(text: str) -> float:
+    """Parse a part of a hundred, with or without its sign, for argparse's `type`.
+
+    Raises:
+        ArgumentTypeError: It is not a number from 0 to 100.
+
+    >>> percent("2.5 %")
+    2.5
+    """
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if 0.0 <= value <= 100.0:  # noqa: PLR2004 - the whole
+        return value
+    raise ArgumentTypeError(f"{printable(text)!r} is not a valid percentage; use 0 to 100")
+
+
+def moment(text: str) -> int:
+    """Parse a time, for argparse's `type`: a duration before now, or a date and time.
+
+    Returns:
+        Nanoseconds since the epoch.
+
+    Raises:
+        ArgumentTypeError: It is neither.
+
+    >>> moment("1970-01-01T00:01:00Z")
+    60000000000
+    """
+    with suppress(ValueError):
+        return time_ns() - round(parse_duration(text) * 1e9)
+    with suppress(ValueError, OverflowError, OSError):
+        # Python 3.10 does not know the Z; a time without an offset is local.
+        found = datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone()
+        return round(found.timestamp() * 1e9)
+    message = f"{printable(text)!r} is not a time; use 10m (ago) or 2026-11-29T12:00"
     raise ArgumentTypeError(message)

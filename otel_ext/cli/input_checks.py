@@ -5,22 +5,37 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from otel_ext.errors import UsageError
+from otel_ext.errors import RecordError, UsageError
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.path_check import problem_with
+from otel_ext.record.decode import decode_line
+from otel_ext.record.model import META_KEY
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from otel_ext.terminal.output import warn
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["InputKind", "is_there", "not_records", "require_readable", "unreadable"]
+__all__ = [
+    "InputKind",
+    "has_record",
+    "is_there",
+    "not_records",
+    "require_readable",
+    "unreadable",
+]
 
 InputKind: TypeAlias = Literal["paths", "folders", "streams"]
 """What a command reads: files and folders, folders only, or pipes too."""
 
-_FORMAT: Final = "A file of records has one JSON object a line"
+_FORMAT: Final = (
+    "A file of records has one JSON object a line; those of other tools: otel-ext convert FILE"
+)
+_META: Final = f'"{META_KEY}"'.encode()
 _BEGINNING: Final = 16
 _OTHER_FORMATS: Final = (
     (b"\x1f\x8b", "It is compressed: gzip -dc FILE | otel-ext validate -"),
@@ -112,6 +127,24 @@ def _other_format(beginning: bytes) -> str:
     """Return the hint for a file of a known other format; empty if it is unknown."""
     hints = (hint for magic, hint in _OTHER_FORMATS if beginning.startswith(magic))
     return next(hints, "")
+
+
+def has_record(path: Path) -> bool:
+    """Whether a file has a record, anywhere in it; it may have other lines."""
+    with suppress(OSError), path.open("rb") as file:
+        # What is longer than a record is read in pieces.
+        return any(map(_is_record, iter(partial(file.readline, MAX_LINE_BYTES), b"")))
+    return False
+
+
+def _is_record(line: bytes) -> bool:
+    if _META not in line:
+        return False
+    try:
+        decode_line(line)
+    except RecordError:
+        return False
+    return True
 
 
 def is_there(path: Path) -> bool:

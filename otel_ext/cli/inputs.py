@@ -10,12 +10,13 @@ command that finds nothing to show prints `no_records_message`.
 from __future__ import annotations
 
 import os
+import shlex
 from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.input_checks import InputKind, is_there, require_readable
+from otel_ext.cli.input_checks import InputKind, has_record, is_there, require_readable
 from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
 from otel_ext.journal.files import list_rings, list_segments
@@ -28,7 +29,15 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Sequence
 
-__all__ = ["STDIN", "MachineSearch", "add_inputs", "all_hint", "inputs_of", "no_records_message"]
+__all__ = [
+    "STDIN",
+    "MachineSearch",
+    "add_inputs",
+    "all_hint",
+    "checked_inputs",
+    "inputs_of",
+    "no_records_message",
+]
 
 STDIN: Final = Path("-")
 _SEARCH_SECONDS: Final = 5.0
@@ -82,6 +91,15 @@ def inputs_of(args: argparse.Namespace) -> list[Path]:
     return _without_duplicates(found)
 
 
+def checked_inputs(names: Sequence[str], args: argparse.Namespace) -> list[Path]:
+    """Return the inputs that a command's own arguments name, in their order, also twice.
+
+    Raises:
+        UsageError: One is missing, cannot be read, or does not contain records.
+    """
+    return [_checked_input(name, args) for name in names]
+
+
 def machine_inputs(*, quiet: bool = False) -> list[Path]:
     """Return each folder that a running program records into, and that of `output` if it exists.
 
@@ -118,11 +136,21 @@ class MachineSearch:
 def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:
     """Return the message that no path contains records, and what to do; empty if one does."""
     if any(map(_has_records, paths)):
-        return ""
+        return _other_tool_message(paths)
     if not paths:
         return f"no running program of this machine records spans. {_START_HINT}"
     names = ", ".join(printable_path(path.absolute()) for path in paths)
     return f"no records in {names}. {_START_HINT}{all_hint(args)}"
+
+
+def _other_tool_message(paths: Sequence[Path]) -> str:
+    """Return the message that a single file has no record, although it has lines; else empty."""
+    path = paths[0]
+    if len(paths) > 1 or not path.is_file() or has_record(path):
+        return ""
+    name = printable_path(path)
+    command = f"otel-ext convert {printable_path(shlex.quote(str(path)))} -o records.jsonl"
+    return f"{name} has no record. If another tool has written it, convert it: {command}"
 
 
 def all_hint(args: argparse.Namespace) -> str:

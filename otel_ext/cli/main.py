@@ -8,6 +8,7 @@ of the program it ran.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from contextlib import suppress
@@ -17,10 +18,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from otel_ext.cli.registry import COMMANDS, find, help_page, load
 from otel_ext.cli.standard_streams import drop_full_streams, fill_closed_streams
 from otel_ext.errors import OtelExtError, UsageError
-from otel_ext.terminal.output import warn
+from otel_ext.terminal.output import warn, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
 __all__ = ["main"]
 
@@ -30,10 +33,28 @@ _READER_GONE: Final = 141  # 128 + SIGPIPE
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line with a hint."""
+    """An argument parser whose errors are one line with a hint, and its help fits any encoding."""
+
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
+        if file is not None:
+            super().print_help(file)
+            return
+        write_text(sys.stdout, self.format_help())
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"See {self.prog} --help")
+
+    def refuse(self, word: str) -> NoReturn:
+        """Refuse an option that there is not, or a word too many."""
+        command = self.prog.rpartition(" ")[2]
+        hint = f"See {self.prog} --help"
+        message = f"{command}: there is no option {word!r}"
+        if not word.startswith("-"):
+            message = f"{command}: unexpected argument {word!r}"
+            hint = f"Put options before or after all names. {hint}"
+        elif self.get_default("takes_search") and not word.startswith("--"):
+            hint = f"To search for what is not so, write {f'not {word[1:]}'!r}, or -- before it"
+        raise UsageError(message, hint=hint)
 
 
 def _unknown(name: str) -> UsageError:
@@ -64,12 +85,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     module.set_up(parser)
     args, unknown = parser.parse_known_args(argv[1:])
     if unknown:
-        hint = f"See {parser.prog} --help"
-        message = f"{command.name}: there is no option {unknown[0]!r}"
-        if not unknown[0].startswith("-"):
-            message = f"{command.name}: unexpected argument {unknown[0]!r}"
-            hint = f"Put options before or after all names. {hint}"
-        raise UsageError(message, hint=hint)
+        parser.refuse(unknown[0])
     return module.run(args)
 
 
@@ -93,7 +109,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     0
     """
     fill_closed_streams()
-    code = _run_and_report(argv)
+    before = gc.get_threshold()
+    # A command keeps nearly all that it reads: looking for garbage takes a third of its time.
+    gc.set_threshold(100_000)
+    try:
+        code = _run_and_report(argv)
+    finally:
+        gc.set_threshold(*before)
     drop_full_streams()
     return code
 

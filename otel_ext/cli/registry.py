@@ -1,7 +1,8 @@
 """Lists the subcommands, and prints the page of `otel-ext --help`.
 
-A subcommand is a module `otel_ext.cli.commands.NAME` with the functions of `Module`. Only the
-called one is imported, so `otel-ext ps` does not pay for the others.
+A subcommand is a module `otel_ext.cli.commands.NAME`, in which a hyphen becomes `_`, with the
+functions of `Module`. Only the called one is imported, so `otel-ext ps` does not pay for the
+others.
 """
 
 from __future__ import annotations
@@ -55,6 +56,14 @@ COMMANDS: Final = (
     Command("dump", "Look", "where each running span is now, with its stack"),
     Command("tail", "Look", "follow records as they are written"),
     Command("tree", "Look", "traces as trees, running spans marked"),
+    Command("grep", "Look", "the spans that a search finds"),
+    Command("waterfall", "Look", "traces with a bar for each span"),
+    Command("report", "Understand", "one HTML file with traces, to look at and to pass on"),
+    Command("analyze", "Understand", "where the time goes: bottlenecks, operations, errors"),
+    Command("critical-path", "Understand", "what the end of a trace had to wait for"),
+    Command("diff", "Understand", "what is slower, new or gone in other traces"),
+    Command("export", "Understand", "traces in the formats of other tools"),
+    Command("convert", "Understand", "files of other tools as records"),
     Command("validate", "Check", "check files of records, line by line"),
     Command("doctor", "Check", "which parts are healthy, and why not"),
     Command("config", "Check", "settings in effect and where each comes from"),
@@ -82,7 +91,7 @@ def find(name: str) -> Command | None:
 
 def load(command: Command) -> Module:
     """Import the module of `command`."""
-    return cast("Module", import_module(f"otel_ext.cli.commands.{command.name}"))
+    return cast("Module", import_module(f"otel_ext.cli.commands.{command.name.replace('-', '_')}"))
 
 
 def help_page(stream: IO[str]) -> str:
@@ -97,7 +106,7 @@ def help_page(stream: IO[str]) -> str:
     for group in dict.fromkeys(command.group for command in COMMANDS):
         lines += ["", paint("bold", group)]
         lines += [
-            f"  {paint('cyan', f'{command.name:<10}')} {command.summary}"
+            f"  {paint('cyan', f'{command.name:<13}')} {command.summary}"
             for command in COMMANDS
             if command.group == group
         ]

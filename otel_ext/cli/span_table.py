@@ -13,7 +13,7 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import STATE_STYLES
 from otel_ext.terminal.table import GAP, Cell, Column, column_widths, row_line
 from otel_ext.terminal.text import LONGEST, cells, cut, cut_left, printable
-from otel_ext.terminal.tree import branches, grow
+from otel_ext.terminal.tree import branches, grow, roots_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,8 @@ def as_tree(spans: Sequence[ObservedSpan], canvas: Canvas) -> Iterator[tuple[str
         lambda span: span.record.key,
         lambda span: (span.record.trace_id, span.record.parent_span_id),
     )
-    for branch, _, node in branches(nodes, canvas, _MAX_INDENT):
+    trees = branches(roots_of(nodes), lambda node: node.children, canvas, _MAX_INDENT)
+    for branch, _, node in trees:
         yield branch, node.item
 
 

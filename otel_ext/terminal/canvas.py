@@ -10,6 +10,8 @@ import os
 from contextlib import suppress
 from typing import Final, NamedTuple, Protocol, cast
 
+from otel_ext.terminal.text import cut
+
 __all__ = ["PLENTY", "STATE_STYLES", "Canvas", "Stream", "is_terminal", "size_of", "terminal_size"]
 
 STATE_STYLES: Final = {
@@ -42,6 +44,15 @@ _MARKS: Final = {
     "log": ("·", "-"),
     "event": ("◆", "*"),
     "update": ("…", "~"),
+    # States of spans, as in the report; they differ without color, and in ASCII too.
+    "running": ("▶", ">"),
+    "stalled": ("◷", "s"),
+    "blocked": ("◫", "b"),
+    "hung": ("▮", "h"),
+    "lost": ("☠", "!"),
+    "open": ("◌", "o"),
+    "abandoned": ("✕", "a"),
+    "missing": ("?", "?"),
 }
 _BRANCHES: Final = (("├─ ", "└─ ", "│  "), ("|- ", "`- ", "|  "))
 # No terminal has so many columns, and Python refuses to convert much longer numbers.
@@ -96,8 +107,12 @@ class Canvas(NamedTuple):
         plain = not (self.color and style and text)
         return text if plain else f"\x1b[{_STYLES[style]}m{text}\x1b[0m"
 
+    def fitted(self, text: str) -> str:
+        """Return `text`, cut to the width."""
+        return cut(text, self.width) if self.width else text
+
     def mark(self, name: str) -> str:
-        """Return the mark of a line: `start`, `end`, `error`, `cancelled`, `log` and so on."""
+        """Return the mark of a line or state: `start`, `end`, `error`, `lost`, `log` and so on."""
         return _MARKS[name][self.ascii_only]
 
     @property

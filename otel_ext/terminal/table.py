@@ -29,16 +29,19 @@ class Column(NamedTuple):
     Attributes:
         heading: The text above it.
         share: Its part of the width if the columns need more than there is; 0 if it is
-            never cut.
+            only cut where no other is left to cut.
         is_number: Whether it is aligned to the right.
-        is_optional: Whether it is left out if the columns need more than there is; only
-            the last one can be.
+        optional: If the columns need more than there is, those of the highest number are
+            left out first; 0 for a column that stays.
+        least: The width to which it may be cut before columns are left out; 0 if they are
+            left out before it is cut.
     """
 
     heading: str
     share: float = 0.0
     is_number: bool = False
-    is_optional: bool = False
+    optional: int = 0
+    least: int = 0
 
 
 def table_lines(
@@ -62,16 +65,16 @@ def table_lines(
     NAME       COUNT
     a long n…      2
     """
-    needs = _needs(columns, rows)
-    if columns[-1].is_optional and 0 < canvas.width < _total(needs):
-        columns = columns[:-1]
+    kept = _kept(columns, rows, canvas.width)
+    columns = [columns[at] for at in kept]
+    rows = [[row[at] for at in kept] for row in rows]
     widths = column_widths(columns, rows, canvas.width)
-    headings = [[("", column.heading)] for column in columns]
-    yield canvas.paint("bold", row_line(columns, headings, widths, canvas))
-    for number, row in enumerate(rows):
-        fitted = [[("", cut(text, width))] for text, width in zip(row, widths, strict=False)]
-        line = row_line(columns, fitted, widths, canvas)
-        yield canvas.paint(styles[number], line) if styles else line
+    texts = [[column.heading for column in columns], *rows]
+    for number, row in enumerate(texts):
+        fitted = [[("", cut(text, width))] for text, width in zip(row, widths, strict=True)]
+        line = canvas.fitted(row_line(columns, fitted, widths, canvas))
+        style = "bold" if not number else styles[number - 1] if styles else ""
+        yield canvas.paint(style, line)
 
 
 def row_line(
@@ -109,6 +112,22 @@ def column_widths(
         widths[at] = min(widths[at], max(share, _LEAST), room - rest)
         room -= widths[at]
     return widths
+
+
+def _kept(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Return the numbers of the columns that are not left out."""
+    kept = list(range(len(columns)))
+    least = [
+        min(need, column.least) if column.least else need
+        for column, need in zip(columns, _needs(columns, rows), strict=True)
+    ]
+    optional = [at for at in reversed(kept) if columns[at].optional]
+    # The last of those of the same number first.
+    for at in sorted(optional, key=lambda at: -columns[at].optional):
+        if not width or _total([least[one] for one in kept]) <= width:
+            break
+        kept.remove(at)
+    return kept
 
 
 def _needs(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
     from otel_ext.terminal.canvas import Canvas
 
-__all__ = ["TreeNode", "branches", "grow"]
+__all__ = ["TreeNode", "branches", "grow", "roots_of"]
 
 Item = TypeVar("Item")
+Node = TypeVar("Node")
 
 
 class TreeNode(Generic[Item]):
@@ -52,6 +53,11 @@ def grow(
     return nodes
 
 
+def roots_of(nodes: Iterable[TreeNode[Item]]) -> list[TreeNode[Item]]:
+    """Return the nodes without a parent."""
+    return [node for node in nodes if node.parent is None]
+
+
 def _cut_circles(nodes: Sequence[TreeNode[Item]]) -> None:
     walk_of: dict[TreeNode[Item], int] = {}
     for number, node in enumerate(nodes):
@@ -64,31 +70,37 @@ def _cut_circles(nodes: Sequence[TreeNode[Item]]) -> None:
 
 
 def branches(
-    nodes: Sequence[TreeNode[Item]], canvas: Canvas, max_indent: int
-) -> Iterator[tuple[str, int, TreeNode[Item]]]:
-    """Yield the nodes in tree order, each with the branch to draw before it and its depth.
+    roots: Iterable[Node],
+    children_of: Callable[[Node], Sequence[Node]],
+    canvas: Canvas,
+    max_indent: int,
+) -> Iterator[tuple[str, int, Node]]:
+    """Yield the nodes of trees in order, each with the branch to draw before it and its depth.
 
     Args:
-        nodes: All nodes, or the roots.
+        roots: The topmost nodes.
+        children_of: Returns the nodes directly below one.
         canvas: How the branches are drawn.
         max_indent: The deepest level that is indented further than the one above it.
 
-    >>> paths = grow(["a", "a/b", "a/b/c", "a/d"], str, lambda path: path.rpartition("/")[0])
     >>> from otel_ext.terminal.canvas import Canvas
-    >>> for branch, _, node in branches(paths, Canvas(), 12):
-    ...     print(branch + node.item)
+    >>> below = {"a": ["b", "d"], "b": ["c"]}
+    >>> for branch, _, name in branches(["a"], lambda name: below.get(name, []), Canvas(), 12):
+    ...     print(branch + name)
     a
-    ├─ a/b
-    │  └─ a/b/c
-    └─ a/d
+    ├─ b
+    │  └─ c
+    └─ d
     """
     tee, corner, bar = canvas.branches
-    for root in nodes:
-        waiting = [("", "", 0, root)] if root.parent is None else []
+    for root in roots:
+        waiting = [("", "", 0, root)]
         while waiting:
             branch, below, depth, node = waiting.pop()
             yield branch, depth, node
-            for child in reversed(node.children):
-                is_last = child is node.children[-1]
+            children = children_of(node)
+            for number in reversed(range(len(children))):
+                is_last = number == len(children) - 1
                 deeper = below + ("   " if is_last else bar) if depth < max_indent else below
+                child = children[number]
                 waiting.append((below + (corner if is_last else tee), deeper, depth + 1, child))

@@ -21,8 +21,12 @@ from tests.users import as_unprivileged_user, let_others_enter
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Commands without inputs: one writes records, the other shows settings.
-WITHOUT_INPUTS = {"run", "config"}
+# Commands without inputs: one writes records, one shows settings; two need names.
+WITHOUT_INPUTS = {"run", "config", "diff", "convert"}
+# What commands take before their inputs.
+BEFORE = {"grep": ["name:pa*"], "export": ["csv"]}
+# Those that print no name of a span.
+NAMELESS = {"doctor", "validate", "report"}
 READING = [command.name for command in commands.COMMANDS if command.name not in WITHOUT_INPUTS]
 # The exit codes of commands that succeed without records.
 WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
@@ -35,7 +39,8 @@ def command(
 ) -> list[str]:
     """Return each command in turn, in a folder without records."""
     monkeypatch.chdir(tmp_path)
-    return [str(request.param), *ENDING.get(request.param, [])]
+    name = str(request.param)
+    return [name, *BEFORE.get(name, []), *ENDING.get(name, [])]
 
 
 def records(folder: Path, name: str = "pay", number: int = 2) -> Path:
@@ -62,10 +67,9 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 def test_every_reading_command_takes_the_same_arguments(name: str) -> None:
     """Any number of inputs and --all, with the same default, and examples of both."""
     page = " ".join(parser_of(name).format_help().split())
-    args = parser_of(name).parse_args([])
-    assert hasattr(args, "input_kind") == (name not in WITHOUT_INPUTS)
     if name in WITHOUT_INPUTS:
         return
+    args = parser_of(name).parse_args(BEFORE.get(name, []))
     assert (args.inputs, args.all, args.prog) == ([], False, f"otel-ext {name}")
     assert "(default: the setting output)" in page
     assert "--all the whole machine: where running programs record, and the setting output" in page
@@ -161,7 +165,7 @@ def test_a_single_file(command: list[str], tmp_path: Path) -> None:
         assert output == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
         assert code == 2
         return
-    assert "pay" in output or command[0] in {"doctor", "validate"}
+    assert "pay" in output or command[0] in NAMELESS
     assert code in {0, 1 if command[0] == "doctor" else 0}
 
 
@@ -183,7 +187,7 @@ def test_without_an_input_the_setting_is_used(
     elif command[0] == "doctor":
         assert "left 1 open span" in output
     else:
-        assert "pay" in output
+        assert "pay" in output or command[0] in NAMELESS
     assert code == (1 if command[0] == "doctor" else 0)
     # An error in the file is printed, and does not hide the folder that it names.
     assert source != "file" or "sync" in output
@@ -199,7 +203,7 @@ def test_the_whole_machine(
     monkeypatch.setenv(VARIABLE, "link")
     found = [tmp_path / "other", tmp_path / "traces"]
     monkeypatch.setattr(inputs, "find_folders", lambda: list(found))
-    args = parser_of(command[0]).parse_args(["--all"])
+    args = parser_of(command[0]).parse_args([*BEFORE.get(command[0], []), "--all"])
     assert inputs_of(args) == found
     monkeypatch.setenv(VARIABLE, "traces")
     assert inputs_of(args) == found
@@ -208,6 +212,8 @@ def test_the_whole_machine(
         assert all(f"Records in {folder}" in output for folder in found)
     elif command[0] == "validate":
         assert "2 files, 4 lines: all good" in output
+    elif command[0] == "report":
+        assert "2 traces" in output or "2 spans" in output
     else:
         assert "pay" in output
         assert "parcel" in output
@@ -229,10 +235,10 @@ def test_a_file_and_its_folder_are_one(
     file = records(tmp_path / "traces")
     monkeypatch.setenv(VARIABLE, str(file))
     monkeypatch.setattr(inputs, "find_folders", lambda: [tmp_path / "traces"])
-    args = parser_of(command[0]).parse_args(["--all"])
+    args = parser_of(command[0]).parse_args([*BEFORE.get(command[0], []), "--all"])
     assert inputs_of(args) == [tmp_path / "traces"]
     code, output = answer(*command, "--all", output=file)
-    assert output.count("pay") == 1 or command[0] in {"doctor", "validate", "dump"}
+    assert output.count("pay") == 1 or command[0] in {*NAMELESS, "dump", "analyze"}
     assert code == (1 if command[0] == "doctor" else 0)
 
 
@@ -257,7 +263,7 @@ def test_the_working_directory_is_gone(
 
 def test_the_whole_machine_and_an_input(command: list[str]) -> None:
     """Both together are an error, since --all meant other machines once; exit code 2."""
-    code, output = answer(*command, "--all", "traces")
+    code, output = answer(*command, "traces", "--all")
     assert output.startswith("otel-ext: --all cannot be combined with traces. ")
     assert ("--other-hosts" in output) == (command[0] in {"ps", "top", "dump"})
     assert code == 2
@@ -265,7 +271,8 @@ def test_the_whole_machine_and_an_input(command: list[str]) -> None:
 
 def test_an_input_after_an_option_is_named(command: list[str]) -> None:
     """Inputs must be adjacent; a separate one is not reported as an option."""
-    code, output = answer(*command, "one", "--json", "two")
+    option = "--errors" if command[0] in {"report", "export"} else "--json"
+    code, output = answer(*command, "one", option, "two")
     assert "'two'" in output
     assert "no option" not in output
     assert code == 2
@@ -283,7 +290,7 @@ def test_a_folder_that_cannot_be_created_is_replaced_as_for_a_program(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     code, output = answer(*command, output="file/traces")
     assert f"Records go to {spare}; " in output
-    assert "pay" in output or command[0] == "validate"
+    assert "pay" in output or command[0] in NAMELESS
     assert code == 0
 
 

@@ -25,6 +25,11 @@ WORDS = {
     "top": ("--once", "traces"),
     "dump": ("traces",),
     "tree": ("traces",),
+    "waterfall": ("traces",),
+    "grep": ("name:*", "traces"),
+    "analyze": ("traces",),
+    "critical-path": ("traces",),
+    "diff": ("traces", "traces"),
     "tail": ("--no-follow", "--lines=1000", "../möbel0/traces"),
     "doctor": ("traces",),
     "validate": ("../möbel0/traces",),
@@ -32,12 +37,16 @@ WORDS = {
     "config": (),
 }
 # The output of these does not contain the folder's name, or need not.
-WITHOUT = {"tree", "tail"}
+WITHOUT = {"tree", "waterfall", "grep", "analyze", "critical-path", "diff", "tail"}
+# The output of these is one JSON value on several lines.
+INDENTED = {"validate", "tree", "waterfall", "analyze", "critical-path", "diff"}
+# These have no output of their own, or one that is JSON, CSV or HTML anyway.
+NO_JSON = {"run", "report", "export", "convert"}
 
 
 def test_every_command_with_json_is_here() -> None:
-    """All commands have --json except `run`, which has no output of its own."""
-    assert {*WORDS, "run"} == {command.name for command in COMMANDS}
+    """All commands have --json, except those without an output for people."""
+    assert {*WORDS, *NO_JSON} == {command.name for command in COMMANDS}
 
 
 def assert_is_utf8(command: str, done: Done) -> None:
@@ -45,7 +54,7 @@ def assert_is_utf8(command: str, done: Done) -> None:
     assert "Traceback" not in done.err
     assert "ö" in done.out or command in WITHOUT
     assert "\\x" not in done.out
-    for line in done.out.splitlines() if command not in {"validate", "tree"} else [done.out]:
+    for line in done.out.splitlines() if command not in INDENTED else [done.out]:
         json.loads(line)
 
 
@@ -66,9 +75,9 @@ def test_a_folder_name_that_is_not_utf8_is_read(tmp_path: Path, command: str) ->
     """A folder is read even if JSON and the terminal cannot show its name."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     write(folder, DEAD, span("pay", 2), raw=b"damage\n")
-    words = [word for word in WORDS[command] if word.startswith("-")]
-    people = call(command, *words, folder)
-    programs = call(command, *words, "--json", folder)
+    words = [folder if word.endswith("traces") else word for word in WORDS[command]]
+    people = call(command, *words)
+    programs = call(command, "--json", *words)
     for done in (people, programs):
         assert "pay" in done.out or command in {"doctor", "validate", "recover"}
     if command != "tail":

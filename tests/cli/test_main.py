@@ -25,9 +25,11 @@ def test_help_lists_what_this_installation_has() -> None:
     done = call("--help")
     assert done == call("help")
     assert done.code == 0
+    lines = {" ".join(line.split()) for line in done.out.splitlines()}
     for command in commands.COMMANDS:
-        assert f"  {command.name:<10} {command.summary}" in done.out
-        assert find_spec(f"otel_ext.cli.commands.{command.name}") is not None
+        assert f"{command.name} {command.summary}" in lines
+        module = command.name.replace("-", "_")
+        assert find_spec(f"otel_ext.cli.commands.{module}") is not None
     examples = [line.split() for line in done.out.splitlines() if line.startswith("  otel-ext ")]
     assert examples
     assert {words[1] for words in examples} <= {c.name for c in commands.COMMANDS}
@@ -51,6 +53,10 @@ def test_version_is_that_of_the_distribution() -> None:
         (["rnu"], "otel-ext: there is no command 'rnu'. Did you mean run?"),
         (["--frobnicate"], "otel-ext: there is no option '--frobnicate'"),
         (["run", "--outptu", "x", "true"], "See otel-ext run --help"),
+        (["grep", "-error"], "there is no option '-error'. To search for what is not so, write"),
+        (["grep", "-name:x", "traces"], "write 'not name:x', or -- before it"),
+        (["grep", "--frobnicate", "x"], "no option '--frobnicate'. See otel-ext grep --help"),
+        (["grep"], "the search is empty"),
     ],
 )
 def test_a_mistake_is_one_line_with_a_hint(argv: list[str], expected: str) -> None:
@@ -141,3 +147,11 @@ def test_every_command_shows_its_help() -> None:
         assert done.code == 0
         assert f"otel-ext {command.name}" in done.out
         assert max(map(len, done.out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", [one.name for one in commands.COMMANDS])
+def test_the_help_of_a_command_fits_any_encoding(command: str) -> None:
+    """It has an ellipsis and other signs."""
+    done = call(command, "--help", encoding="ascii")
+    assert done.code == 0
+    assert f"usage: otel-ext {command}" in done.out

@@ -93,7 +93,7 @@ def test_one_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         shown = re.search(r"top (\d\d):\d\d:\d\d\.\d{3}  ", call("top", "--once", tmp_path).out)
         assert shown is not None
         assert shown[1] in {before, time.strftime("%H")}
-        assert '"start": "2026-11-20T16:32:47' in call("tree", "--json", tmp_path).out
+        assert '"start":"2026-11-20T16:32:47' in call("tree", "--json", tmp_path).out
         assert '"started":"2026-11-20T16:32:47' in call("ps", "--json", tmp_path).out
     finally:
         monkeypatch.undo()

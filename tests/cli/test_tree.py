@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.cli.commands.tree.forest import make_trace
-from otel_ext.cli.commands.tree.spans import read_spans
 from otel_ext.terminal.canvas import Canvas
+from otel_ext.views.rows import rows_of
+from tests.analysis.traces import span, trace_of
 from tests.cli.watched import run_on_traces
 from tests.cli.written import exported
 from tests.exporters.samples import end, start
@@ -34,10 +34,11 @@ def test_running_and_ended_spans_are_in_one_tree(open_shop: Shop) -> None:
 def test_what_a_kill_left_open_is_lost(dead_shop: Shop) -> None:
     """Spans of a dead process are marked as lost, even before a recovery."""
     (trace,) = run_on_traces(dead_shop.folder, "tree", "--json").document["traces"]
-    assert [(span["name"], span["depth"], span["state"]) for span in trace["spans"]] == [
-        ("checkout", 0, "lost"),
-        ("quick", 1, "ended"),
-        ("pay", 1, "lost"),
+    (root,) = trace["spans"]
+    assert (root["name"], root["state"]) == ("checkout", "lost")
+    assert [(span["name"], span["state"], span["children"]) for span in root["children"]] == [
+        ("quick", "ended", []),
+        ("pay", "lost", []),
     ]
 
 
@@ -66,7 +67,7 @@ def test_errors_and_abandoned_spans_are_named(tmp_path: Path) -> None:
     """The reason follows the duration; escape sequences in names are not obeyed."""
     exported(tmp_path / "traces", start("a\x1b[31m"), end("a\x1b[31m", abandoned="owner-died"))
     out = run_on_traces(tmp_path, "tree").out
-    assert "✗ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
+    assert "✕ a\\x1b[31m 12.3 ms abandoned: owner-died" in out
     assert "\x1b" not in out
 
 
@@ -83,14 +84,26 @@ def test_cancelled_spans_have_a_mark_of_their_own(tmp_path: Path) -> None:
 
 def test_circles_and_missing_parents_lose_no_span() -> None:
     """Every span is shown once, with circular or missing parents and in a very long chain."""
-    circle = [start("a", 1, parent_span_id=f"{2:016x}"), start("b", 2, parent_span_id=f"{1:016x}")]
-    orphan = start("c", 3, parent_span_id="e" * 16)
-    trace = make_trace([*circle, orphan], Canvas())
-    assert sorted(node.record.name for node in trace.nodes) == ["a", "b", "c"]
-    chain = [start("n", n, parent_span_id=f"{n - 1:016x}") for n in range(1, 5_001)]
-    trace = make_trace(chain, Canvas())
-    assert [node.depth for node in trace.nodes] == list(range(5_000))
-    assert max(len(node.branch) for node in trace.nodes) < 200
+    tree = trace_of(span("a", 1, 9, "b"), span("b", 2, 9, "a"), span("c", 3, 9, "gone"))
+    names = [tree.spans[row.number].name for row in rows_of(tree, Canvas())]
+    assert sorted(names) == ["(not recorded)", "a", "b", "c"]
+    chain = trace_of(*(span(f"{n:x}", n, n, f"{n - 1:x}" if n else "") for n in range(5_000)))
+    rows = rows_of(chain, Canvas())
+    assert [row.depth for row in rows] == list(range(5_000))
+    assert max(len(row.branch) for row in rows) < 200
+
+
+def test_json_has_no_limit_of_depth(tmp_path: Path) -> None:
+    """A chain is written without recursion; its readers need to nest as deep."""
+    chain = [
+        end(f"n{n}", n, parent_span_id=f"{n - 1:016x}" if n > 1 else "") for n in range(1, 400)
+    ]
+    exported(tmp_path / "traces", *chain)
+    (trace,) = run_on_traces(tmp_path, "tree", "--json").document["traces"]
+    depth, (one,) = 1, trace["spans"]
+    while one["children"]:
+        depth, (one,) = depth + 1, one["children"]
+    assert depth == 399
 
 
 def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
@@ -98,12 +111,9 @@ def test_damage_is_skipped_and_reported(tmp_path: Path) -> None:
     exported(tmp_path / "traces", start(), end())
     (file,) = (tmp_path / "traces").glob("*.jsonl")
     file.write_bytes(b"garbage\n\0\0\0\n" + file.read_bytes() + b'{"torn')
-    spans = read_spans([tmp_path / "traces"])
-    assert len(spans) == 1
-    assert spans.skipped > 0
     done = run_on_traces(tmp_path, "tree")
     assert "load" in done.out
-    assert "damaged" in done.err
+    assert "3 damaged stretches were skipped; otel-ext validate lists them" in done.err
 
 
 def test_nothing_to_show(tmp_path: Path) -> None:

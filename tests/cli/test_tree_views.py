@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 from otel_ext.cli.main import main
 from otel_ext.record.model import Process, SpanEvent, Status
 from otel_ext.terminal.text import cells
-from tests.cli.written import exported
+from tests.cli.written import DEAD, FAR, exported, span, write
 from tests.commands import call
 from tests.exporters.samples import end, start
 
@@ -121,8 +122,10 @@ def spans_of_every_outcome() -> list[Record]:
     ("words", "names"),
     [
         (["--errors"], ["root", "bad"]),
+        (["--search", "error or name:l*"], ["root", "bad", "lost"]),
         (["--slower", "0.5"], ["root", "slow", "open"]),
         (["--name", "f*e"], ["root", "fine"]),
+        (["--name", "ine"], []),
         (["--running"], ["root", "open"]),
         (["--lost"], ["root", "lost"]),
         (["--errors", "--slower", "0.5"], []),
@@ -134,7 +137,13 @@ def test_selected_spans_come_with_those_above(
     """A span must match every option."""
     folder = exported(tmp_path, *spans_of_every_outcome())
     traces = call("tree", folder, "--json", *words).document["traces"]
-    assert [span["name"] for trace in traces for span in trace["spans"]] == names
+    found: list[str] = []
+    waiting = [span for trace in traces for span in reversed(trace["spans"])]
+    while waiting:
+        span = waiting.pop()
+        found.append(span["name"])
+        waiting += reversed(span["children"])
+    assert found == names
 
 
 def test_equal_siblings_become_one_line(tmp_path: Path) -> None:
@@ -150,12 +159,66 @@ def test_equal_siblings_become_one_line(tmp_path: Path) -> None:
     folder = exported(tmp_path, end("all", 1), *children, bad, above, below, *few)
     head, *lines = shown(folder)
     assert "108 spans" in head
-    assert next(line for line in lines if " x100 " in line).startswith(
-        "├─ ✓ index file x100 51.5 ms each, 101 ms at most"
+    assert next(line for line in lines if " 100 p95 " in line).startswith(
+        "├─ ✓ index file × 100 p95 96.0 ms"  # noqa: RUF001 - the sign is meant
     )
     assert len(lines) == 1 + 1 + 1 + 2 + 4
     assert sum("ValueError" in line for line in lines) == 2
     assert len(shown(folder, "--no-fold")) == 1 + 108
+
+
+def library() -> list[Record]:
+    """Return six equal siblings with two spans below each."""
+    spans = [end("index", 1)]
+    for number in range(10, 16):
+        below: dict[str, Any] = {"parent_span_id": f"{number:016x}"}
+        spans.append(end("file", number, parent_span_id=ROOT))
+        spans.append(end("parse", number + 10, **below))
+        spans.append(end("store", number + 20, **below))
+    return spans
+
+
+def test_what_a_search_finds_is_not_folded_away(tmp_path: Path) -> None:
+    """Each match has a line, unless it is one of many equal ones without a match below."""
+    folder = exported(tmp_path, *library())
+    head, _, *lines = shown(folder, "--search", "name:parse")
+    assert head.endswith("  13 spans")
+    assert sum("✓ file " in line for line in lines) == 6
+    assert sum("✓ parse " in line for line in lines) == 6
+    head, _, *lines = shown(folder, "--search", "name:parse or name:file")
+    assert head.endswith("  13 spans")
+    assert sum("✓ parse " in line for line in lines) == 6
+    head, _, line = shown(folder, "--search", "name:file")
+    assert head.endswith("  7 spans")
+    assert line.startswith("└─ ✓ file × 6 p95 ")  # noqa: RUF001 - the sign is meant
+
+
+def test_a_folded_line_says_how_many_spans_are_below(tmp_path: Path) -> None:
+    """In the tree and in the waterfall; the heading counts all."""
+    folder = exported(tmp_path, *library())
+    head, _, line = shown(folder)
+    assert head.endswith("  19 spans")
+    assert line.startswith("└─ ✓ file × 6 (+12 below) p95 ")  # noqa: RUF001 - the sign is meant
+    assert "file x 6 (+12 below) " in call("waterfall", folder, encoding="ascii").out
+
+
+@pytest.mark.parametrize("command", ["tree", "waterfall"])
+def test_a_lost_span_lasted_as_long_as_those_below_it(command: str, tmp_path: Path) -> None:
+    """In all views, however early the last sign of its own process was."""
+    opened = span("work")
+    below = span("job", 2, FAR, parent=ROOT, phase="end")
+    below = below._replace(start_ns=opened.time_ns, time_ns=opened.time_ns + 22_700_000)
+    write(tmp_path, DEAD, opened)
+    write(tmp_path, FAR, below)
+    _, *lines = call(command, tmp_path).out.splitlines()
+    *_, root, child = (line for line in lines if "22.7 ms" in line)
+    assert "lost 22.7 ms" in root
+    assert "job" in child
+    (trace,) = call(command, tmp_path, "--json").document["traces"]
+    (one,) = trace["spans"]
+    found = call("grep", "name:work", tmp_path, "--json").document
+    assert one["duration_ns"] == found["duration_ns"] == 22_700_000
+    assert "work lost 22.7 ms" in call("grep", "lost", tmp_path).out
 
 
 def test_ids_that_processes_have_in_common_are_kept_apart(tmp_path: Path) -> None:
@@ -190,3 +253,25 @@ def test_json_is_complete_and_utf8_in_any_locale(tmp_path: Path) -> None:
     assert (span["name"], span["error"]) == ("wörk", "ValueError: kaputt: ä")
     assert (span["status"], span["attributes"]) == ("error", {"größe": [1, {"a": None}]})
     assert span["process"]["pid"]
+
+
+def test_an_unknown_process_has_no_label(tmp_path: Path) -> None:
+    """Of converted records only the service may be known, or nothing."""
+    ids = {"traceId": "a" * 32, "startTimeUnixNano": "1000", "endTimeUnixNano": "2000"}
+    service = [{"key": "service.name", "value": {"stringValue": "shop"}}]
+    document = {
+        "resourceSpans": [
+            {"scopeSpans": [{"spans": [{**ids, "spanId": "1" * 16, "name": "one"}]}]},
+            {
+                "resource": {"attributes": service},
+                "scopeSpans": [{"spans": [{**ids, "spanId": "2" * 16, "name": "two"}]}],
+            },
+        ]
+    }
+    source, records = tmp_path / "otlp.json", tmp_path / "records.jsonl"
+    source.write_text(json.dumps(document), "utf-8")
+    assert call("convert", source, "-o", records).code == 0
+    for found in (call("tree", records).out, call("grep", "name:*", records).out):
+        assert "[?" not in found
+        assert "[]" not in found
+        assert "[shop]" in found

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from otel_ext.cli.commands.validate.report import progress_bar
 from otel_ext.record.model import META_KEY
+from otel_ext.terminal.progress import progress_bar
 from tests.commands import call
 from tests.figures import report_figures
 from tests.programs import Done, python, succeed

@@ -26,7 +26,7 @@ _COLUMNS: Final = (
     Column("VALUE", share=0.5),
     Column("SOURCE", share=0.5),
     # It follows from the name, so it is left out first.
-    Column("ENVIRONMENT VARIABLE", is_optional=True),
+    Column("ENVIRONMENT VARIABLE", optional=1),
 )
 _EPILOG: Final = """\
 A setting comes from the program's code, else from its environment variable,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.commands.tail.ring_buffers import WaitingLines
 from otel_ext.journal.files import is_folder, list_segments
 from otel_ext.journal.read.follow import FollowedFile
-from otel_ext.journal.read.scanner import Line, scan_line
+from otel_ext.journal.read.newest import time_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ class FollowedFiles:
             file = self._files[path] = FollowedFile(path)
             lines += file.last_lines(number, _MOST_AT_ONCE)
         lines = self._waiting.without_shown(lines) + waiting
-        lines.sort(key=_time_of)
+        lines.sort(key=time_in)
         return lines[-number:] if number else []
 
     def new_lines(self) -> list[bytes]:
@@ -58,7 +58,7 @@ class FollowedFiles:
                 if size >= _MOST_AT_ONCE:
                     break
         lines = self._waiting.without_shown(lines) + self._waiting.stuck_lines(self.paths)
-        lines.sort(key=_time_of)
+        lines.sort(key=time_in)
         return lines
 
     def _paths(self) -> list[Path]:
@@ -66,9 +66,3 @@ class FollowedFiles:
         for path in self.paths:
             found += list_segments(path) if is_folder(path) else [path]
         return found
-
-
-def _time_of(line: bytes) -> str:
-    """Return the timestamp of a line; empty, so sorted first, if it is not a record."""
-    found = (item.meta for item in scan_line(line) if isinstance(item, Line))
-    return next((str(meta.get("timestamp")) for meta in found), "")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import seconds, whole_number
 from otel_ext.cli.commands.ps import add_filters, select_spans
-from otel_ext.cli.commands.top.screen import Screen
 from otel_ext.cli.commands.top.view import SORTS, Frame, RateMeter, frame_lines
 from otel_ext.cli.inputs import MachineSearch, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line
@@ -18,6 +17,7 @@ from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, warn
+from otel_ext.terminal.screen import Screen
 
 if TYPE_CHECKING:
     import argparse

@@ -11,13 +11,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.arguments import whole_number
-from otel_ext.cli.commands.validate.report import Report, print_result, progress_bar
+from otel_ext.cli.commands.validate.report import Report, print_result
 from otel_ext.cli.input_checks import not_records, unreadable
 from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
 from otel_ext.errors import UsageError
 from otel_ext.journal.files import list_segments
 from otel_ext.record.schema.validation import LineReport, validate_stream
 from otel_ext.terminal.output import warn
+from otel_ext.terminal.progress import progress_bar
 
 if TYPE_CHECKING:
     import argparse

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -12,19 +11,16 @@ import orjson
 
 from otel_ext.readable import as_utf8, count_of, listed
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
-from otel_ext.terminal.canvas import Canvas, is_terminal
+from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, print_lines, warn
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import printable_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
-
     from otel_ext.record.schema.validation import LineReport
 
-__all__ = ["Report", "print_result", "progress_bar"]
+__all__ = ["Report", "print_result"]
 
-_BIG_BYTES: Final = 32 * 1024 * 1024
 _MAX_FILES_SHOWN: Final = 20
 _COLUMNS: Final = (Column("records"), Column("count", is_number=True))
 # Spans compared for repeated ids; of more spans a sample is compared, to bound memory.
@@ -189,29 +185,3 @@ def _split(reason: str) -> tuple[str, str]:
     if not found:
         return "", reason
     return pointer if pointer.startswith("/") else "", message
-
-
-@contextmanager
-def progress_bar(total: int) -> Generator[Callable[[int], None]]:
-    """Show a progress bar on the standard error, for large files on a terminal.
-
-    Yields:
-        A function to call with the number of bytes read since the last call.
-    """
-    if total < _BIG_BYTES or not is_terminal(sys.stderr):
-        yield lambda _: None
-        return
-    from rich.console import Console  # noqa: PLC0415 - only for a bar
-    from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
-
-    bar = Progress(
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=is_terminal(sys.stdout),
-    )
-    with bar:
-        task = bar.add_task("reading", total=total)
-        yield lambda size: bar.advance(task, size)

@@ -1,4 +1,4 @@
-"""Controls the terminal for `otel-ext top`: full screen, single keys, restored at the end."""
+"""Controls the terminal for live views: full screen, single keys, restored at the end."""
 
 from __future__ import annotations
 

@@ -1,0 +1,69 @@
+"""`otel-ext tree`: prints traces as trees, running spans marked.
+
+Exit code 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.cli.traces.choice import choose_traces, outcome, rows_to_show
+from otel_ext.cli.traces.follow import add_follow, follow
+from otel_ext.cli.traces.json_form import as_json
+from otel_ext.cli.traces.options import add_rows, add_traces
+from otel_ext.terminal.output import print_json, print_lines
+from otel_ext.views.trace_view import heading
+from otel_ext.views.tree_lines import line_of
+
+if TYPE_CHECKING:
+    import argparse
+
+    from otel_ext.cli.traces.reader import Chosen, ChosenTraces
+
+__all__ = ["run", "set_up"]
+
+_DESCRIPTION: Final = """\
+Show traces as trees: each span under its parent, with how long it took, or for
+how long it has been running. A span that did not end is marked with the reason.
+Many equal siblings are shown as one line with their number.
+
+examples:
+  otel-ext tree                         the folder in the setting output
+  otel-ext tree traces                  another folder
+  otel-ext tree --all                   all programs of this machine
+  otel-ext tree --errors                what failed, with the spans above it
+  otel-ext tree --slower 1 --name 'GET *'
+  otel-ext tree --search 'service:shop http.route=/pay not error'
+  otel-ext tree --trace 4bf92f traces   the trace whose id begins with that
+  otel-ext tree --since 10m --last 0    all that started in the last ten minutes
+  otel-ext tree --depth 2 --last 0      all, the upper levels only
+  otel-ext tree --follow                live: what runs, and what has just ended
+
+exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
+"""
+
+
+def set_up(parser: argparse.ArgumentParser) -> None:
+    """Add the description and the arguments."""
+    parser.description = _DESCRIPTION
+    add_traces(parser)
+    add_rows(parser)
+    add_follow(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the traces of the files in `args`, and return the exit code."""
+
+    def lines_of(one: Chosen, found: ChosenTraces) -> list[str]:
+        view, rows = rows_to_show(one, found, args)
+        return [heading(view, rows), *(line_of(row, view) for row in rows)]
+
+    if args.follow:
+        return follow(args, lines_of)
+    found = choose_traces(args)
+    if args.json:
+        print_json(as_json(rows_to_show(one, found, args, fold=False) for one in found.traces))
+    for one in found.traces if not args.json else ():
+        print_lines(lines_of(one, found))
+    return outcome(found, is_json=args.json)

@@ -1,0 +1,1 @@
+"""Traces for the commands that show them: options, reading, choice, following."""
