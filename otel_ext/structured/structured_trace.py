@@ -16,6 +16,7 @@ from otel_ext.settings.short_repr import short_repr
 from otel_ext.structured.span_block import SpanBlock
 from otel_ext.structured.trace_log import LEVELS, TraceLog
 from otel_ext.structured.trace_span import TraceSpan
+from otel_ext.structured.trace_views import hierarchical_view, path_of, summary_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -247,6 +248,36 @@ class StructuredTrace:
             result = await function()
             block.result = result
         return result
+
+    def hierarchical_view(self) -> list[dict[str, object]]:
+        """Return the spans as nested dicts, which JSON can represent.
+
+        Returns:
+            One for each root span, by start: `operation`, `id`, `parent_id`, `status`,
+            `start_ns`, `duration_ns` (None while it is active), `attributes`, `error` (text or
+            None) and `children`.
+        """
+        return hierarchical_view(self.spans)
+
+    def performance_summary(self) -> dict[str, object]:
+        """Return where the time of the spans went.
+
+        Returns:
+            `total_ns` from the first start to the last end, or to now; the numbers of `spans`,
+            of `active` ones, `failures`, `errors` and `dropped_spans`; and `operations`, the one
+            with the longest time first: `operation`, `count`, `errors`, `total_ns`, `self_ns`,
+            `p50_ns` and `p99_ns`.
+        """
+        return summary_of(self.spans, self.dropped_spans)
+
+    def critical_path(self) -> list[dict[str, object]]:
+        """Return what the end of the longest root span had to wait for.
+
+        Returns:
+            Its pieces, by time and without gaps: `operation`, `id`, `start_ns`, `duration_ns`
+            and `is_open`, which marks a lower bound.
+        """
+        return path_of(self.spans)
 
     def _add_event(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         """Add a call of the flat trace to the current span; never raises."""
