@@ -39,6 +39,7 @@ MEASURES: Final = (
     "hot_path",
     "sent_span",
     "helpers",
+    "analysis",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

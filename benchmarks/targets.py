@@ -125,6 +125,27 @@ TARGETS: Final = (
         *("helpers", "bus without subscribers over none", 1.01, 1.00),
     ),
     Target("`with_span` while tracing is off", *("helpers", "with_span off, µs", 2.0, 1.0, " µs")),
+    Target(
+        "Forest and critical path of 100,000 spans, the slowest of four shapes",
+        *("analysis", "forest and critical path, s", 0.5, 0.3, " s"),
+    ),
+    Target(
+        "1,000,000 records from disk to forest",
+        *("analysis", "from disk to forest, s", 15.0, 6.0, " s"),
+    ),
+    Target(
+        "Peak of memory of that",
+        *("analysis", "from disk to forest, MiB", 1024.0, 600.0, " MiB"),
+    ),
+    Target(
+        "CPU of that over `orjson.loads` of the same lines",
+        *("analysis", "from disk to forest over orjson.loads", 4.0, 3.0),
+    ),
+    Target(
+        "`otel-ext tree --trace ID` on 1 GB, from start to end",
+        *("analysis", "tree --trace of 1 GB, s", 3.0, 1.5, " s"),
+    ),
+    Target("`otel-ext ps`, from start to end", *("analysis", "ps, s", 0.2, 0.15, " s")),
 )
 
 

@@ -9,17 +9,13 @@ from time import process_time_ns
 from typing import TYPE_CHECKING, Final
 
 from benchmarks.figures import Figure, summarise
+from benchmarks.recorded import write_records
 from benchmarks.result import Chart, Result, Table
-from benchmarks.shapes import FOUR
-from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
 from otel_ext.record.merge import Merger
-from otel_ext.record.model import CallSite, Process, Record, Scope, Status, ThreadInfo
 from otel_ext.record.schema.validation import validate_stream
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from benchmarks.harness import Effort
 
 __all__ = ["measure"]
@@ -48,7 +44,7 @@ def measure(effort: Effort) -> Result:
     for size in sizes:
         with TemporaryDirectory(prefix="otel-ext-bench-") as folder:
             path = Path(folder, "records.jsonl")
-            _write(path, size)
+            write_records(path, size)
             size_of_file = path.stat().st_size
             # The largest file takes so long that one reading gives a firm figure.
             turns = [_read(path, size) for _ in range(1 if size > _LARGE else repeats)]
@@ -71,44 +67,6 @@ def measure(effort: Effort) -> Result:
     title = "Reading: CPU by the number of records"
     result.charts.append(Chart("reading", title, "s", labels, totals, lines=True, log=True))
     return result
-
-
-def _records(count: int) -> Iterator[Record]:
-    process = Process("b00tb00t-4711-123456-cafe0001")
-    call_site = CallSite("shop/orders.py", 42, "Orders.store")
-    scope = Scope("shop.orders", "1.4")
-    thread = ThreadInfo(140_211_765_123_776, "MainThread")
-    begin = 1_790_000_000_000_000_000
-    for number in range(count // 2):
-        start = Record(
-            "span",
-            "start",
-            "GET /orders/{id}",
-            begin + number * 20_000,
-            2 * number + 1,
-            process,
-            call_site,
-            FOUR,
-            f"{number // 10 + 1:032x}",
-            f"{number + 1:016x}",
-            f"{number:016x}" if number % 10 else "",
-            "server",
-            scope,
-            thread=thread,
-        )
-        yield start
-        yield start._replace(
-            phase="end",
-            seq=2 * number + 2,
-            start_ns=start.time_ns,
-            time_ns=start.time_ns + 15_000,
-            status=Status("unset"),
-        )
-
-
-def _write(path: Path, count: int) -> None:
-    with path.open("wb") as file:
-        file.writelines(map(encode_line, _records(count)))
 
 
 def _read(path: Path, count: int) -> dict[str, float]:
