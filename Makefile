@@ -36,7 +36,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
 	builder compat bench bench-quick soak chaos sanitize fuzz \
-	collector test-collector clean
+	collector test-collector viewer page clean
 
 help: ## show this list
 	@$(PYTHON) tools/targets.py Makefile
@@ -193,5 +193,27 @@ test-collector: $(STAMPS)/installed collector ## the tests that need that Collec
 	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/$@ -- \
 		-m collector tests/collector $(PYTEST_ARGS)
 
+# -- the viewer, in TypeScript (Node 20.19 or newer) -------------------------
+
+PAGE := otel_ext/views/page/report.html
+
+viewer: viewer/dist/report.html ## check, test and build the viewer; fails if the page in the package is another one
+	@echo "==> the viewer: types, lint and tests"
+	@cd viewer && npm run --silent check && npm test --silent
+	@cmp viewer/dist/report.html $(PAGE) || { echo "$(PAGE) is not what viewer/ builds: make page"; exit 1; }
+
+page: viewer/dist/report.html ## build the viewer into the package
+	@cp viewer/dist/report.html $(PAGE)
+
+viewer/node_modules/.ready: viewer/package.json viewer/package-lock.json viewer/.npmrc
+	@echo "==> installing what builds the viewer"
+	@cd viewer && npm ci --silent --no-progress
+	@touch $@
+
+viewer/dist/report.html: viewer/node_modules/.ready $(wildcard viewer/*.ts viewer/*.json viewer/page/* \
+		viewer/scripts/* viewer/src/* viewer/src/*/* viewer/src/*/*/*)
+	@echo "==> building the viewer"
+	@cd viewer && npm run --silent build
+
 clean: ## remove everything that make has created
-	rm -rf build .venv otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build .venv viewer/node_modules viewer/dist otel_ext.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

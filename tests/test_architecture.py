@@ -34,7 +34,12 @@ _ROWS: Final = {
     "observe": "journal readable record runtime",
     "events": "record runtime settings",
     "context": "journal record runtime settings",
-    "structured": "context runtime settings",
+    "structured": "analysis context record runtime settings",
+    "monitor": "events inflight readable record runtime settings",
+    "analysis": "journal observe record runtime",
+    "search": "analysis record settings",
+    "formats": "analysis exporters observe record runtime",
+    "views": "analysis exporters formats observe readable record runtime terminal",
     "instrumentors": "runtime",
     "config": "exporters inflight journal redaction settings setup",
     "setup": "config context exporters instrumentors journal processors record redaction runtime"
@@ -44,8 +49,8 @@ _ROWS: Final = {
     "environment_exporter": "exporters pipeline redaction runtime setup zero_code",
     "environment_variables": "config zero_code",
     "testing": "processors record",
-    "cli": "config exporters instrumentors journal observe readable record runtime settings setup"
-    " terminal zero_code",
+    "cli": "analysis config exporters formats instrumentors journal observe readable record runtime"
+    " search settings setup terminal views zero_code",
     "__init__": "config context events inflight pipeline runtime setup structured",
     "__main__": "cli",
 }

@@ -51,6 +51,17 @@ PAGES: Final = (
         "Spans for programs that have a flat trace, and for pipelines. [The guide]"
         "(../how-to/migrate-a-flat-trace-logger.md) shows how to start.",
     ),
+    Page(
+        "analysis.md",
+        ("otel_ext.analysis",),
+        "Trees, critical paths and statistics of recorded traces. [The guide]"
+        "(../how-to/look-at-traces.md) has a command for each.",
+    ),
+    Page("views.md", ("otel_ext.views",), "Reports."),
+    Page("monitor.md", ("otel_ext.monitor",), "Alerts and sampling while a program runs."),
+    Page(
+        "search.md", ("otel_ext.search",), "Searches in traces, as in the terminal and the viewer."
+    ),
 )
 
 _HEAD: Final = (
