@@ -8,8 +8,6 @@ process dies within the block, the records are in the journal, and
 from __future__ import annotations
 
 import os
-import tempfile
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +21,7 @@ from otel_ext.errors import ConfigError, JournalError
 from otel_ext.record.codec import encode_line
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.records import process_start_record
+from otel_ext.runtime.whole_file import whole_file
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
@@ -188,16 +187,7 @@ def _write(path: Path, lines: Iterable[bytes]) -> int:
     """Write the lines to a file, all or none; return how many they are."""
     number = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            for number, line in enumerate(lines, 1):  # noqa: B007 - counts them
-                file.write(line)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(name).unlink()
-        raise
+    with whole_file(path) as file:
+        for number, line in enumerate(lines, 1):  # noqa: B007 - counts them
+            file.write(line)
     return number
