@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -47,6 +46,8 @@ def fallback_folder() -> Path | None:
     It has a fixed name, so that all programs of one user share it. If another user has
     taken the name, also by a link, it is not used.
     """
+    import tempfile  # noqa: PLC0415 - slow, and rarely needed
+
     try:
         above = Path(tempfile.gettempdir()).absolute()
         own = above / f"otel-ext-{os.geteuid() if hasattr(os, 'geteuid') else 'records'}"

@@ -8,7 +8,6 @@ beside it. A process that hangs does not answer and is not disturbed.
 from __future__ import annotations
 
 import os
-import secrets
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
@@ -40,7 +39,7 @@ def request_stacks(
         The living processes that did not answer.
     """
     # Random, so that no earlier request used it: clocks are set back, and others send requests too.
-    value = secrets.randbits(63) + 1
+    value = (int.from_bytes(os.urandom(8), "big") >> 1) + 1
     waiting: list[tuple[RunningProcess, list[Path]]] = []
     unanswered: list[RunningProcess] = []
     for process in processes:
