@@ -12,8 +12,6 @@ import sys
 from itertools import count
 from typing import TYPE_CHECKING, Final, cast
 
-from opentelemetry import trace
-
 from otel_ext.record.model import EMPTY, Process
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
@@ -164,6 +162,8 @@ class Incarnation:
         if last is not None and (resource is None or last[0] is resource):
             return last[1]
         if resource is None:
+            from opentelemetry import trace  # noqa: PLC0415 - slow; who only reads has no provider
+
             resource = getattr(trace.get_tracer_provider(), "resource", None)
         known = self._known.get(id(resource)) or self._remember(resource)
         if last is None:
