@@ -58,6 +58,12 @@ CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
 """
 
 
+# Resolves when what has changed is drawn.
+DRAWN_ANEW = """
+() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))
+"""
+
+
 @pytest.fixture
 def states(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a report with spans in every state."""
@@ -86,11 +92,13 @@ def test_the_search_by_keys(tmp_path: Path, open_page: Callable[..., Visit]) -> 
     page.keyboard.press("Enter")
     selected = page.locator(".row[aria-selected=true] .name")
     page.locator(".row[aria-selected=true] .name", has_text="execute_tool").wait_for()
-    assert (focused(visit), selected.text_content()) == ("rows", "execute_tool find_stock")
+    page.wait_for_function("() => document.activeElement.className === 'rows'")
+    assert selected.text_content() == "execute_tool find_stock"
     first = page.locator(".row[aria-selected=true]").get_attribute("id")
     page.keyboard.press("n")
-    page.wait_for_timeout(100)
-    assert page.locator(".row[aria-selected=true]").get_attribute("id") != first
+    page.wait_for_function(
+        f"() => document.querySelector('.row[aria-selected=true]').id !== '{first}'"
+    )
     page.keyboard.press("/")
     page.keyboard.press("Escape")
     assert (focused(visit), field.input_value()) == ("rows", "execute_tool")
@@ -140,7 +148,7 @@ def test_every_view_fits_into_the_window(
     for key in ("t", "w", "f", "a", "l", "e"):
         page.keyboard.press("g")
         page.keyboard.press(key)
-        page.wait_for_timeout(100)
+        page.evaluate(DRAWN_ANEW)
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), key
         rows = page.locator(".table > .rows")
         if rows.count():
@@ -164,10 +172,8 @@ def test_states_have_marks_in_canvases(states: Path, open_page: Callable[..., Vi
     page.locator(".row").first.wait_for()
     page.keyboard.press("f")
     page.locator(".flame").wait_for()
-    page.wait_for_timeout(200)
-    drawn = page.evaluate("[...window.drawn]")
-    assert {"✗ charge", "▶ POST /checkout", "◷ wait for lock", "○ watch"} <= set(drawn)
-    assert {"✗", "▶", "◷", "○", "☠"} <= set(drawn)
+    for text in ("✗ charge", "▶ POST /checkout", "◷ wait for lock", "○ watch", *"✗▶◷○☠"):
+        page.wait_for_function("text => window.drawn.has(text)", arg=text)
 
 
 def test_errors_with_their_stack(states: Path, open_page: Callable[..., Visit]) -> None:
@@ -183,7 +189,7 @@ def test_errors_with_their_stack(states: Path, open_page: Callable[..., Visit]) 
     page.get_by_text("line 58, in charge").wait_for()
     page.locator(".error-line", has_text="POST /charges").focus()
     page.keyboard.press("Enter")
-    assert page.locator(".row[aria-selected=true] .name").inner_text() == "POST /charges"
+    page.locator(".row[aria-selected=true] .name", has_text="POST /charges").wait_for()
     assert visit.problems == []
 
 
