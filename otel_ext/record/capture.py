@@ -20,6 +20,8 @@ from otel_ext.record.call_site import call_site_from_attributes, find_call_site
 from otel_ext.record.cancellation import cancellation_metadata, note_start
 from otel_ext.record.model import (
     EMPTY,
+    SPAN_KINDS,
+    STATUS_CODES,
     UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     Link,
@@ -33,7 +35,7 @@ from otel_ext.record.model import (
     new_record,
 )
 from otel_ext.record.sanitise.scalars import text_of
-from otel_ext.record.untyped import KINDS, STATUS_CODES, NotAsExpectedError
+from otel_ext.record.untyped import NotAsExpectedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,7 +194,7 @@ def _kind_of(span: ReadableSpan) -> str:
     kind = span.kind
     if type(kind) is not SpanKind:
         raise NotAsExpectedError
-    return KINDS[kind.value]
+    return SPAN_KINDS[kind.value]
 
 
 def identify_python(span: ReadableSpan, record_only: bool) -> tuple[int, int] | None:  # noqa: FBT001 - on the hot path
@@ -361,7 +363,7 @@ configure(
     task_info=TaskInfo,
     time_ns=time_ns,
     kinds=tuple(SpanKind),
-    kind_names=KINDS,
+    kind_names=SPAN_KINDS,
     unset_code=StatusCode.UNSET,
     unset_status=UNSET_STATUS,
     empty=EMPTY,

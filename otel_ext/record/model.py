@@ -18,6 +18,8 @@ __all__ = [
     "EMPTY",
     "FORMAT_VERSION",
     "META_KEY",
+    "SPAN_KINDS",
+    "STATUS_CODES",
     "UNKNOWN_CALL_SITE",
     "UNSET_STATUS",
     "Abandoned",
@@ -51,6 +53,11 @@ ABANDONED_CAUSES: Final[tuple[Abandoned, ...]] = (
     "shutdown",
     "expired",
 )
+SPAN_KINDS: Final = ("internal", "server", "client", "producer", "consumer")
+"""The kinds of spans, indexed by the SDK's numbers."""
+
+STATUS_CODES: Final = ("unset", "ok", "error")
+"""The codes of a status, indexed by the SDK's numbers."""
 
 
 def _text(value: str) -> str:

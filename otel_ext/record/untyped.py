@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.model import (
     EMPTY,
+    SPAN_KINDS,
+    STATUS_CODES,
     UNKNOWN_CALL_SITE,
     UNSET_STATUS,
     CallSite,
@@ -41,20 +43,12 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Process
 
 __all__ = [
-    "KINDS",
-    "STATUS_CODES",
     "NotAsExpectedError",
     "capture_untyped_end",
     "capture_untyped_start",
     "reduce_record",
     "time_of",
 ]
-
-KINDS: Final = ("internal", "server", "client", "producer", "consumer")
-"""The kinds of spans, indexed by the SDK's numbers."""
-
-STATUS_CODES: Final = ("unset", "ok", "error")
-"""The codes of a status, indexed by the SDK's numbers."""
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 # A float from here on is in nanoseconds, a time since March 1973.
@@ -131,7 +125,7 @@ def capture_untyped_start(
         trace_id=trace_id,
         span_id=span_id,
         parent_span_id=_or_else(lambda: _parent_of(span), str),
-        span_kind=_or_else(lambda: _kind_of(span.kind), lambda: KINDS[0]),
+        span_kind=_or_else(lambda: _kind_of(span.kind), lambda: SPAN_KINDS[0]),
         scope=_or_else(lambda: _scope_of(span.instrumentation_scope), lambda: None),
         links=_links_of(span),
     )
@@ -185,7 +179,7 @@ def reduce_record(record: Record) -> Record:
         time_ns=time_of(record.time_ns),
         call_site=_instance_or_none(record.call_site, CallSite) or UNKNOWN_CALL_SITE,
         attributes=note,
-        span_kind=record.span_kind if record.span_kind in KINDS else "",
+        span_kind=record.span_kind if record.span_kind in SPAN_KINDS else "",
         scope=_instance_or_none(record.scope, Scope),
         links=(),
         thread=_instance_or_none(record.thread, ThreadInfo),
@@ -237,7 +231,11 @@ def _parent_of(span: ReadableSpan) -> str:
 
 def _kind_of(kind: object) -> str:
     number: object = getattr(kind, "value", kind)
-    return KINDS[number] if type(number) is int and 0 <= number < len(KINDS) else KINDS[0]
+    return (
+        SPAN_KINDS[number]
+        if type(number) is int and 0 <= number < len(SPAN_KINDS)
+        else SPAN_KINDS[0]
+    )
 
 
 def _scope_of(scope: object) -> Scope | None:

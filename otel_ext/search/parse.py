@@ -19,6 +19,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 from otel_ext.errors import UsageError
+from otel_ext.record.model import SPAN_KINDS
 from otel_ext.search.nodes import And, Field, Has, Not, Or, Relative, Test, Text
 from otel_ext.settings.units import parse_duration
 
@@ -42,7 +43,7 @@ FIELDS: Final = (
 _CHOICES: Final = {
     "state": STATES,
     "is": ("root", "leaf", "critical", "orphan"),
-    "kind": ("internal", "server", "client", "producer", "consumer"),
+    "kind": SPAN_KINDS,
 }
 # Fields that are compared with durations, and how.
 _AMOUNTS: Final = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.analysis.self_time import self_times
+from otel_ext.record.model import SPAN_KINDS
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.views.report_cut import kept_paths
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.views.report_cut import Cut
 
-__all__ = ["KINDS", "STATES", "ColumnWriter"]
+__all__ = ["STATES", "ColumnWriter"]
 
 STATES: Final = (
     *("running", "stalled", "blocked", "hung", "lost", "open"),
@@ -26,9 +27,6 @@ STATES: Final = (
 )
 """The states of spans, by their numbers in the document. `open`: it has no end, and nothing is
 known of its process, so that it may run or not."""
-
-KINDS: Final = ("internal", "server", "client", "producer", "consumer")
-"""The kinds of spans, by their numbers in the document."""
 
 # What a record alone says of an open span; the other states of open spans are observed.
 _RECORDED: Final = frozenset({"running", "stalled"})
@@ -95,7 +93,9 @@ class ColumnWriter:
                 "parent": [-1 if one < 0 else found.place_of[one] for one in parents],
                 "name": [texts.number(span.name) for span in spans],
                 "state": [STATES.index(self._state(span)) for span in spans],
-                "kind": [KINDS.index(span.kind) if span.kind in KINDS else 0 for span in spans],
+                "kind": [
+                    SPAN_KINDS.index(span.kind) if span.kind in SPAN_KINDS else 0 for span in spans
+                ],
                 "process": [self._process(span) for span in spans],
                 "start": [times.starts[one] - base for one in found.kept],
                 "end": [

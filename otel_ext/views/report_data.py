@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import orjson
 
 from otel_ext.record.sanitise.values import encode_object
-from otel_ext.views.report_columns import KINDS, STATES, ColumnWriter
+from otel_ext.views.report_columns import STATES, ColumnWriter
 from otel_ext.views.report_cut import Cut, cut
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["KINDS", "STATES", "LoggedTrace", "report_document"]
+__all__ = ["STATES", "LoggedTrace", "report_document"]
 
 _FORMAT: Final = "otel-ext-traces"
 _VERSION: Final = 1

@@ -12,6 +12,7 @@ import orjson
 from otel_ext.errors import RecordError
 from otel_ext.record.model import (
     EMPTY,
+    SPAN_KINDS,
     UNKNOWN_CALL_SITE,
     CallSite,
     Link,
@@ -46,7 +47,6 @@ Part = TypeVar("Part")
 
 _HEX: Final = re.compile(r"(?:0x)?([0-9A-Fa-f]{1,32})")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
-_KINDS: Final = ("internal", "server", "client", "producer", "consumer")
 _MOST_TEXT: Final = 200
 
 
@@ -232,7 +232,7 @@ class Importer:
             trace_id=span.trace_id,
             span_id=span.span_id,
             parent_span_id=span.parent_span_id,
-            span_kind=span.kind if span.kind in _KINDS else "internal",
+            span_kind=span.kind if span.kind in SPAN_KINDS else "internal",
             scope=span.scope,
             links=tuple(span.links),
             start_ns=0 if span.end_ns is None else span.start_ns,

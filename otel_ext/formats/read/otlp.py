@@ -21,7 +21,14 @@ from otel_ext.formats.read.imported import (
     parts_of,
 )
 from otel_ext.formats.read.times import nanoseconds
-from otel_ext.record.model import ABANDONED_CAUSES, Scope, SpanEvent, Status
+from otel_ext.record.model import (
+    ABANDONED_CAUSES,
+    SPAN_KINDS,
+    STATUS_CODES,
+    Scope,
+    SpanEvent,
+    Status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,8 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_otlp", "read_otlp"]
 
-_KINDS: Final = ("internal", "internal", "server", "client", "producer", "consumer")
-_CODES: Final = ("unset", "ok", "error")
+_KINDS: Final = ("internal", *SPAN_KINDS)  # the first is for an unspecified one
 _INTEGER: Final = re.compile(r"-?\d{1,20}", re.ASCII)
 _DEEPEST: Final = 32
 # The attribute of an abandoned span, which has its cause.
@@ -93,7 +99,8 @@ def _span(span: Fields, scope: Scope | None) -> ImportedSpan:
         kind=_choice(span.get("kind"), _KINDS, "SPAN_KIND_"),
         attributes=attributes,
         status=Status(
-            _choice(status.get("code"), _CODES, "STATUS_CODE_"), str(status.get("message") or "")
+            _choice(status.get("code"), STATUS_CODES, "STATUS_CODE_"),
+            str(status.get("message") or ""),
         ),
         events=parts_of(span.get("events"), "an event", _event, lost),
         links=parts_of(span.get("links"), "a link", _link, lost),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from otel_ext.record.model import ABANDONED_CAUSES, FORMAT_VERSION
+from otel_ext.record.model import ABANDONED_CAUSES, FORMAT_VERSION, SPAN_KINDS, STATUS_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,7 +151,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
         _matching("[A-Za-z0-9][A-Za-z0-9._-]{0,127}"),
     ),
     "parent_span_id": _SPAN_ID,
-    "span_kind": _choice("internal", "server", "client", "producer", "consumer"),
+    "span_kind": _choice(*SPAN_KINDS),
     "scope": Rule("an object", _is_object, fields={"name": _TEXT, "version": _MAYBE_TEXT}),
     "links": _array({"trace_id": _TRACE_ID, "span_id": _SPAN_ID, "attributes": _MAYBE_ATTRIBUTES}),
     "thread": _WORKER,
@@ -161,7 +161,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "status": Rule(
         "an object",
         _is_object,
-        fields={"code": _choice("unset", "ok", "error"), "description": _MAYBE_TEXT},
+        fields={"code": _choice(*STATUS_CODES), "description": _MAYBE_TEXT},
     ),
     "events": _array({"name": _TEXT, "timestamp": _TIMESTAMP, "attributes": _MAYBE_ATTRIBUTES}),
     "abandoned": _choice(*ABANDONED_CAUSES),
