@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from otel_ext.analysis.critical_path import critical_path
 from otel_ext.analysis.operations import Operation, operation_of
 from otel_ext.analysis.traces.times import times_of
-from otel_ext.analysis.waiting import Waiting, waits_for
+from otel_ext.analysis.waiting import Waiting, children_in, waits_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_ext.analysis.critical_path import CriticalPath
     from otel_ext.analysis.traces.times import Times
     from otel_ext.analysis.traces.tree import TraceTree
 
-__all__ = ["Bottleneck", "bottlenecks_of", "drags", "slacks"]
+    Covered = Mapping[int, tuple[int, int]]
+
+__all__ = ["Bottleneck", "bottlenecks_of", "covered_by", "drags", "slacks"]
 
 
 class Bottleneck(NamedTuple):
@@ -44,7 +46,7 @@ class Bottleneck(NamedTuple):
     is_lower_bound: bool = False
 
 
-def drags(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]:
+def drags(trace: TraceTree, times: Times, path: CriticalPath, covered: Covered) -> dict[int, int]:
     """Return by how much a path would be shorter without each of its spans, in nanoseconds.
 
     As much as the span is on the path with all below it, less the time in which a sibling
@@ -54,6 +56,7 @@ def drags(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]:
         trace: The trace.
         times: Its times.
         path: One of its critical paths.
+        covered: As by `covered_by`.
 
     >>> from otel_ext.analysis.traces.span import Span
     >>> from otel_ext.analysis.traces.tree import make_tree
@@ -65,13 +68,15 @@ def drags(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]:
     ...     ]
     ... )
     >>> times = times_of(trace)
-    >>> drags(trace, times, critical_path(trace, times))
+    >>> path = critical_path(trace, times)
+    >>> drags(trace, times, path, covered_by(trace, path))
     {2: 30, 0: 100}
     """
     found: dict[int, int] = {}
-    covered = _covered(trace, path)
     for parent, on_path in _by_parent(trace, path, covered).items():
-        waiting = Waiting(trace, times, parent, times.starts[parent], times.ends[parent])
+        start, end = times.starts[parent], times.ends[parent]
+        children = children_in(trace, times, parent, start, end)
+        waiting = Waiting(trace, times, parent, start, end, children)
         for number in on_path:
             start, end = covered[number]
             beside = waiting.beside(start, end, but=number)
@@ -80,7 +85,7 @@ def drags(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]:
     return found
 
 
-def slacks(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]:
+def slacks(trace: TraceTree, times: Times, covered: Covered) -> dict[int, int]:
     """Return how much longer spans beside a path may take without making it longer.
 
     Those whose parent is on the path, in nanoseconds: up to when the next sibling on the
@@ -89,7 +94,7 @@ def slacks(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]
     Args:
         trace: The trace.
         times: Its times.
-        path: One of its critical paths.
+        covered: As by `covered_by` for one of its critical paths.
 
     >>> from otel_ext.analysis.traces.span import Span
     >>> from otel_ext.analysis.traces.tree import make_tree
@@ -101,11 +106,10 @@ def slacks(trace: TraceTree, times: Times, path: CriticalPath) -> dict[int, int]
     ...     ]
     ... )
     >>> times = times_of(trace)
-    >>> slacks(trace, times, critical_path(trace, times))
+    >>> slacks(trace, times, covered_by(trace, critical_path(trace, times)))
     {1: 40}
     """
     found: dict[int, int] = {}
-    covered = _covered(trace, path)
     for parent in covered:
         ends = times.ends[parent]
         starts = sorted(covered[child][0] for child in trace.children[parent] if child in covered)
@@ -132,9 +136,9 @@ def bottlenecks_of(
     """
     sums = _Sums(services or {})
     for trace in traces:
-        times = times_of(trace)
+        times, after = times_of(trace), trace.after()
         for root in trace.roots:
-            sums.add(trace, times, critical_path(trace, times, root))
+            sums.add(trace, times, critical_path(trace, times, root), after)
     return [one for one in sums.result() if one.share >= least_share]
 
 
@@ -157,7 +161,15 @@ class _Sums:
         self._found: dict[Operation, _Sum] = {}
         self._whole_ns = 0
 
-    def add(self, trace: TraceTree, times: Times, path: CriticalPath) -> None:
+    def add(self, trace: TraceTree, times: Times, path: CriticalPath, after: Sequence[int]) -> None:
+        """Add a path of a trace.
+
+        Args:
+            trace: The trace.
+            times: Its times.
+            path: The path.
+            after: As by `TraceTree.after`.
+        """
         self._whole_ns += times.duration(path.root)
         on_path: dict[Operation, _Sum] = {}
         for segment in path.segments:
@@ -168,17 +180,21 @@ class _Sums:
                 known.paths += 1
                 known.is_lower_bound = known.is_lower_bound or path.is_lower_bound
             known.path_ns += segment.duration_ns
-        self._add_drags(trace, drags(trace, times, path), on_path)
-        for number, slack_ns in slacks(trace, times, path).items():
+        covered = covered_by(trace, path)
+        self._add_drags(trace, drags(trace, times, path, covered), on_path, after)
+        for number, slack_ns in slacks(trace, times, covered).items():
             operation = operation_of(trace.spans[number], self._services)
             known = self._found.setdefault(operation, _Sum())
             least = known.slack_ns
             known.slack_ns = slack_ns if least is None else min(least, slack_ns)
 
     def _add_drags(
-        self, trace: TraceTree, dragged: Mapping[int, int], on_path: Mapping[Operation, _Sum]
+        self,
+        trace: TraceTree,
+        dragged: Mapping[int, int],
+        on_path: Mapping[Operation, _Sum],
+        after: Sequence[int],
     ) -> None:
-        after = trace.after()
         until: dict[Operation, int] = {}
         for number in sorted(dragged):  # parents before children
             operation = operation_of(trace.spans[number], self._services)
@@ -204,7 +220,7 @@ class _Sums:
         return sorted(found, key=lambda one: (-one.path_ns, one.operation))
 
 
-def _covered(trace: TraceTree, path: CriticalPath) -> dict[int, tuple[int, int]]:
+def covered_by(trace: TraceTree, path: CriticalPath) -> dict[int, tuple[int, int]]:
     """Return from when to when each span is on a path, itself or by what is below it."""
     found: dict[int, tuple[int, int]] = {}
     for segment in path.segments:

@@ -197,7 +197,7 @@ class _Visit(Waiting):
                 by_lineage.setdefault(spans[child].lineage, []).append(child)
 
     def next_child(self) -> int:
-        """Return the child that this span waited for last, up to now; -1 without one.
+        """Return the child that ended last, at `until` or before; -1 if no child did.
 
         What runs in a task or thread of its own was preceded by what ran there before, or by
         what the parent itself did, the later of the two: a thread of a pool does unrelated work
@@ -224,7 +224,7 @@ class _Visit(Waiting):
         return self.beside(*self.window(child), but=child) >= 0
 
     def _last_end(self, ordered: list[int]) -> int:
-        """Return the end of the last candidate, before all times without one."""
+        """Return the end of the last candidate; less than any time if the list is empty."""
         last = self._last(ordered)
         return min(self.times.ends[last], self.end) if last >= 0 else -sys.maxsize
 

@@ -71,12 +71,15 @@ def errors_in(trace: TraceTree) -> list[SpanError]:
     >>> errors_in(trace)
     [SpanError(span=1, role='origin', is_swallowed=True, origin=1)]
     """
-    spans, times, origins = trace.spans, times_of(trace), dict[int, int]()
+    spans, origins = trace.spans, dict[int, int]()
     for number in reversed(range(len(spans))):  # children before parents
         if spans[number].has_failed:
             failed = [child for child in trace.children[number] if child in origins]
             last = max(failed, key=lambda one: (spans[one].end_ns or 0, one), default=-1)
             origins[number] = number if last < 0 else origins[last]
+    if not origins:
+        return []
+    times = times_of(trace)
     return [
         SpanError(
             number,

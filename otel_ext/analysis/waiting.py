@@ -76,7 +76,7 @@ class Waiting:
         number: int,
         start: int,
         end: int,
-        children: list[int] | None = None,
+        children: list[int],
     ) -> None:
         self.spans = trace.spans
         self.times = times
@@ -84,8 +84,6 @@ class Waiting:
         self.start = start
         self.end = end
         self._latest: Sequence[tuple[int, int]] = ()
-        if children is None:
-            children = children_in(trace, times, number, start, end)
         self.children = children
 
     def window(self, child: int) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_ext.analysis.bottlenecks import bottlenecks_of, drags, slacks
+from otel_ext.analysis.bottlenecks import bottlenecks_of, covered_by, drags, slacks
 from otel_ext.analysis.comparison import compare
 from otel_ext.analysis.concurrency import concurrency_of
 from otel_ext.analysis.critical_path import critical_path
@@ -111,13 +111,14 @@ def test_drag_ends_where_a_sibling_would_be_waited_for() -> None:
     )
     times = times_of(trace)
     path = critical_path(trace, times)
+    covered = covered_by(trace, path)
     name = {number: one.name for number, one in enumerate(trace.spans)}
-    assert {name[one]: ns for one, ns in drags(trace, times, path).items()} == {
+    assert {name[one]: ns for one, ns in drags(trace, times, path, covered).items()} == {
         "a": 100,
         "b": 15,
         "c": 5,
     }
-    assert {name[one]: ns for one, ns in slacks(trace, times, path).items()} == {"d": 15, "e": 5}
+    assert {name[one]: ns for one, ns in slacks(trace, times, covered).items()} == {"d": 15, "e": 5}
 
 
 @given(st.lists(traces(), min_size=1, max_size=4))

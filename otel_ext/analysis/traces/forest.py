@@ -166,8 +166,8 @@ class Forest:
             kept: The ids of those that are kept.
             observed: What was seen of their processes.
         """
+        states = observed.states
         for trace_id in [one for one in self._traces if one not in kept]:
-            states = observed.states
             open_spans = self._traces[trace_id].open_spans(self._decode)
             if all(states.get((span.process, *span.key)) == "lost" for span in open_spans):
                 del self._traces[trace_id]
@@ -232,12 +232,10 @@ def _tree(spans: Iterable[Span], observed: Observed, process: str = "") -> Trace
     """Return the tree of spans, the open ones in the state in which they were observed."""
     states = observed.states
     if states:
-        spans = [
-            span
-            if (state := states.get((span.process, *span.key))) is None
-            else span._replace(state=state)
-            if span.is_open
-            else span
-            for span in spans
-        ]
+        spans = [_standing(span, states) for span in spans]
     return make_tree(spans, process=process, last_seen=observed.last_seen)
+
+
+def _standing(span: Span, states: Mapping[tuple[str, str, str], State]) -> Span:
+    state = states.get((span.process, *span.key)) if span.is_open else None
+    return span if state is None else span._replace(state=state)

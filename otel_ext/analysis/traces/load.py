@@ -10,7 +10,7 @@ import orjson
 from otel_ext.analysis.traces.loaded import OFFSET_BITS, Loaded
 from otel_ext.journal.files import list_segments
 from otel_ext.journal.read.follow import FollowedFile
-from otel_ext.journal.read.newest import TIME, has_time, time_of_last
+from otel_ext.journal.read.newest import TIME, has_time, time_of_last, trace_id_in
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Line, scan_line
 from otel_ext.record.model import META_KEY
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["Loader", "load"]
 
 _START: Final = PROCESS_START.encode()
-_TRACE_ID: Final = b'"trace_id":"'
-_ID_SIZE: Final = 32
 # So many texts are looked for in a part of a file before its lines are looked at.
 _FEW: Final = 16
 
@@ -149,7 +147,7 @@ class Loader:
             if (
                 (text and text not in line)
                 or (since and line[TIME] < since and has_time(line))
-                or (ids is not None and _trace_in(line) not in ids)
+                or (ids is not None and trace_id_in(line) not in ids)
             ) and _START not in line:
                 continue  # without decoding: of another trace, or too old
             try:
@@ -182,9 +180,3 @@ class Loader:
                 self.loaded.forest.add(meta, source)
             elif self._with_logs:
                 self.loaded.logs.setdefault(trace_id, []).append(source)
-
-
-def _trace_in(line: bytes) -> bytes:
-    """Return the trace id of a line as otel-ext writes it."""
-    at = line.find(_TRACE_ID) + len(_TRACE_ID)
-    return line[at : at + _ID_SIZE]

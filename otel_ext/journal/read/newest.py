@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["TIME", "has_time", "start_of_newest", "time_in", "time_of_last"]
+__all__ = ["TIME", "has_time", "start_of_newest", "time_in", "time_of_last", "trace_id_in"]
 
 _HEAD: Final = b'{"__tracer_meta__":{"timestamp":"'
 TIME: Final = slice(len(_HEAD), len(_HEAD) + len("1970-01-01T00:00:00.000000Z"))
@@ -44,6 +44,16 @@ def time_in(line: bytes) -> str:
         return line[TIME].decode("ascii", "replace")
     found = (item.meta for item in scan_line(line) if isinstance(item, Line))
     return next((str(meta.get("timestamp")) for meta in found), "")
+
+
+def trace_id_in(line: bytes) -> bytes:
+    """Return the trace id of a line, as otel-ext writes it; empty if it is not there.
+
+    >>> trace_id_in(b'{"__tracer_meta__":{"trace_id":"0000000000000000000000000000000a"}}')
+    b'0000000000000000000000000000000a'
+    """
+    at = line.find(_TRACE_ID) + len(_TRACE_ID)
+    return line[at : at + _ID_SIZE] if at >= len(_TRACE_ID) else b""
 
 
 def time_of_last(path: Path) -> str:
@@ -121,10 +131,9 @@ class _Newest:
 def _trace_in(line: bytes, time: str) -> tuple[str, str]:
     """Return the trace id of the start or end of a span, and when the span started."""
     if has_time(line):
-        at = line.find(_TRACE_ID) + len(_TRACE_ID)
         start = line.find(_START) + len(_START) if _END in line else 0
         found = line[start : start + len(time)].decode("ascii", "replace") if start else time
-        return line[at : at + _ID_SIZE].decode("ascii", "replace"), found
+        return trace_id_in(line).decode("ascii", "replace"), found
     for item in scan_line(line):
         if isinstance(item, Line):
             return str(item.meta.get("trace_id")), str(item.meta.get("start") or time)
