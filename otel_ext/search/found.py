@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_ext.analysis.critical_path import critical_path, path_roots
 from otel_ext.analysis.self_time import self_times
@@ -17,12 +17,11 @@ from otel_ext.search.parse import FIELDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from otel_ext.analysis.traces.times import Times
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.search.nodes import Node, Test
 
 __all__ = ["SearchedTree", "needs_attributes", "needs_logs"]
-
-_COMPARED: Final = frozenset({"<", "<=", ">", ">="})
 
 
 class SearchedTree:
@@ -56,7 +55,31 @@ class SearchedTree:
         self._attributes = attributes or _no_attributes
         self._logs = logs or _no_logs
         self._now_ns = now_ns
-        self._times = times_of(tree)
+        spans = tree.spans
+        self._fields: dict[str, Callable[[int], object]] = {
+            "name": lambda number: spans[number].name,
+            "service": lambda number: self._services.get(spans[number].process, ""),
+            "kind": lambda number: spans[number].kind,
+            "state": lambda number: spans[number].state,
+            "dur": self._duration,
+            "self": lambda number: self._own[number],
+            "age": lambda number: now_ns - spans[number].start_ns if spans[number].is_open else "",
+            "trace": lambda number: spans[number].trace_id,
+            "span": lambda number: spans[number].span_id,
+            "process": lambda number: spans[number].process,
+            "thread": lambda number: spans[number].lineage[1] or "",
+            "task": lambda number: spans[number].lineage[3],
+            "file": self._place,
+            "error": lambda number: spans[number].error,
+            "since": lambda number: spans[number].start_ns,
+            "at": lambda number: _time_of_day(spans[number].start_ns),
+        }
+        self._roles: dict[str, Callable[[int], bool]] = {
+            "root": lambda number: tree.parents[number] < 0,
+            "leaf": lambda number: not tree.children[number],
+            "critical": lambda number: number in self._critical,
+            "orphan": self._is_orphan,
+        }
 
     def find(self, node: Node) -> set[int]:
         """Return the numbers of the spans that a search finds."""
@@ -105,11 +128,17 @@ class SearchedTree:
             yield text.casefold()
 
     def _matches(self, field: Field, number: int) -> bool:
-        values = self._values(field.key, number)
         if field.key == "since":
             return any(
                 self._now_ns - int(tests[0].value) <= self._start(number) for tests in field.tests
             )
+        if field.key == "is":  # only the roles that are asked for: paths take long to find
+            return any(
+                all(_holds(test, word) for test in tests) and holds(number)
+                for tests in field.tests
+                for word, holds in self._roles.items()
+            )
+        values = self._values(field.key, number)
         return any(
             all(_holds(test, value) for test in tests) for tests in field.tests for value in values
         )
@@ -122,39 +151,24 @@ class SearchedTree:
         if key not in FIELDS:
             attributes = self._attributes(number)
             return (attributes[key],) if key in attributes else ()
-        span, tree = self._tree.spans[number], self._tree
         if key == "is":
-            return [
-                word
-                for word, holds in (
-                    ("root", tree.parents[number] < 0),
-                    ("leaf", not tree.children[number]),
-                    ("critical", number in self._critical),
-                    ("orphan", self._is_orphan(number)),
-                )
-                if holds
-            ]
+            return [word for word, holds in self._roles.items() if holds(number)]
         if key in {"level", "log"}:
             return [level if key == "level" else text for level, text in self._logs(number)]
-        single: dict[str, object] = {
-            "name": span.name,
-            "service": self._services.get(span.process, ""),
-            "kind": span.kind,
-            "state": span.state,
-            "dur": "" if span.state == "missing" else self._times.duration(number),
-            "self": self._own[number] if key == "self" else 0,
-            "age": self._now_ns - span.start_ns if span.is_open else "",
-            "trace": span.trace_id,
-            "span": span.span_id,
-            "process": span.process,
-            "thread": span.lineage[1] or "",
-            "task": span.lineage[3],
-            "file": f"{span.site[0]}:{span.site[1]}" if span.site[1] else "",
-            "error": span.error,
-            "since": span.start_ns,
-            "at": _time_of_day(span.start_ns) if key == "at" else "",
-        }
-        return (single[key],) if single[key] != "" else ()
+        value = self._fields[key](number)
+        return () if value == "" else (value,)
+
+    def _duration(self, number: int) -> object:
+        is_missing = self._tree.spans[number].state == "missing"
+        return "" if is_missing else self._times.duration(number)
+
+    def _place(self, number: int) -> str:
+        file, line, _ = self._tree.spans[number].site
+        return f"{file}:{line}" if line else ""
+
+    @cached_property
+    def _times(self) -> Times:
+        return times_of(self._tree)
 
     def _is_orphan(self, number: int) -> bool:
         parent = self._tree.parents[number]
