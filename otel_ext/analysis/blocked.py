@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from otel_ext.analysis.traces.span import ALIVE
 from otel_ext.analysis.traces.times import times_of
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.tree import TraceTree
 
 __all__ = ["Blocked", "blocked_now", "open_above"]
-
-
-_ALIVE: Final = frozenset(["running", "stalled", "blocked", "hung"])
 
 
 class Blocked(NamedTuple):
@@ -47,7 +45,7 @@ def blocked_now(trace: TraceTree) -> list[Blocked]:
     above_open: set[int] = set()
     times = times_of(trace)
     for number in reversed(range(len(trace.spans))):  # children before parents
-        is_alive = trace.spans[number].state in _ALIVE
+        is_alive = trace.spans[number].state in ALIVE
         parent = trace.parents[number]
         if (is_alive or number in above_open) and parent >= 0:
             above_open.add(parent)
@@ -58,4 +56,4 @@ def blocked_now(trace: TraceTree) -> list[Blocked]:
 
 def open_above(trace: TraceTree, number: int) -> Iterator[int]:
     """Yield the open spans above a span, the nearest first: those that wait for it."""
-    return (one for one in trace.above(number) if trace.spans[one].state in _ALIVE)
+    return (one for one in trace.above(number) if trace.spans[one].state in ALIVE)

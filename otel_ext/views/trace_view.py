@@ -13,6 +13,7 @@ from otel_ext.terminal.text import printable
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from otel_ext.analysis.traces.span import Span
     from otel_ext.analysis.traces.times import Times
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.observe.process_names import ProcessName
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
     from otel_ext.terminal.canvas import Canvas
     from otel_ext.views.rows import Row
 
-__all__ = ["Standing", "TraceView", "heading", "p95_of", "repeats", "standing_of"]
+__all__ = [
+    "Standing",
+    "TraceView",
+    "clocks_note",
+    "heading",
+    "p95_of",
+    "repeats",
+    "short_id",
+    "shown_state",
+    "standing_of",
+]
 
 _SHORT_ID = 8
 
@@ -69,6 +80,12 @@ class Standing(NamedTuple):
     error: str = ""
 
 
+def shown_state(span: Span, running: Mapping[SpanKey, ObservedSpan]) -> str:
+    """Return the state of a span; `open` if it has no end and its process was not observed."""
+    is_unseen = span.is_open and span.state != "missing" and span.key not in running
+    return "open" if is_unseen else span.state
+
+
 def standing_of(number: int, view: TraceView) -> Standing:
     """Return how the span of a number stands."""
     span = view.tree.spans[number]
@@ -76,7 +93,7 @@ def standing_of(number: int, view: TraceView) -> Standing:
         return Standing("missing", "dim", "no record of it")
     took = duration(view.times.duration(number))
     if span.end_ns is None:
-        word = span.state if span.key in view.running else "open"
+        word = shown_state(span, view.running)
         return Standing(word, STATE_STYLES.get(span.state, "yellow"), f"{word} {took}")
     if span.state == "abandoned":
         record = view.records.get(span.key)
@@ -116,6 +133,17 @@ def p95_of(row: Row, view: TraceView) -> str:
     return f"p95 {duration(percentile(array('q', times), 95))}"
 
 
+def short_id(full: str) -> str:
+    """Return the beginning of a trace's or span's id, which is enough to find it."""
+    return full[:_SHORT_ID]
+
+
+def clocks_note(times: Times) -> str:
+    """Return by how much the clocks of a trace were adjusted; empty if they were not."""
+    shift_ns = max(map(abs, times.shifts))
+    return f"  clocks adjusted by up to {duration(shift_ns)}" if shift_ns else ""
+
+
 def heading(view: TraceView, rows: Sequence[Row]) -> str:
     """Return the line above the rows of a trace.
 
@@ -127,11 +155,9 @@ def heading(view: TraceView, rows: Sequence[Row]) -> str:
         shown = (row for row in rows if tree.spans[row.number].state != "missing")
         number = sum((len(row.siblings) or 1) + row.hidden for row in shown)
     start = local_time(tree.start_ns, date=True)
-    head = f"trace {tree.trace_id[:_SHORT_ID]}  {start}  {count_of(number, 'span')}"
+    head = f"trace {short_id(tree.trace_id)}  {start}  {count_of(number, 'span')}"
     if tree.process:
         facts = view.processes.get(tree.process)
         label = (facts.label if facts is not None else "") or tree.process
         head += f"  only of {printable(label)}: other processes use the same ids"
-    if shift_ns := max(map(abs, view.times.shifts)):
-        head += f"  clocks adjusted by up to {duration(shift_ns)}"
-    return canvas.paint("dim", canvas.fitted(head))
+    return canvas.paint("dim", canvas.fitted(head + clocks_note(view.times)))

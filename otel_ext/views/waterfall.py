@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.analysis.critical_path import critical_path, path_roots
+from otel_ext.analysis.critical_path import critical_path
 from otel_ext.readable import duration
 from otel_ext.terminal.text import cells, cut, cut_left, printable
 from otel_ext.views.trace_view import p95_of, repeats, standing_of
@@ -124,10 +124,9 @@ def _axis(scale: _Scale) -> str:
 def _critical(view: TraceView) -> dict[int, list[tuple[int, int]]]:
     """Return the pieces of each span that are on the critical path of its root."""
     found: dict[int, list[tuple[int, int]]] = {}
-    for root in path_roots(view.tree, view.times):
-        if view.tree.parents[root] < 0:
-            for segment in critical_path(view.tree, view.times, root).segments:
-                found.setdefault(segment.span, []).append((segment.start_ns, segment.end_ns))
+    for root in view.tree.roots:
+        for segment in critical_path(view.tree, view.times, root).segments:
+            found.setdefault(segment.span, []).append((segment.start_ns, segment.end_ns))
     return found
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.merge import Rank
 
-__all__ = ["Lineage", "Site", "Span", "SpanDecoder", "State", "missing_span"]
+__all__ = ["ALIVE", "Lineage", "Site", "Span", "SpanDecoder", "State", "missing_span"]
 
 State: TypeAlias = Literal[
     "running",
@@ -28,6 +28,9 @@ State: TypeAlias = Literal[
 ]
 """How a span stands. The first five are open, as `observe.snapshot` tells them apart. `missing`:
 spans name it as their parent, but no record of it is known."""
+
+ALIVE: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung")
+"""The states of open spans whose process is not known to be gone."""
 
 Lineage: TypeAlias = tuple[str, int, int, str]
 """What runs one thing after another: process, thread, and id and name of an asyncio task. The id

@@ -20,6 +20,7 @@ from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, print_lines
 from otel_ext.terminal.table import Column, table_lines
 from otel_ext.terminal.text import cells, cut, printable
+from otel_ext.views.trace_view import clocks_note, short_id
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +65,6 @@ _FOLDED_COLUMNS: Final = (
 _MANY: Final = 30
 # The most paths of a trace; many spans in the background have one each.
 _MOST_PATHS: Final = 10
-_SHORT_ID: Final = 8
 # A heading with less room for the name has no date.
 _LEAST_NAME: Final = 12
 
@@ -130,9 +130,7 @@ def _heading(tree: TraceTree, times: Times, path: CriticalPath, width: int) -> s
     name = printable(tree.spans[path.root].name)
     start = local_time(times.starts[path.root], date=True)
     took = f"{least}{duration(times.duration(path.root))}"
-    shift_ns = max(map(abs, times.shifts))
-    adjusted = f"  clocks adjusted by up to {duration(shift_ns)}" if shift_ns else ""
-    head, tail = f"trace {tree.trace_id[:_SHORT_ID]}  {start}", f" {took}{adjusted}"
+    head, tail = f"trace {short_id(tree.trace_id)}  {start}", f" {took}{clocks_note(times)}"
     if not width:
         return f"{head}  {name}{tail}"
     room = width - len(head) - len(tail) - 2

@@ -20,7 +20,7 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, warn
 from otel_ext.terminal.text import printable
-from otel_ext.views.trace_view import TraceView, standing_of
+from otel_ext.views.trace_view import TraceView, short_id, standing_of
 
 if TYPE_CHECKING:
     import argparse
@@ -65,7 +65,6 @@ examples:
 
 exit code: 0 if one is found, 1 if none, 2 for wrong use or a wrong folder
 """
-_SHORT_ID: Final = 8
 
 
 def set_up(parser: argparse.ArgumentParser) -> None:
@@ -110,7 +109,7 @@ def _lines(found: ChosenTraces, canvas: Canvas) -> Iterator[str]:
             service = f"[{name.label}]" if name is not None and name.label else ""
             texts = (
                 local_time(span.start_ns),
-                f"{span.trace_id[:_SHORT_ID]}/{span.span_id[:_SHORT_ID]}",
+                f"{short_id(span.trace_id)}/{short_id(span.span_id)}",
                 canvas.mark(standing.mark),
                 printable(span.name),
                 standing.words,

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.traces.choice import choose_traces, outcome, rows_to_show
-from otel_ext.cli.traces.follow import add_follow, follow
-from otel_ext.cli.traces.json_form import as_json
+from otel_ext.cli.traces.follow import add_follow
 from otel_ext.cli.traces.options import add_rows, add_traces
-from otel_ext.terminal.output import print_json, print_lines
-from otel_ext.views.trace_view import heading
+from otel_ext.cli.traces.show import show_traces
 from otel_ext.views.tree_lines import line_of
 
 if TYPE_CHECKING:
     import argparse
-
-    from otel_ext.cli.traces.reader import Chosen, ChosenTraces
 
 __all__ = ["run", "set_up"]
 
@@ -54,16 +49,4 @@ def set_up(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the traces of the files in `args`, and return the exit code."""
-
-    def lines_of(one: Chosen, found: ChosenTraces) -> list[str]:
-        view, rows = rows_to_show(one, found, args)
-        return [heading(view, rows), *(line_of(row, view) for row in rows)]
-
-    if args.follow:
-        return follow(args, lines_of)
-    found = choose_traces(args)
-    if args.json:
-        print_json(as_json(rows_to_show(one, found, args, fold=False) for one in found.traces))
-    for one in found.traces if not args.json else ():
-        print_lines(lines_of(one, found))
-    return outcome(found, is_json=args.json)
+    return show_traces(args, lambda view, rows: [line_of(row, view) for row in rows])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from otel_ext.analysis.traces.span import ALIVE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -107,7 +109,7 @@ class EndedTraces:
 
 def is_going_on(tree: TraceTree) -> bool:
     """Return whether a span of a trace is open, and its process not gone."""
-    return any(span.is_open and span.state not in {"lost", "missing"} for span in tree.spans)
+    return any(span.state in ALIVE for span in tree.spans)
 
 
 def _size_of(tree: TraceTree) -> _Size:

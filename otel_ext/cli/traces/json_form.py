@@ -8,6 +8,7 @@ import orjson
 
 from otel_ext.record.sanitise.values import encode_object
 from otel_ext.record.timestamps import format_ns
+from otel_ext.views.trace_view import shown_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -51,7 +52,6 @@ def _nested(view: TraceView, rows: Sequence[Row]) -> Iterator[bytes]:
 
 def _span(row: Row, view: TraceView) -> bytes:
     span = view.tree.spans[row.number]
-    is_unseen = span.is_open and span.state != "missing" and span.key not in view.running
     record, facts = view.records.get(span.key), view.processes.get(span.process)
     file, line, function = span.site
     status = None if record is None else record.status
@@ -62,7 +62,7 @@ def _span(row: Row, view: TraceView) -> bytes:
             "trace_id": span.trace_id,
             "span_id": span.span_id,
             "parent_span_id": span.parent_span_id or None,
-            "state": "open" if is_unseen else span.state,
+            "state": shown_state(span, view.running),
             "start": format_ns(span.start_ns),
             "duration_ns": view.times.duration(row.number),
             "span_kind": span.kind,

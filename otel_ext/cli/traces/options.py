@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import translate
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.analysis.traces.span import ALIVE
 from otel_ext.cli.arguments import add_color, moment, seconds, whole_number
 from otel_ext.cli.inputs import add_inputs
 from otel_ext.search.nodes import And, Field, Test
@@ -120,7 +121,7 @@ def search_of(args: argparse.Namespace) -> Node | None:
     if args.errors:
         items.append(_is("error"))
     if args.running:
-        items.append(_is("running", "stalled", "blocked", "hung"))
+        items.append(_is(*ALIVE))
     if args.lost:
         items.append(_is("lost", "abandoned"))
     return And(tuple(items)) if items else None
