@@ -101,6 +101,17 @@ def test_every_view_of_a_killed_process_is_the_same(tmp_path: Path) -> None:
     assert {one.operation.name: one.path_ns for one in analyzer.bottlenecks()} == on_path
 
 
+def test_a_span_that_is_not_observed_is_open_in_every_view(tmp_path: Path) -> None:
+    """Such as one of which there is only an update: its start and its end were lost."""
+    update = start("job", 7)._replace(phase="update")
+    path = exported(tmp_path, update)
+    [trace] = call("tree", path, "--json").document["traces"]
+    [found] = call("grep", "name:job", path, "--json").documents
+    assert (trace["spans"][0]["state"], found["state"]) == ("open", "open")
+    assert " open " in call("tree", path).out
+    assert " open " in call("grep", "name:job", path).out
+
+
 def test_a_search_looks_at_logs(tmp_path: Path) -> None:
     """At their texts and levels, like that of a report."""
     root, *steps = checkout()

@@ -20,7 +20,7 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_line, warn
 from otel_ext.terminal.text import printable
-from otel_ext.views.trace_view import TraceView, short_id, standing_of
+from otel_ext.views.trace_view import TraceView, short_id, shown_state, standing_of
 
 if TYPE_CHECKING:
     import argparse
@@ -130,7 +130,7 @@ def _json(found: ChosenTraces) -> Iterator[bytes]:
                     "trace_id": span.trace_id,
                     "span_id": span.span_id,
                     "name": span.name,
-                    "state": span.state,
+                    "state": shown_state(span, found.running),
                     "start": format_ns(span.start_ns),
                     "duration_ns": times.duration(number),
                     "service": found.loaded.services.get(span.process),
