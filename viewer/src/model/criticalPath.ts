@@ -179,7 +179,7 @@ class Visit {
   }
 
   /**
-   * Returns the child that this span waited for last, up to now; -1 if there is none.
+   * Returns the child that ended last, at `reached` or before; -1 if no child did.
    *
    * What runs in a task or thread of its own was preceded by what ran there before, or by what
    * the parent itself did, the later of the two: a thread of a pool does unrelated work one after
@@ -225,7 +225,7 @@ class Visit {
     return found >= 0 && at1(this.spans.until, found) > start ? found : -1;
   }
 
-  /** Returns when the last candidate ended; before all times if there is none. */
+  /** Returns the end of the last candidate; less than any time if the list is empty. */
   private lastEnd(candidates: number[]): number {
     this.dropLater(candidates);
     const last = candidates.at(-1);

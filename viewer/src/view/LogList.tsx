@@ -4,6 +4,7 @@ import { select } from "../model/commands";
 import { timeOfDay, visible } from "../model/format";
 import type { Trace } from "../model/trace";
 import type { View } from "../model/view";
+import { Grid } from "./Grid";
 import { ROW_HEIGHT, useRows } from "./hooks";
 import { levelOf } from "./WaterfallRow";
 
@@ -24,51 +25,45 @@ export function LogList({ view }: { view: View }) {
   }
   return (
     <div class="table logs">
-      <div
-        class="rows"
-        ref={list.ref}
-        tabIndex={0}
-        role="grid"
-        aria-label="Logs"
-        aria-rowcount={logs.length}
-        aria-activedescendant={chosen >= 0 ? `log-${chosen}` : undefined}
-        onScroll={list.onScroll}
+      <Grid
+        list={list}
+        label="Logs"
+        count={logs.length}
+        active={chosen >= 0 ? `log-${chosen}` : undefined}
       >
-        <div class="filler" role="presentation" style={{ height: `${list.total}px` }}>
-          {logs.slice(list.first, list.last).map((log, index) => (
-            <div
-              key={list.first + index}
-              id={`log-${list.first + index}`}
-              role="row"
-              class={`table-row level-${levelOf(log.level)}${(list.first + index) % 2 ? " odd" : ""}`}
-              aria-selected={list.first + index === chosen}
-              style={{ top: `${(list.first + index) * ROW_HEIGHT}px` }}
-              onClick={() => {
-                view.logAt.value = list.first + index;
-                select(view, log.span);
-                view.detailsOpen.value = log.span >= 0;
-              }}
+        {logs.slice(list.first, list.last).map((log, index) => (
+          <div
+            key={list.first + index}
+            id={`log-${list.first + index}`}
+            role="row"
+            class={`table-row level-${levelOf(log.level)}${(list.first + index) % 2 ? " odd" : ""}`}
+            aria-selected={list.first + index === chosen}
+            style={{ top: `${(list.first + index) * ROW_HEIGHT}px` }}
+            onClick={() => {
+              view.logAt.value = list.first + index;
+              select(view, log.span);
+              view.detailsOpen.value = log.span >= 0;
+            }}
+          >
+            <span role="gridcell" class="mono dim">
+              {timeOfDay(baseNs, log.time, zone)}
+            </span>
+            <span role="gridcell" class="level">
+              {visible(log.level)}
+            </span>
+            <span role="gridcell" title={visible(log.text)}>
+              {visible(log.text).slice(0, 500)}
+            </span>
+            <span
+              role="gridcell"
+              class="dim"
+              title={log.span >= 0 ? visible(trace.name(log.span)) : ""}
             >
-              <span role="gridcell" class="mono dim">
-                {timeOfDay(baseNs, log.time, zone)}
-              </span>
-              <span role="gridcell" class="level">
-                {visible(log.level)}
-              </span>
-              <span role="gridcell" title={visible(log.text)}>
-                {visible(log.text).slice(0, 500)}
-              </span>
-              <span
-                role="gridcell"
-                class="dim"
-                title={log.span >= 0 ? visible(trace.name(log.span)) : ""}
-              >
-                {log.span >= 0 ? visible(trace.name(log.span)) : ""}
-              </span>
-            </div>
-          ))}
-        </div>
-      </div>
+              {log.span >= 0 ? visible(trace.name(log.span)) : ""}
+            </span>
+          </div>
+        ))}
+      </Grid>
     </div>
   );
 }

@@ -5,6 +5,7 @@ import { duration, timeOfDay, visible } from "../model/format";
 import { COLUMNS, FIGURES, usedColumns } from "../model/table";
 import { at1, type Trace } from "../model/trace";
 import type { View } from "../model/view";
+import { Grid } from "./Grid";
 import { HEAD_HEIGHT, ROW_HEIGHT, useRows } from "./hooks";
 import { MARKS } from "./look";
 
@@ -42,54 +43,50 @@ export function SpanTable({ view }: { view: View }) {
   ];
   return (
     <div class="table">
-      <div
-        class="rows"
-        ref={list.ref}
-        tabIndex={0}
-        role="grid"
-        aria-label="Spans"
-        aria-rowcount={spans.length}
-        aria-activedescendant={at >= 0 ? `span-${at}` : undefined}
-        onScroll={list.onScroll}
-      >
-        <div class="table-head" role="row" style={grid}>
-          {used.map((column) => (
-            <div
-              key={column}
-              role="columnheader"
-              aria-sort={sort.column !== column ? "none" : sort.down ? "descending" : "ascending"}
-            >
-              <button
-                type="button"
-                onClick={() => {
-                  const down = sort.column === column ? !sort.down : column >= FIGURES;
-                  view.sort.value = { column, down };
-                }}
+      <Grid
+        list={list}
+        label="Spans"
+        count={spans.length}
+        active={at >= 0 ? `span-${at}` : undefined}
+        head={
+          <div class="table-head" role="row" style={grid}>
+            {used.map((column) => (
+              <div
+                key={column}
+                role="columnheader"
+                aria-sort={sort.column !== column ? "none" : sort.down ? "descending" : "ascending"}
               >
-                {COLUMNS[column]?.title} {sort.column === column ? (sort.down ? "▾" : "▴") : ""}
-              </button>
-            </div>
-          ))}
-        </div>
-        <div class="filler" role="presentation" style={{ height: `${list.total}px` }}>
-          {spans.slice(list.first, list.last).map((span, index) => (
-            <div
-              key={span}
-              id={`span-${list.first + index}`}
-              role="row"
-              class={`table-row state-${trace.stateOf(span)}${(list.first + index) % 2 ? " odd" : ""}`}
-              aria-selected={span === view.selected.value}
-              style={{ top: `${(list.first + index) * ROW_HEIGHT}px`, ...grid }}
-              onClick={() => {
-                select(view, span);
-                view.detailsOpen.value = true;
-              }}
-            >
-              {cells(span).filter((_, column) => used.includes(column))}
-            </div>
-          ))}
-        </div>
-      </div>
+                <button
+                  type="button"
+                  onClick={() => {
+                    const down = sort.column === column ? !sort.down : column >= FIGURES;
+                    view.sort.value = { column, down };
+                  }}
+                >
+                  {COLUMNS[column]?.title} {sort.column === column ? (sort.down ? "▾" : "▴") : ""}
+                </button>
+              </div>
+            ))}
+          </div>
+        }
+      >
+        {spans.slice(list.first, list.last).map((span, index) => (
+          <div
+            key={span}
+            id={`span-${list.first + index}`}
+            role="row"
+            class={`table-row state-${trace.stateOf(span)}${(list.first + index) % 2 ? " odd" : ""}`}
+            aria-selected={span === view.selected.value}
+            style={{ top: `${(list.first + index) * ROW_HEIGHT}px`, ...grid }}
+            onClick={() => {
+              select(view, span);
+              view.detailsOpen.value = true;
+            }}
+          >
+            {cells(span).filter((_, column) => used.includes(column))}
+          </div>
+        ))}
+      </Grid>
     </div>
   );
 }

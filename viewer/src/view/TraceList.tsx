@@ -4,6 +4,7 @@ import { openTrace } from "../model/commands";
 import { countOf, dateTime, duration, number, visible } from "../model/format";
 import { at1, ERROR, type Trace } from "../model/trace";
 import type { View } from "../model/view";
+import { Grid } from "./Grid";
 import { HEAD_HEIGHT, ROW_HEIGHT, useRows } from "./hooks";
 import { MARKS } from "./look";
 
@@ -18,37 +19,33 @@ export function TraceList({ view }: { view: View }) {
   titles.push("Duration", "Spans", "Start", "Id");
   return (
     <div class={hits ? "table traces with-hits" : "table traces"}>
-      <div
-        class="rows"
-        ref={list.ref}
-        tabIndex={0}
-        role="grid"
-        aria-label="Traces"
-        aria-rowcount={shown.length}
-        aria-activedescendant={`trace-${view.traceAt.value}`}
-        onScroll={list.onScroll}
+      <Grid
+        list={list}
+        label="Traces"
+        count={shown.length}
+        active={`trace-${view.traceAt.value}`}
+        head={
+          <div class="table-head" role="row">
+            {titles.map((title) => (
+              <span key={title} role="columnheader">
+                {title}
+              </span>
+            ))}
+          </div>
+        }
       >
-        <div class="table-head" role="row">
-          {titles.map((title) => (
-            <span key={title} role="columnheader">
-              {title}
-            </span>
-          ))}
-        </div>
-        <div class="filler" role="presentation" style={{ height: `${list.total}px` }}>
-          {shown.slice(list.first, list.last).map((at, index) => (
-            <Row
-              key={at}
-              view={view}
-              trace={traces[at] as Trace}
-              at={at}
-              row={list.first + index}
-              longest={longest}
-              hits={hits ? (hits[at] ?? 0) : null}
-            />
-          ))}
-        </div>
-      </div>
+        {shown.slice(list.first, list.last).map((at, index) => (
+          <Row
+            key={at}
+            view={view}
+            trace={traces[at] as Trace}
+            at={at}
+            row={list.first + index}
+            longest={longest}
+            hits={hits ? (hits[at] ?? 0) : null}
+          />
+        ))}
+      </Grid>
     </div>
   );
 }

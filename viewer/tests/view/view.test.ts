@@ -25,7 +25,7 @@ test("every row is a row of a treegrid, with its level and place", () => {
   expect(rows.some((row) => row.querySelector(".count")?.textContent === "× 8")).toBe(true);
 });
 
-test("states are told in words, not by colour alone", () => {
+test("each state has words of its own beside its colour", () => {
   const text = root.querySelector(".rows")?.textContent ?? "";
   for (const words of [
     "stalled at locks.py:41",

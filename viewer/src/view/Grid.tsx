@@ -1,0 +1,35 @@
+/** A grid of rows of one height, of which only those in sight are in the page. */
+
+import type { ComponentChildren } from "preact";
+import type { RowWindow } from "./hooks";
+
+interface GridProps {
+  list: RowWindow;
+  label: string;
+  count: number;
+  /** The id of the chosen row. */
+  active: string | undefined;
+  head?: ComponentChildren;
+  /** The rows in sight. */
+  children: ComponentChildren;
+}
+
+export function Grid({ list, label, count, active, head, children }: GridProps) {
+  return (
+    <div
+      class="rows"
+      ref={list.ref}
+      tabIndex={0}
+      role="grid"
+      aria-label={label}
+      aria-rowcount={count}
+      aria-activedescendant={active}
+      onScroll={list.onScroll}
+    >
+      {head}
+      <div class="filler" role="presentation" style={{ height: `${list.total}px` }}>
+        {children}
+      </div>
+    </div>
+  );
+}
