@@ -60,7 +60,7 @@ class Loader:
         trace_ids: Only spans of these traces; by default of all.
         since_ns: Only records made at that time or later, nanoseconds since the epoch.
         with_logs: Whether to note where the logs of each trace are.
-        into: To what the spans are added; by default to nothing.
+        into: Gets the spans, besides those it has; by default a new one.
 
     Attributes:
         loaded: What was read so far.

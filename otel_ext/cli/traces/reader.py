@@ -117,8 +117,8 @@ class TraceReader:
         """Return all traces as they are now, also those in which the search finds nothing.
 
         Args:
-            is_first: Whether a progress bar may show how much is read, and traces are read
-                whole that may have begun earlier.
+            is_first: Whether a progress bar may show how much is read, and traces that may
+                have begun earlier are read from their beginnings.
         """
         self._load(with_progress=is_first)
         found, whole = self._found(), set[str]()
@@ -133,21 +133,21 @@ class TraceReader:
             self._loader.read(advance)
 
     def read_beginnings(self, found: ChosenTraces) -> ChosenTraces:
-        """Return the traces again, after those are read whole that may have begun earlier."""
+        """Return the traces again, those that may have begun earlier read from their beginnings."""
         whole: set[str] = set()
         while self._read_beginnings(found.traces, whole):
             found = self._newest(self._found())
         return found
 
     def _read_beginnings(self, traces: Iterable[Chosen], whole: set[str]) -> bool:
-        """Read traces whole that may have begun earlier; return whether there are such.
+        """Read from their beginnings traces that may have begun earlier; return whether any has.
 
         A span whose parent was not read shows that the parent started before the time from
         which was read, or that it is in records that are elsewhere.
 
         Args:
             traces: The traces.
-            whole: The ids of those that were read whole; gets further ones.
+            whole: The ids of those that were read so already; gets further ones.
         """
         begun = {one.tree.trace_id for one in traces if one.tree.missing} - whole
         if not begun:
