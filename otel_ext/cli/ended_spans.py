@@ -12,7 +12,7 @@ import orjson
 
 from otel_ext.cli.span_table import as_tree
 from otel_ext.exporters.console.attributes import format_attributes
-from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.names import list_segments, parse_segment_name
 from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import duration
 from otel_ext.record.sanitise.values import encode_object

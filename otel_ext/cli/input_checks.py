@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from otel_ext.errors import RecordError, UsageError
-from otel_ext.journal.files import list_segments
+from otel_ext.journal.names import list_segments
 from otel_ext.journal.path_check import problem_with
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import META_KEY

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.input_checks import InputKind, has_record, is_there, require_readable
 from otel_ext.config import load_leniently
 from otel_ext.errors import OtelExtError, UsageError
-from otel_ext.journal.files import list_rings, list_segments
 from otel_ext.journal.folders import find_folders
+from otel_ext.journal.names import list_rings, list_segments
 from otel_ext.setup.starting import with_usable_output
 from otel_ext.terminal.output import warn
 from otel_ext.terminal.text import printable_path

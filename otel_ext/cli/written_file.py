@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, cast
 
 from otel_ext.errors import UsageError
-from otel_ext.journal.files import is_folder, list_rings, list_segments
+from otel_ext.journal.files import is_folder
+from otel_ext.journal.names import list_rings, list_segments
 from otel_ext.runtime.whole_file import whole_file
 from otel_ext.terminal.text import printable_path
 

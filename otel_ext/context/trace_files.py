@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.files import list_segments
+from otel_ext.journal.names import list_segments
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.salvage import parse_json
 from otel_ext.journal.read.scanner import Line, scan

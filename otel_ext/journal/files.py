@@ -1,4 +1,4 @@
-"""Names, lists and opens the journal's folders and files, safe from other users.
+"""Makes and opens the journal's folders and files, safe from other users.
 
 Folders have mode 0700 and files 0600; a link is not followed in the last step of a path;
 Python lets started programs inherit no descriptor.
@@ -11,20 +11,17 @@ import os
 import re
 import stat
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
-from otel_ext.runtime.process.incarnation import INCARNATION_ID
 from otel_ext.runtime.process.records import PROCESS_END
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 __all__ = [
     "TAIL_BYTES",
-    "SegmentName",
     "Target",
     "can_make_files_in",
     "create_exclusive",
@@ -35,15 +32,8 @@ __all__ = [
     "ignore_in_git",
     "is_folder",
     "is_gone",
-    "list_rings",
-    "list_segments",
     "make_folder",
-    "newest_segments",
     "open_folder",
-    "parse_ring_name",
-    "parse_segment_name",
-    "ring_file",
-    "segment_file",
     "standard_descriptors_filled",
     "sync_data",
     "sync_folder",
@@ -53,10 +43,6 @@ _NOFOLLOW: Final = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY: Final = getattr(os, "O_DIRECTORY", 0)
 TAIL_BYTES: Final = 16 * 1024
 """The end of a file that has its closing lines."""
-_SEGMENT: Final = re.compile(
-    rf"({INCARNATION_ID})(?:\.j(\d{{1,6}}))?(?:\.(\d{{1,6}}))?\.jsonl", re.ASCII
-)
-_RING: Final = re.compile(rf"(.+?)(?:\.(\d{{1,6}}))?{re.escape(RING_SUFFIX)}")
 _END: Final = f'"event":"{PROCESS_END}"'.encode()
 _NUMBER: Final = re.compile(rb'"seq": ?(\d{1,19}),"process":')
 _LEFT_OPEN: Final = re.compile(rb'"open_spans": ?[1-9]')
@@ -76,96 +62,6 @@ class Target(NamedTuple):
     incarnation: str
     file: str = ""
     journal: int = 0
-
-
-class SegmentName(NamedTuple):
-    """The parts of a segment's file name; 0 for the first journal, and its first segment."""
-
-    incarnation: str
-    number: int
-    journal: int = 0
-
-    @property
-    def stream(self) -> tuple[str, int]:
-        """Incarnation and journal: equal for segments that follow each other."""
-        return self.incarnation, self.journal
-
-
-def segment_file(incarnation: str, number: int, journal: int = 0) -> str:
-    """Return the file name of an incarnation's segment.
-
-    >>> segment_file("b0-7-1-00000000", 0), segment_file("b0-7-1-00000000", 2)
-    ('b0-7-1-00000000.jsonl', 'b0-7-1-00000000.2.jsonl')
-    >>> segment_file("b0-7-1-00000000", 2, journal=1)
-    'b0-7-1-00000000.j1.2.jsonl'
-    """
-    stream = f"{incarnation}.j{journal}" if journal else incarnation
-    return f"{stream}.{number}.jsonl" if number else f"{stream}.jsonl"
-
-
-def ring_file(incarnation: str, journal: int) -> str:
-    """Return the file name of the ring buffer of an incarnation's journal.
-
-    >>> ring_file("b0-7-1-00000000", 0), ring_file("b0-7-1-00000000", 2)
-    ('b0-7-1-00000000.ring', 'b0-7-1-00000000.2.ring')
-    """
-    return f"{incarnation}.{journal}{RING_SUFFIX}" if journal else f"{incarnation}{RING_SUFFIX}"
-
-
-def parse_ring_name(name: str) -> tuple[str, int]:
-    """Return the incarnation and the journal number in a ring buffer's file name.
-
-    >>> parse_ring_name("b0-7-1-00000000.2.ring"), parse_ring_name("b0-7-1-00000000.ring")
-    (('b0-7-1-00000000', 2), ('b0-7-1-00000000', 0))
-    """
-    match = _RING.fullmatch(name)
-    return (name, 0) if match is None else (match[1], int(match[2] or 0))
-
-
-def parse_segment_name(name: str) -> SegmentName | None:
-    """Return the parts of a segment's file name, or None for any other name.
-
-    >>> parse_segment_name("b0-7-1-00000000.2.jsonl")
-    SegmentName(incarnation='b0-7-1-00000000', number=2, journal=0)
-    >>> parse_segment_name("trace.jsonl") is None
-    True
-    """
-    match = _SEGMENT.fullmatch(name)
-    return None if match is None else SegmentName(match[1], int(match[3] or 0), int(match[2] or 0))
-
-
-def list_segments(folder: Path) -> list[Path]:
-    """Return the `.jsonl` files of `folder`, those of one journal in the order written."""
-
-    def order(path: Path) -> tuple[str, int, int]:
-        parts = parse_segment_name(path.name)
-        return (path.name, 0, 0) if parts is None else (*parts.stream, parts.number)
-
-    try:
-        found = [Path(entry) for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]
-    except OSError:
-        return []
-    return sorted(found, key=order)
-
-
-def newest_segments(folder: Path) -> dict[tuple[str, int], Path]:
-    """Return the newest segment of each journal in `folder`, by `SegmentName.stream`."""
-    named = ((parse_segment_name(path.name), path) for path in list_segments(folder))
-    return {name.stream: path for name, path in named if name is not None}
-
-
-def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
-    """Return the ring buffers of a folder, by name; of one incarnation if that is not empty."""
-    rings = folder / RING_FOLDER
-    try:
-        names = sorted(os.listdir(rings))  # noqa: PTH208 - names only
-    except OSError:
-        return []
-    return [
-        rings / name
-        for name in names
-        if name.startswith(incarnation) and name.endswith(RING_SUFFIX)
-    ]
 
 
 def is_folder(path: Path) -> bool:

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import is_folder, parse_segment_name
+from otel_ext.journal.files import is_folder
+from otel_ext.journal.names import parse_segment_name
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 if TYPE_CHECKING:

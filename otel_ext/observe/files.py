@@ -11,13 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.journal.files import (
-    ends_with_process_end,
-    file_size,
-    list_segments,
-    parse_segment_name,
-)
+from otel_ext.journal.files import ends_with_process_end, file_size
 from otel_ext.journal.liveness import silence_limit
+from otel_ext.journal.names import list_segments, parse_segment_name
 from otel_ext.journal.read.file_reader import FileReader
 from otel_ext.journal.read.incarnations import modified_ns
 from otel_ext.journal.read.rings import RingContents, read_rings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from otel_ext.journal.files import parse_segment_name
+from otel_ext.journal.names import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.replaced_programs import replaced_incarnations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.files import list_segments, segment_file
+from otel_ext.journal.names import list_segments, segment_file
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.journal.recovery.retention import apply_retention
 from otel_ext.record.codec import encode_line

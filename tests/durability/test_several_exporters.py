@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.names import list_segments, parse_segment_name
 from otel_ext.journal.read.folder import read_incarnations
 from otel_ext.journal.recovery.retention import apply_retention
 from tests.durability.kit import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, cast
 import orjson
 
 from otel_ext.analysis.traces.loaded import OFFSET_BITS, Loaded
-from otel_ext.journal.files import list_segments
+from otel_ext.journal.names import list_segments
 from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.newest import TIME, has_time, time_of_last, trace_id_in
 from otel_ext.journal.read.rings import read_rings

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import TAIL_BYTES, file_size, list_rings
+from otel_ext.journal.files import TAIL_BYTES, file_size
 from otel_ext.journal.liveness import is_alive
+from otel_ext.journal.names import list_rings
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.read.scanner import Line, scan

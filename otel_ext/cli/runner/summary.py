@@ -9,7 +9,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.runner.record_count import count_records, rings_left_behind
-from otel_ext.journal.files import folder_of, is_folder, list_rings
+from otel_ext.journal.files import folder_of, is_folder
+from otel_ext.journal.names import list_rings
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.readable import count_of, size
 

@@ -10,7 +10,8 @@ from otel_ext.analysis.traces.load import Loader
 from otel_ext.analysis.traces.observed import observed_of
 from otel_ext.cli.inputs import no_records_message
 from otel_ext.cli.traces.options import search_of
-from otel_ext.journal.files import is_folder, list_segments
+from otel_ext.journal.files import is_folder
+from otel_ext.journal.names import list_segments
 from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import count_of, local_time
 from otel_ext.record.model import EMPTY

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from otel_ext.journal.files import list_segments, parse_segment_name
+from otel_ext.journal.names import list_segments, parse_segment_name
 from otel_ext.journal.read.incarnations import IncarnationReader, SequenceNumbers, base_id
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.journal.read.scanner import Skipped, scan

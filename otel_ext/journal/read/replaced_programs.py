@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import RecordError
-from otel_ext.journal.files import list_rings, list_segments, parse_ring_name, parse_segment_name
 from otel_ext.journal.liveness import identity_from_id
+from otel_ext.journal.names import list_rings, list_segments, parse_ring_name, parse_segment_name
 from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.ring_layout import RING_SUFFIX
 from otel_ext.record.decode import decode_line

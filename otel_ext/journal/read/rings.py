@@ -10,7 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.journal.files import list_rings, parse_ring_name, segment_file
+from otel_ext.journal.names import list_rings, parse_ring_name, segment_file
 from otel_ext.journal.read.scanner import Line, Skipped, scan_descriptor
 from otel_ext.journal.ring_layout import (
     HEADER_SIZE,

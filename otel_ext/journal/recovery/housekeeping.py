@@ -12,8 +12,9 @@ from itertools import islice
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import ends_with_process_end, newest_segments
+from otel_ext.journal.files import ends_with_process_end
 from otel_ext.journal.liveness import identity_from_id, is_alive
+from otel_ext.journal.names import newest_segments
 from otel_ext.journal.read.incarnations import modified_ns
 from otel_ext.journal.read.replaced_programs import is_replaced_by
 from otel_ext.journal.recovery.locking import incarnations_with_ring

@@ -16,16 +16,9 @@ from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.errors import JournalError
-from otel_ext.journal.files import (
-    Target,
-    ends_with_process_end,
-    is_gone,
-    list_segments,
-    newest_segments,
-    open_folder,
-    parse_segment_name,
-)
+from otel_ext.journal.files import Target, ends_with_process_end, is_gone, open_folder
 from otel_ext.journal.liveness import identity_from_id, is_alive, is_this_boot, liveness_of
+from otel_ext.journal.names import list_segments, newest_segments, parse_segment_name
 from otel_ext.journal.read.folder import MAX_SKIPPED, read_incarnations
 from otel_ext.journal.read.incarnations import IncarnationReader, base_id, modified_ns
 from otel_ext.journal.read.replaced_programs import replaced_incarnations

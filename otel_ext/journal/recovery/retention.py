@@ -12,13 +12,9 @@ from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.journal.files import (
-    ends_with_process_end,
-    list_rings,
-    parse_ring_name,
-    parse_segment_name,
-)
+from otel_ext.journal.files import ends_with_process_end
 from otel_ext.journal.liveness import LONGEST_SILENCE, identity_from_id, is_alive
+from otel_ext.journal.names import list_rings, parse_ring_name, parse_segment_name
 from otel_ext.journal.read.replaced_programs import replaced_incarnations
 from otel_ext.runtime.counters import COUNTERS
 

@@ -11,14 +11,9 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from otel_ext._accel import choose
 from otel_ext.errors import JournalError
-from otel_ext.journal.files import (
-    Target,
-    make_folder,
-    open_folder,
-    ring_file,
-    standard_descriptors_filled,
-)
+from otel_ext.journal.files import Target, make_folder, open_folder, standard_descriptors_filled
 from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.names import ring_file
 from otel_ext.journal.ring_layout import RING_FOLDER, RingFacts
 from otel_ext.journal.write.buffers import DirectWriter, QueueBuffer
 from otel_ext.journal.write.ring_buffer import CHUNKS, RingBuffer

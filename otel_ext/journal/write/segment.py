@@ -24,11 +24,11 @@ from otel_ext.journal.files import (
     ignore_in_git,
     is_gone,
     make_folder,
-    segment_file,
     standard_descriptors_filled,
     sync_data,
     sync_folder,
 )
+from otel_ext.journal.names import segment_file
 from otel_ext.journal.settings import JournalSettings, Sync
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem

@@ -11,8 +11,9 @@ from time import time
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from otel_ext.cli.commands.doctor.check import Check
-from otel_ext.journal.files import TAIL_BYTES, list_segments
+from otel_ext.journal.files import TAIL_BYTES
 from otel_ext.journal.liveness import identity_from_id
+from otel_ext.journal.names import list_segments
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.readable import count_of, duration, listed, size

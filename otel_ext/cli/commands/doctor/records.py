@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.commands.doctor.check import Check
 from otel_ext.config import load_config
 from otel_ext.errors import OtelExtError
-from otel_ext.journal.files import file_size, list_segments
+from otel_ext.journal.files import file_size
 from otel_ext.journal.filesystem import file_system_of
+from otel_ext.journal.names import list_segments
 from otel_ext.readable import count_of, size
 from otel_ext.settings.units import MIB, format_size
 from otel_ext.terminal.text import printable

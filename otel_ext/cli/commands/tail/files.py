@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.commands.tail.ring_buffers import WaitingLines
-from otel_ext.journal.files import is_folder, list_segments
+from otel_ext.journal.files import is_folder
+from otel_ext.journal.names import list_segments
 from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.newest import time_in
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.journal.files import is_folder, newest_segments
+from otel_ext.journal.files import is_folder
 from otel_ext.journal.liveness import STALE_STAMP_NS
+from otel_ext.journal.names import newest_segments
 from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.rings import read_ring, read_rings
 from otel_ext.observe.liveness import ClockReading, LivenessEvidence, worker_silent_ns_at

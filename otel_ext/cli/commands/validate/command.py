@@ -15,7 +15,7 @@ from otel_ext.cli.commands.validate.report import Report, print_result
 from otel_ext.cli.input_checks import not_records, unreadable
 from otel_ext.cli.inputs import STDIN, add_inputs, inputs_of, no_records_message
 from otel_ext.errors import UsageError
-from otel_ext.journal.files import list_segments
+from otel_ext.journal.names import list_segments
 from otel_ext.record.schema.validation import LineReport, validate_stream
 from otel_ext.terminal.output import warn
 from otel_ext.terminal.progress import progress_bar
