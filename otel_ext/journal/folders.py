@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import is_folder
-from otel_ext.journal.names import parse_segment_name
+from otel_ext.journal.names import names_in, parse_segment_name
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
 if TYPE_CHECKING:
@@ -40,13 +40,7 @@ def find_folders() -> list[Path]:
 
 
 def _processes() -> Iterator[Path]:
-    try:
-        names = os.listdir(_PROC)  # noqa: PTH208 - names only, without an object for each
-    except OSError:
-        return
-    for name in names:
-        if name.isdecimal():
-            yield _PROC / name
+    return (_PROC / name for name in names_in(_PROC) if name.isdecimal())
 
 
 def _mapped(process: Path) -> Iterator[Path]:
@@ -65,13 +59,9 @@ def _mapped(process: Path) -> Iterator[Path]:
 
 def _opened(process: Path) -> Iterator[Path]:
     """Yield the folder of each segment that the process has open."""
-    try:
-        descriptors = os.listdir(process / "fd")  # noqa: PTH208 - as above
-    except OSError:
-        return
-    for descriptor in descriptors:
+    for descriptor in names_in(process / "fd"):
         try:
-            target = os.readlink(process / "fd" / descriptor)  # noqa: PTH115 - as above
+            target = os.readlink(process / "fd" / descriptor)  # noqa: PTH115 - without an object for each
         except OSError:
             continue
         folder, _, name = target.rpartition("/")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 from otel_ext.runtime.process.incarnation import INCARNATION_ID
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "SegmentName",
     "list_rings",
     "list_segments",
+    "names_in",
     "newest_segments",
     "parse_ring_name",
     "parse_segment_name",
@@ -83,35 +86,63 @@ def parse_segment_name(name: str) -> SegmentName | None:
     return None if match is None else SegmentName(match[1], int(match[3] or 0), int(match[2] or 0))
 
 
-def list_segments(folder: Path) -> list[Path]:
-    """Return the `.jsonl` files of `folder`, those of one journal in the order written."""
+def names_in(folder: Path, *, or_fail: bool = False) -> list[str]:
+    """Return the names in a folder, sorted; none if it does not exist.
+
+    Args:
+        folder: The folder.
+        or_fail: Whether to raise `OSError` if it exists but cannot be read, as without a free
+            descriptor; by default there are no names then either.
+    """
+    try:
+        return sorted(os.listdir(folder))  # noqa: PTH208 - names only
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError:
+        if or_fail:
+            raise
+        return []
+
+
+def list_segments(folder: Path, *, or_fail: bool = False) -> list[Path]:
+    """Return the `.jsonl` files of `folder`, those of one journal in the order written.
+
+    Args:
+        folder: The folder.
+        or_fail: As for `names_in`.
+    """
 
     def order(path: Path) -> tuple[str, int, int]:
         parts = parse_segment_name(path.name)
         return (path.name, 0, 0) if parts is None else (*parts.stream, parts.number)
 
-    try:
-        found = [Path(entry) for entry in os.scandir(folder) if entry.name.endswith(".jsonl")]
-    except OSError:
-        return []
-    return sorted(found, key=order)
+    names = names_in(folder, or_fail=or_fail)
+    return sorted((folder / name for name in names if name.endswith(".jsonl")), key=order)
 
 
-def newest_segments(folder: Path) -> dict[tuple[str, int], Path]:
-    """Return the newest segment of each journal in `folder`, by `SegmentName.stream`."""
-    named = ((parse_segment_name(path.name), path) for path in list_segments(folder))
+def newest_segments(folder: Path, *, or_fail: bool = False) -> dict[tuple[str, int], Path]:
+    """Return the newest segment of each journal in `folder`, by `SegmentName.stream`.
+
+    Args:
+        folder: The folder.
+        or_fail: As for `names_in`.
+    """
+    paths = list_segments(folder, or_fail=or_fail)
+    named = ((parse_segment_name(path.name), path) for path in paths)
     return {name.stream: path for name, path in named if name is not None}
 
 
-def list_rings(folder: Path, incarnation: str = "") -> list[Path]:
-    """Return the ring buffers of a folder, by name; of one incarnation if that is not empty."""
+def list_rings(folder: Path, incarnation: str = "", *, or_fail: bool = False) -> list[Path]:
+    """Return the ring buffers of a folder, by name.
+
+    Args:
+        folder: The folder of records.
+        incarnation: Id of the one incarnation of which they are; empty for all.
+        or_fail: As for `names_in`.
+    """
     rings = folder / RING_FOLDER
-    try:
-        names = sorted(os.listdir(rings))  # noqa: PTH208 - names only
-    except OSError:
-        return []
     return [
         rings / name
-        for name in names
+        for name in names_in(rings, or_fail=or_fail)
         if name.startswith(incarnation) and name.endswith(RING_SUFFIX)
     ]

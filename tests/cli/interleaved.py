@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Interleaved"]
 
-_CALLS: Final = ("open", "pread", "scandir", "stat", "write")
+_CALLS: Final = ("listdir", "open", "pread", "scandir", "stat", "write")
 _TRACE: Final = "c" * 32
 _LONGEST: Final = 12_000
 

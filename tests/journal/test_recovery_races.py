@@ -7,21 +7,21 @@ import os
 import subprocess
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from otel_ext.errors import JournalError
 from otel_ext.journal import files
+from otel_ext.journal.recovery.housekeeping import FolderWatch
 from otel_ext.journal.recovery.locking import incarnation_lock
 from otel_ext.journal.recovery.recover import RecoveryReport, recover, recover_one
 from otel_ext.journal.ring_layout import RING_FOLDER
 from otel_ext.journal.write.journal import Journal
+from otel_ext.runtime.process.incarnation import current
 from tests.journal.builders import alone, line, lines_in, program, running
 from tests.journal.killed import die
 from tests.programs import becomes_true
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 RECOVER = """
     import sys
@@ -191,6 +191,54 @@ def test_what_cannot_be_opened_is_recovered_later(
     assert len(report.failed) == 1
     assert [path.read_bytes() for path in sorted(tmp_path.rglob(f"{dead.id}*"))] == before
     assert recover(tmp_path).spans == 4
+    check(tmp_path, 4)
+
+
+def unlistable(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let no folder of that path be listed: there is no free descriptor for it."""
+    real = os.listdir
+
+    def no_descriptor(path: str | Path) -> list[str]:
+        if Path(path) == folder:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", no_descriptor)
+
+
+@pytest.mark.parametrize("name", ["", RING_FOLDER])
+def test_what_cannot_be_listed_is_recovered_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A folder that cannot be read is not an empty one: nothing is written or removed."""
+    dead = die(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob(f"{dead.id}*")}
+    unlistable(monkeypatch, tmp_path / name)
+    assert len(recover_one(tmp_path, dead.id).failed) == 1
+    with pytest.raises(JournalError, match="cannot be read: Too many open files"):
+        recover(tmp_path)
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in tmp_path.rglob(f"{dead.id}*")} == before
+    assert recover(tmp_path).spans == 4
+    check(tmp_path, 4)
+
+
+@pytest.mark.parametrize("name", ["", RING_FOLDER])
+def test_a_watch_lists_again_what_it_could_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Although the folder does not change meanwhile."""
+    die(tmp_path)
+    watch = FolderWatch(tmp_path, current().id)
+    unlistable(monkeypatch, tmp_path / name)
+    watch.check()
+    monkeypatch.undo()
+
+    def done() -> bool:
+        watch.check()
+        return not (tmp_path / RING_FOLDER).exists()
+
+    assert becomes_true(done, 20.0)
     check(tmp_path, 4)
 
 

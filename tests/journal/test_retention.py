@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from otel_ext.runtime.process.incarnation import Incarnation
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 DEAD = ["00000000-7-1-0000000a", "00000000-8-1-0000000b", "00000000-9-1-0000000c"]
 DAY = 86_400.0
@@ -91,3 +94,21 @@ def test_other_files_are_never_deleted(tmp_path: Path) -> None:
 def test_a_missing_folder_is_not_an_error(tmp_path: Path) -> None:
     """The user may have removed it."""
     assert apply_retention(tmp_path / "gone", max_bytes=1, max_age=1) == []
+
+
+def test_ring_buffers_that_cannot_be_listed_may_need_any_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As without a free descriptor: nothing is deleted until they can."""
+    make(tmp_path, f"{DEAD[0]}.jsonl", days=8)
+    real = os.listdir
+
+    def no_descriptor(path: str | Path) -> list[str]:
+        if str(path).endswith(RING_FOLDER):
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", no_descriptor)
+    assert apply_retention(tmp_path, max_bytes=0, max_age=7 * DAY, now=NOW) == []
+    monkeypatch.undo()
+    assert len(apply_retention(tmp_path, max_bytes=0, max_age=7 * DAY, now=NOW)) == 1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from otel_ext.journal.names import list_segments, parse_segment_name
+from otel_ext.journal.names import list_rings, list_segments, parse_segment_name
 from otel_ext.journal.read.incarnations import IncarnationReader, SequenceNumbers, base_id
-from otel_ext.journal.read.rings import read_rings
+from otel_ext.journal.read.rings import read_ring
 from otel_ext.journal.read.scanner import Skipped, scan
 
 if TYPE_CHECKING:
@@ -79,15 +79,18 @@ def read_incarnations(
 
     Returns:
         The readers, the first damaged ranges with their files, and the bytes of all of them.
+
+    Raises:
+        OSError: The folder cannot be read, so that it is not known what is in it.
     """
     readers = _Readers()
     skipped: list[tuple[Path, Skipped]] = []
     skipped_bytes = 0
-    for ring in read_rings(folder, only):
+    for ring in map(read_ring, list_rings(folder, only, or_fail=True)):
         readers.add_ring(ring)
         skipped += [(ring.path, damage) for damage in ring.skipped]
         skipped_bytes += sum(damage.length for damage in ring.skipped)
-    for path in list_segments(folder):
+    for path in list_segments(folder, or_fail=True):
         segment = parse_segment_name(path.name)
         if segment is not None:
             if only not in {"", segment.incarnation}:

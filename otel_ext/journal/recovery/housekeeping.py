@@ -121,12 +121,16 @@ class FolderWatch:
         seen = tuple(modified_ns([folder]) for folder in folders)
         if seen == self._seen:
             return
+        try:
+            with_ring = set(incarnations_with_ring(self._folder))
+            newest = {} if self._rings_only else newest_segments(self._folder, or_fail=True)
+        except OSError:
+            return  # without a free descriptor, for example: the next check lists them again
         self._seen = seen
-        self._with_ring = set(incarnations_with_ring(self._folder))
-        known: dict[str, list[Path]] = {name: [] for name in self._with_ring}
-        if not self._rings_only:
-            for (name, _), path in newest_segments(self._folder).items():
-                known.setdefault(name, []).append(path)
+        self._with_ring = with_ring
+        known: dict[str, list[Path]] = {name: [] for name in with_ring}
+        for (name, _), path in newest.items():
+            known.setdefault(name, []).append(path)
         known.pop(self._own, None)
         self._known = known
         self._done &= known.keys()

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.files import open_folder
+from otel_ext.journal.names import names_in
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.ring_layout import RING_FOLDER, RING_SUFFIX
 
@@ -56,11 +57,12 @@ def incarnation_lock(folder: Path, incarnation: str) -> Generator[bool, None, No
 
 
 def incarnations_with_ring(folder: Path) -> list[str]:
-    """Return the ids of incarnations with a ring buffer or a lock: they live or need recovery."""
-    try:
-        names = sorted(os.listdir(folder / RING_FOLDER))  # noqa: PTH208 - names only
-    except OSError:
-        return []
+    """Return the ids of incarnations with a ring buffer or a lock: they live or need recovery.
+
+    Raises:
+        OSError: The folder of ring buffers exists but cannot be read.
+    """
+    names = names_in(folder / RING_FOLDER, or_fail=True)
     suffixes = (RING_SUFFIX, _SUFFIX)
     found = [base_id(name.rpartition(".")[0]) for name in names if name.endswith(suffixes)]
     return list(dict.fromkeys(found))

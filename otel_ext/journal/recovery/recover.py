@@ -247,7 +247,7 @@ class _Recovery:
         if reader.segments:
             return reader.segments[-1].name
         # The process may have created a file and died before the first line was in it.
-        newest = newest_segments(self.folder).get((reader.id, reader.journal))
+        newest = newest_segments(self.folder, or_fail=True).get((reader.id, reader.journal))
         return "" if newest is None else newest.name
 
     def _remove_rings(self, reader: IncarnationReader) -> None:
@@ -287,10 +287,10 @@ def _is_proven(process: Process) -> bool:
 def _candidates(folder: Path) -> list[str]:
     """Return the ids of incarnations that may need recovery."""
     found = dict.fromkeys(incarnations_with_ring(folder))
-    for path in list_segments(folder):
+    for path in list_segments(folder, or_fail=True):
         if parse_segment_name(path.name) is None:
             found.update(dict.fromkeys(_unfinished_in(path)))
-    for (incarnation, _), path in newest_segments(folder).items():
+    for (incarnation, _), path in newest_segments(folder, or_fail=True).items():
         if incarnation not in found and not ends_with_process_end(path):
             found[incarnation] = None
     return list(found)
@@ -342,6 +342,7 @@ def recover(
     """
     try:
         os.scandir(folder).close()
+        candidates = _candidates(folder)
     except OSError as error:
         raise JournalError(
             f"the folder {str(folder)!r} cannot be read: {error.strerror}",
@@ -349,6 +350,6 @@ def recover(
             context={"path": str(folder), "errno": error.errno},
         ) from error
     recovery = _Recovery(folder, grace_seconds, outcomes, now_ns)
-    for incarnation in _candidates(folder):
+    for incarnation in candidates:
         recovery.recover(incarnation)
     return recovery.report

@@ -78,7 +78,10 @@ def _closed_segments(folder: Path, current: Path | None, moment: float) -> list[
             status = entry.stat(follow_symlinks=False)
             segment = _Closed(status.st_mtime, status.st_size, folder / entry.name)
             journals.setdefault(name.stream, {})[name.number] = segment
-    with_ring = {parse_ring_name(path.name)[0] for path in list_rings(folder)}
+    try:
+        with_ring = {parse_ring_name(path.name)[0] for path in list_rings(folder, or_fail=True)}
+    except OSError:
+        return []  # any of them may need recovery
     replaced = replaced_incarnations(folder)
     closed: list[_Closed] = []
     for (incarnation, _), segments in journals.items():
