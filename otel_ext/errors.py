@@ -6,6 +6,7 @@
     ├── ConfigError          a setting, a configuration file or an option is wrong
     ├── RecordError          a line or value is not a record of this format
     ├── JournalError         a folder or file cannot be used for records
+    ├── StoreError           the store cannot be read or written
     ├── MissingExtraError    an optional dependency is not installed
     └── UsageError           a command was called in a way that cannot work
 
@@ -28,6 +29,7 @@ __all__ = [
     "MissingExtraError",
     "OtelExtError",
     "RecordError",
+    "StoreError",
     "UsageError",
 ]
 
@@ -83,12 +85,29 @@ class JournalError(OtelExtError, OSError):
     code = "journal"
 
 
+class StoreError(OtelExtError):
+    """The store cannot be read or written; nothing is lost, since it is made of the records.
+
+    Args:
+        message: What is wrong.
+        hint: The way out.
+        is_temporary: Whether it may work later, as when the disk is full.
+    """
+
+    code = "store"
+
+    def __init__(self, message: str, *, hint: str = "", is_temporary: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.is_temporary = is_temporary
+
+
 class MissingExtraError(OtelExtError, ImportError):
     """An optional dependency is missing; the hint is the command that installs it.
 
     Args:
         package: The missing distribution.
         extra: The extra of otel-ext that requires it.
+        whole: Whether the extra has other packages, too, so that all of it is to be installed.
 
     >>> print(MissingExtraError("pyyaml", "yaml"))
     pyyaml is not installed. Run: pip install pyyaml
@@ -96,10 +115,11 @@ class MissingExtraError(OtelExtError, ImportError):
 
     code = "missing-extra"
 
-    def __init__(self, package: str, extra: str) -> None:
+    def __init__(self, package: str, extra: str, *, whole: bool = False) -> None:
+        wanted = f"'otel-ext[{extra}]'" if whole else package
         super().__init__(
             f"{package} is not installed",
-            hint=f"Run: pip install {package}",
+            hint=f"Run: pip install {wanted}",
             context={"package": package, "extra": extra},
         )
 

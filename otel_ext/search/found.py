@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.search.nodes import Node, Test
 
-__all__ = ["SearchedTree", "needs_attributes", "needs_logs"]
+__all__ = ["SearchedTree", "holds", "needs_attributes", "needs_logs"]
 
 
 class SearchedTree:
@@ -134,13 +134,13 @@ class SearchedTree:
             )
         if field.key == "is":  # only the roles that are asked for: paths take long to find
             return any(
-                all(_holds(test, word) for test in tests) and holds(number)
+                all(holds(test, word) for test in tests) and has_role(number)
                 for tests in field.tests
-                for word, holds in self._roles.items()
+                for word, has_role in self._roles.items()
             )
         values = self._values(field.key, number)
         return any(
-            all(_holds(test, value) for test in tests) for tests in field.tests for value in values
+            all(holds(test, value) for test in tests) for tests in field.tests for value in values
         )
 
     def _start(self, number: int) -> int:
@@ -218,7 +218,8 @@ def _time_of_day(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns / 1e9).astimezone().strftime("%H:%M:%S")
 
 
-def _holds(test: Test, value: object) -> bool:
+def holds(test: Test, value: object) -> bool:
+    """Whether a value passes a test."""
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     if test.operator == "is":
         return text == test.value

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     _Meta: TypeAlias = Mapping[str, object]
     _Source: TypeAlias = int | bytes | None
 
-__all__ = ["Forest", "Observed"]
+__all__ = ["Forest", "Observed", "are_different"]
 
 
 class Observed(NamedTuple):
@@ -145,8 +145,33 @@ class Forest:
             elif known is None:
                 spans.startless.add(span_id)
 
+    def add_span(self, span: Span, *, is_opener: bool) -> None:
+        """Add a span that is the winner among the records of its process.
+
+        Args:
+            span: The span.
+            is_opener: Whether its process has recorded that it started.
+        """
+        spans = self._traces.setdefault(span.trace_id, _Spans())
+        span_id = span.span_id
+        if span_id in spans.known or span_id in spans.started or span_id in spans.shared:
+            by_process = self._shared(spans, span_id)
+            by_process.setdefault(span.process, _OfProcess()).add(span, is_opener=is_opener)
+            return
+        spans.known[span_id] = span
+        if not is_opener:
+            spans.startless.add(span_id)
+
     def _add_shared(self, spans: _Spans, span_id: str, meta: _Meta, source: _Source) -> None:
         """Add a record of a span that several processes have recorded."""
+        by_process = self._shared(spans, span_id)
+        span = self._decode(meta, source)
+        if span is not None:
+            is_opener = meta.get("phase") == "start"
+            by_process.setdefault(span.process, _OfProcess()).add(span, is_opener=is_opener)
+
+    def _shared(self, spans: _Spans, span_id: str) -> dict[str, _OfProcess]:
+        """Return what each process has recorded of a span that several have recorded."""
         by_process = spans.shared.setdefault(span_id, {})
         known, started = spans.known.pop(span_id, None), spans.started.pop(span_id, None)
         if started is not None:
@@ -154,10 +179,7 @@ class Forest:
         if known is not None:
             is_opener = span_id not in spans.startless
             by_process.setdefault(known.process, _OfProcess()).add(known, is_opener=is_opener)
-        span = self._decode(meta, source)
-        if span is not None:
-            is_opener = meta.get("phase") == "start"
-            by_process.setdefault(span.process, _OfProcess()).add(span, is_opener=is_opener)
+        return by_process
 
     def forget(self, kept: Collection[str], observed: Observed = _NOTHING) -> None:
         """Forget the traces in which no span is open, or only spans of processes that are gone.
@@ -188,7 +210,7 @@ class Forest:
             return
         found = [*spans.known.values()]
         found += filter(None, (self._decode(*started) for started in spans.started.values()))
-        if any(map(_are_different, spans.shared.values())):
+        if any(map(_is_repeated, spans.shared.values())):
             self.repeated.add(trace_id)
         shared = [_spans_of(each) for each in spans.shared.values()]
         if trace_id not in self.repeated:
@@ -208,20 +230,27 @@ def _number(meta: _Meta) -> int:
     return seq if type(seq) is int else 0
 
 
-def _are_different(shared: Mapping[str, _OfProcess]) -> bool:
+def are_different(facts: Iterable[tuple[object, object, int]], openers: int) -> bool:
     """Whether the records that several processes have of one span id are of different spans.
 
     A forked child that ends a span of its parent has not opened it, and knows how it started.
+
+    Args:
+        facts: Name, parent and start, in microseconds, in the winning record of each process,
+            but not in updates: they know the start only by an age. Start records cut it to
+            microseconds.
+        openers: How many of the processes have recorded that the span started.
     """
-    if sum(one.is_opener for one in shared.values()) > 1:
-        return True
-    # An update knows its start only by its age, and start records cut it to microseconds.
-    facts = {
+    return openers > 1 or len(set(facts)) > 1
+
+
+def _is_repeated(shared: Mapping[str, _OfProcess]) -> bool:
+    facts = (
         (span.name, span.parent_span_id, span.start_ns // 1_000)
         for span in _spans_of(shared)
         if span.phase != "update"
-    }
-    return len(facts) > 1
+    )
+    return are_different(facts, sum(one.is_opener for one in shared.values()))
 
 
 def _spans_of(shared: Mapping[str, _OfProcess]) -> list[Span]:

@@ -45,6 +45,8 @@ class Loaded:
         self.files: list[Path] = []
         self.logs: dict[str, list[int | bytes]] = {}
         self._facts: dict[str, Process] = {}
+        # The processes of which only such a start was read.
+        self._from_resource: set[str] = set()
 
     @property
     def services(self) -> dict[str, str]:
@@ -52,8 +54,15 @@ class Loaded:
         return {name: one.service for name, one in self.processes.items() if one.service}
 
     def introduce(self, name: str, meta: Mapping[str, object]) -> None:
-        """Note what a `process.start` record says of a process, unless it is known."""
-        if name not in self.processes:
+        """Note what a `process.start` record says of a process, unless one says more.
+
+        One with number 0 is made by a receiver, which knows only the resource.
+        """
+        is_own = meta.get("seq") != 0
+        if name not in self.processes or (is_own and name in self._from_resource):
+            self._from_resource.discard(name)
+            if not is_own:
+                self._from_resource.add(name)
             self.processes[name] = ProcessName.from_start(meta)
             self._facts[name] = process_from(name, meta)
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Final
 
-import orjson
-
 from otel_ext.analysis.critical_path import critical_path, path_roots
+from otel_ext.analysis.json_forms import critical_paths_as_json
 from otel_ext.analysis.traces.times import times_of
 from otel_ext.cli.arguments import add_color
 from otel_ext.cli.traces.choice import choose_traces, outcome
@@ -88,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
     found = choose_traces(args)
     paths = [(one.tree, times_of(one.tree)) for one in found.traces]
     if args.json:
-        traces = [_as_json(tree, times) for tree, times in paths]
-        print_json(orjson.dumps({"traces": traces}))
+        print_json(critical_paths_as_json(tree for tree, _ in paths))
     else:
         canvas = Canvas.of(sys.stdout, color=args.color)
         for tree, times in paths:
@@ -171,32 +169,3 @@ def _folded(tree: TraceTree, times: Times, path: CriticalPath, canvas: Canvas) -
 def _name(tree: TraceTree, segment: Segment) -> str:
     name = printable(tree.spans[segment.span].name)
     return f"{name} (by time alone)" if segment.is_inferred else name
-
-
-def _as_json(tree: TraceTree, times: Times) -> dict[str, object]:
-    return {
-        "trace_id": tree.trace_id,
-        "paths": [
-            {
-                "root": tree.spans[path.root].span_id,
-                "name": tree.spans[path.root].name,
-                "start_ns": times.starts[path.root],
-                "end_ns": times.ends[path.root],
-                "is_lower_bound": path.is_lower_bound,
-                "segments": [_segment(tree, one) for one in path.segments],
-            }
-            for path in _paths_of(tree, times)
-        ],
-    }
-
-
-def _segment(tree: TraceTree, segment: Segment) -> dict[str, object]:
-    span = tree.spans[segment.span]
-    return {
-        "span_id": span.span_id,
-        "name": span.name,
-        "start_ns": segment.start_ns,
-        "end_ns": segment.end_ns,
-        "beside": tree.spans[segment.beside].span_id if segment.beside >= 0 else None,
-        "is_inferred": segment.is_inferred,
-    }

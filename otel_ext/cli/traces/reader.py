@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.analysis.traces.load import Loader
@@ -14,21 +13,19 @@ from otel_ext.journal.files import is_folder
 from otel_ext.journal.names import list_segments
 from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.readable import count_of, local_time
-from otel_ext.record.model import EMPTY
-from otel_ext.search.found import SearchedTree, needs_attributes, needs_logs
+from otel_ext.search.matches import matches_in
 from otel_ext.terminal.progress import progress_bar
 from otel_ext.terminal.text import printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from otel_ext.analysis.traces.loaded import Loaded
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.observe.snapshot import ObservedSpan
     from otel_ext.record.merge import SpanKey
-    from otel_ext.search.nodes import Node
 
 __all__ = ["Chosen", "ChosenTraces", "TraceReader", "files_in", "size_of_files", "why_nothing"]
 
@@ -164,9 +161,9 @@ class TraceReader:
 
     def _found(self) -> list[Chosen]:
         """Return all traces of the time that was asked for, oldest first."""
-        loaded = self._loader.loaded
+        loaded, search = self._loader.loaded, self._search
         traces = [
-            Chosen(tree, _matches(tree, self._search, loaded))
+            Chosen(tree, None if search is None else matches_in(tree, search, loaded))
             for found in loaded.forest.trees(observed_of(self._running.values()))
             if not self._since_ns or found.start_ns >= self._since_ns
             for tree in (found._replace(adjust_clocks=self._adjust_clocks),)
@@ -215,27 +212,6 @@ def size_of_files(inputs: Iterable[Path]) -> int:
             with suppress(OSError):
                 total += file.stat().st_size
     return total
-
-
-def _matches(tree: TraceTree, search: Node | None, loaded: Loaded) -> set[int] | None:
-    """Return the numbers of the spans that a search finds; None without a search."""
-    if search is None:
-        return None
-    attributes: Callable[[int], Mapping[str, object]] | None = None
-    if needs_attributes(search):
-        records = loaded.records_of(tree.spans)
-        empty: Mapping[str, object] = EMPTY
-        found = [records[one.key].attributes if one.key in records else empty for one in tree.spans]
-        attributes = found.__getitem__
-    by_span: dict[str, list[tuple[str, str]]] = {}
-    if needs_logs(search):
-        for log in loaded.logs_of(tree.trace_id, tree.process):
-            by_span.setdefault(log.span_id, []).append((log.level or "event", log.name))
-
-    def logs(number: int) -> Sequence[tuple[str, str]]:
-        return by_span.get(tree.spans[number].span_id, ())
-
-    return SearchedTree(tree, loaded.services, attributes, logs, now_ns=time_ns()).find(search)
 
 
 def why_nothing(

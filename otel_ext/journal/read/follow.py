@@ -27,13 +27,27 @@ class FollowedFile:
     Args:
         path: The file; it may come and go.
         forget: Called before another file of that name is read.
+        offset: Where to begin, if the file is still the same.
+        inode: The number of that file; without it, any file is read from its beginning.
+
+    Attributes:
+        path: As given.
+        offset: The end of the last complete line that was read.
+        inode: The number of the file that was read last; 0 if none was.
     """
 
-    def __init__(self, path: Path, forget: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        forget: Callable[[], None] = lambda: None,
+        *,
+        offset: int = 0,
+        inode: int = 0,
+    ) -> None:
         self.path = path
+        self.offset = offset
+        self.inode = inode
         self._forget = forget
-        self._offset = 0
-        self._inode = 0
 
     def added(self) -> Iterator[Block]:
         """Yield the complete lines that were added; what cannot be read is left for later.
@@ -55,11 +69,11 @@ class FollowedFile:
             OSError: The file cannot be read; `added` continues there.
         """
         with self._opened() as descriptor:
-            for block in read_blocks(descriptor, self._offset, containing=containing):
+            for block in read_blocks(descriptor, self.offset, containing=containing):
                 if block.is_piece and not block.lines[0].strip(b"\0"):
                     continue  # zeros at the end of the file may still become a line
                 if block.ended:
-                    self._offset = block.end
+                    self.offset = block.end
                 yield block
 
     def last_lines(self, number: int, most: int) -> list[bytes]:
@@ -73,7 +87,7 @@ class FollowedFile:
                 data = os.pread(descriptor, start - begin, begin) + data
                 start = begin
             whole = data[: data.rfind(b"\n") + 1]
-            self._offset = start + len(whole)
+            self.offset = start + len(whole)
             lines = whole.split(b"\n")[1 if start else 0 : -1]
         return lines[-number:] if number else []
 
@@ -82,10 +96,10 @@ class FollowedFile:
         descriptor = open_to_read(self.path)
         try:
             status = os.fstat(descriptor)
-            if self._offset and (status.st_ino != self._inode or status.st_size < self._offset):
-                self._offset = 0
+            if self.offset and (status.st_ino != self.inode or status.st_size < self.offset):
+                self.offset = 0
                 self._forget()
-            self._inode = status.st_ino
+            self.inode = status.st_ino
             yield descriptor
         finally:
             os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Feeds a store with the records of a folder, live or all at once."""

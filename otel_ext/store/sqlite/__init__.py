@@ -1,0 +1,1 @@
+"""Keeps the store in files of SQLite, one a day."""

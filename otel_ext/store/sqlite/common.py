@@ -1,0 +1,133 @@
+"""`Common`: what belongs to all days: processes, positions in files, the number of changes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.process.records import (
+    PROCESS_END,
+    PROCESS_HEARTBEAT,
+    PROCESS_START,
+    dropped_in,
+    whole_number,
+)
+from otel_ext.store.sqlite.schema import open_common
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from otel_ext.store.entries import ProcessEntry
+    from otel_ext.store.protocol import Position
+
+__all__ = ["Common"]
+
+
+# The greatest number that a column holds.
+_MOST: Final = (1 << 63) - 1
+
+
+class Common:
+    """Writes the file of what belongs to all days.
+
+    Args:
+        folder: The folder of the store.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._connection = open_common(folder)
+        rows = self._connection.execute("select id, number from process")
+        self._numbers: dict[str, int] = dict(rows)
+
+    @property
+    def sequence(self) -> int:
+        """The number of the last change that was noted here."""
+        row = self._connection.execute("select value from fact where name = 'sequence'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def number_of(self, process: str) -> int:
+        """Return the number of a process that `introduce` has stored."""
+        return self._numbers[process]
+
+    def introduce(
+        self, seen: Mapping[str, tuple[int, int]], entries: Iterable[ProcessEntry], change: int
+    ) -> None:
+        """Store processes, before anything refers to their numbers.
+
+        Args:
+            seen: The first and the last time at which each process of a batch was seen.
+            entries: What processes wrote about themselves.
+            change: The number of the change.
+        """
+        execute = self._connection.execute
+        execute("begin")
+        for process, (first_ns, last_ns) in seen.items():
+            if process not in self._numbers:
+                number = len(self._numbers) + 1
+                execute(
+                    "insert into process values (?, ?, ?, ?, 0, 0, 0, null, 0, null, 0, ?)",
+                    (number, process, first_ns, last_ns, change),
+                )
+                self._numbers[process] = number
+            else:
+                execute(
+                    "update process set seen_ns = max(seen_ns, ?), start_ns = min(start_ns, ?),"
+                    " change = ? where id = ?",
+                    (last_ns, first_ns, change, process),
+                )
+        for entry in entries:
+            self._note(entry)
+        execute("commit")
+
+    def _note(self, entry: ProcessEntry) -> None:
+        execute = self._connection.execute
+        if entry.event == PROCESS_START:
+            # The number 0 is that of a start that a receiver has written; any other is better.
+            execute(
+                "update process set start = ?, start_seq = ?, start_ns = ?, heartbeat_ms = ?"
+                " where id = ? and (start is null or start_seq < min(?, 1))",
+                (
+                    entry.line,
+                    entry.seq,
+                    entry.time_ns,
+                    whole_number(entry.meta.get("heartbeat_ms")),
+                    entry.process,
+                    entry.seq,
+                ),
+            )
+        elif entry.event in {PROCESS_HEARTBEAT, PROCESS_END}:
+            execute(
+                "update process set latest = ?, latest_seq = ?, has_ended = max(has_ended, ?),"
+                " dropped = max(dropped, ?) where id = ? and latest_seq <= ?",
+                (
+                    entry.line,
+                    entry.seq,
+                    int(entry.event == PROCESS_END),
+                    min(dropped_in(entry.meta), _MOST),
+                    entry.process,
+                    entry.seq,
+                ),
+            )
+
+    def finish(self, change: int, positions: Iterable[Position]) -> None:
+        """Note that a batch is stored."""
+        execute = self._connection.execute
+        execute("begin")
+        execute("insert or replace into fact values ('sequence', ?)", (change,))
+        self._connection.executemany("insert or replace into position values (?, ?, ?)", positions)
+        execute("delete from position where offset = 0")
+        execute("commit")
+
+    def cancel(self) -> None:
+        """Undo what was not committed."""
+        if self._connection.in_transaction:
+            self._connection.execute("rollback")
+        self._numbers = dict(self._connection.execute("select id, number from process"))
+
+    def positions(self) -> list[tuple[str, int, int]]:
+        """Return up to where each file was read: its name, its inode and the offset."""
+        return self._connection.execute("select file, inode, offset from position").fetchall()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()

@@ -1,0 +1,32 @@
+"""Says what an error of SQLite means for the store, and what to do about it."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from otel_ext.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["store_error"]
+
+
+def store_error(path: Path, error: sqlite3.Error) -> StoreError:
+    """Return the error of the store for one of SQLite in one of its files.
+
+    >>> from pathlib import Path
+    >>> print(store_error(Path("a.sqlite"), sqlite3.OperationalError("database is locked")))
+    a.sqlite: database is locked. Another program uses it; this one tries again.
+    """
+    text = str(error) or type(error).__name__
+    if "locked" in text or "busy" in text:
+        hint, is_temporary = "Another program uses it; this one tries again.", True
+    elif "full" in text:
+        hint, is_temporary = "Make room on the disk; this program tries again.", True
+    elif isinstance(error, sqlite3.OperationalError) and "malformed" not in text:
+        hint, is_temporary = "Check that this user may write to its folder.", True
+    else:
+        hint, is_temporary = "Make it anew from the records: otel-ext rebuild DIR.", False
+    return StoreError(f"{path}: {text}", hint=hint, is_temporary=is_temporary)

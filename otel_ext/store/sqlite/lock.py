@@ -1,0 +1,54 @@
+"""Lets only one process at a time write a store."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["WriterLock"]
+
+_FILE: Final = "writer.lock"
+
+
+class WriterLock:
+    """Holds the lock of a store until it is closed, or until the process ends, however it ends.
+
+    Args:
+        folder: The folder of the store.
+
+    Raises:
+        StoreError: Another process has the lock.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+        try:
+            self._descriptor = os.open(folder / _FILE, flags, 0o600)
+        except OSError as error:
+            hint = "Check that this user may write there."
+            raise StoreError(f"{folder}: {error.strerror}", hint=hint) from error
+        try:
+            if sys.platform != "win32":
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreError(
+                f"{folder}: another process writes this store",
+                hint="Stop the other otel-ext serve or rebuild of this folder first.",
+                is_temporary=True,
+            ) from error
+
+    def close(self) -> None:
+        """Release the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

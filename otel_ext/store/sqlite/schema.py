@@ -1,0 +1,266 @@
+"""The tables of the SQLite store, and how its files are opened.
+
+One file holds the traces of one day, another what belongs to all days. Numbers of traces order
+them by time, and the number of a span contains that of its trace, so that the spans of a trace
+lie beside each other and need no index to be found::
+
+    number of a trace = microseconds from the beginning of the day to its first known start
+    number of a span  = number of its trace << 26 | its place in the trace
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from otel_ext.errors import StoreError
+from otel_ext.store.sqlite.failures import store_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "COMMON_FILE",
+    "DAY_SUFFIX",
+    "PLACE_BITS",
+    "has_text_search",
+    "has_texts",
+    "mark_of",
+    "open_common",
+    "open_day",
+    "open_to_read",
+]
+
+PLACE_BITS: Final = 26
+"""The number of a trace stands above so many bits of the number of a span."""
+
+DAY_SUFFIX: Final = ".day.sqlite"
+COMMON_FILE: Final = "common.sqlite"
+
+_VERSION: Final = 1
+_BUSY_SECONDS: Final = 5.0
+# Of the writer: in KiB, and in pages of 4 KiB before it moves them from the log to the file.
+_CACHE_KIB: Final = 32_768
+_CHECKPOINT_PAGES: Final = 4_000
+
+_COMMON: Final = """
+create table fact (name text primary key, value integer not null) without rowid;
+create table position (
+    file text primary key, inode integer not null, offset integer not null
+) without rowid;
+create table process (
+    number integer primary key,
+    id text not null unique,
+    start_ns integer not null,
+    seen_ns integer not null,
+    has_ended integer not null,
+    dropped integer not null,
+    heartbeat_ms integer not null,
+    start blob,
+    start_seq integer not null,
+    latest blob,
+    latest_seq integer not null,
+    change integer not null
+);
+"""
+
+_DAY: Final = """
+create table trace (
+    number integer primary key,
+    id blob not null unique,
+    start_ns integer not null,
+    end_ns integer not null,
+    lead_has_parent integer not null,
+    lead_start_ns integer not null,
+    lead_operation integer not null,
+    lead_process integer not null,
+    processes text not null,
+    places integer not null,
+    spans integer not null,
+    open integer not null,
+    stalled integer not null,
+    errors integer not null,
+    abandoned integer not null,
+    cancelled integer not null,
+    repeats integer not null,
+    is_agent integer not null,
+    change integer not null
+);
+create index trace_change on trace (change);
+create index trace_open on trace (number) where open > 0 or repeats > 0;
+create table span (
+    number integer primary key,
+    id blob not null,
+    parent blob,
+    process integer not null,
+    operation integer not null,
+    state integer not null,
+    is_opener integer not null,
+    start_ns integer not null,
+    end_ns integer,
+    seen_ns integer not null,
+    seq integer not null,
+    thread integer not null,
+    task integer not null,
+    task_name text,
+    error text,
+    change integer not null
+);
+create unique index span_key on span (number >> 26, id, process);
+create index span_open on span (start_ns) where end_ns is null;
+create index span_error on span (number) where error is not null;
+create table sum (
+    minute integer not null,
+    operation integer not null,
+    process integer not null,
+    state integer not null,
+    bucket integer not null,
+    spans integer not null,
+    total_ns integer not null,
+    longest_ns integer not null,
+    latest integer not null,
+    primary key (minute, operation, process, state, bucket)
+) without rowid;
+create table record (number integer primary key, line blob not null);
+create table operation (
+    number integer primary key,
+    name text not null,
+    kind text not null,
+    file text not null,
+    line integer not null,
+    function text not null,
+    unique (name, kind, file, line, function)
+);
+create table log (
+    number integer primary key,
+    trace integer,
+    span blob,
+    time_ns integer not null,
+    process integer not null,
+    seq integer not null,
+    kind text not null,
+    level text not null,
+    text text not null,
+    line blob not null,
+    change integer not null
+);
+create unique index log_key on log (process, seq);
+create index log_trace on log (trace) where trace is not null;
+create index log_time on log (time_ns);
+create table attribute (key text primary key) without rowid;
+"""
+
+# Without the texts themselves and their places in them: these are read again in the records.
+_TEXT_SEARCH: Final = """
+create virtual table span_text using fts5(
+    text, content='', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+);
+create virtual table log_text using fts5(
+    text, content='', columnsize=0, detail=none, tokenize='trigram case_sensitive 1'
+);
+"""
+
+
+def open_common(folder: Path) -> sqlite3.Connection:
+    """Open the file of what belongs to all days, to write to it; create it if need be."""
+    return _open_to_write(folder / COMMON_FILE, _COMMON)
+
+
+def open_day(path: Path) -> sqlite3.Connection:
+    """Open the file of a day, to write to it; create it if need be."""
+    return _open_to_write(path, _DAY)
+
+
+def open_to_read(path: Path) -> sqlite3.Connection | None:
+    """Open a file of the store only to read it; None if its writer has only begun to make it.
+
+    Raises:
+        StoreError: It is not one, or it was made by another version.
+    """
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(os.fsencode(path))}?mode=ro",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        if not _version_of(connection):
+            connection.close()
+            return None
+        return _checked(connection, path)
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+
+
+def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
+    try:
+        _make_private(path)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = normal")
+        connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
+        connection.execute(f"pragma wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+        if not _version_of(connection):
+            if tables is _DAY and has_text_search():
+                tables += _TEXT_SEARCH
+            mark = random.randrange(1, 1 << 31)  # noqa: S311 - only another one each time
+            connection.executescript(
+                f"begin; {tables} pragma application_id = {mark};"
+                f" pragma user_version = {_VERSION}; commit;"
+            )
+        return _checked(connection, path)
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error
+
+
+def _make_private(path: Path) -> None:
+    """Create a file that only this user can read; SQLite itself would let all of them."""
+    flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        os.close(os.open(path, flags, 0o600))
+    except OSError as error:
+        hint = "Check that this user may write there."
+        raise StoreError(f"{path}: {error.strerror}", hint=hint) from error
+
+
+def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+    version = _version_of(connection)
+    if version == _VERSION:
+        return connection
+    connection.close()
+    raise StoreError(
+        f"{path} has version {version}, this program reads version {_VERSION}",
+        hint="Make it anew from the records: otel-ext rebuild DIR.",
+    )
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("pragma user_version").fetchone()[0])
+
+
+def mark_of(connection: sqlite3.Connection) -> int:
+    """Return a number that tells a file from a later one of the same name."""
+    return int(connection.execute("pragma application_id").fetchone()[0])
+
+
+def has_texts(connection: sqlite3.Connection) -> bool:
+    """Whether the file of a day has indexes of texts."""
+    found = connection.execute("select 1 from sqlite_master where name = 'span_text'")
+    return found.fetchone() is not None
+
+
+def has_text_search() -> bool:
+    """Whether this SQLite can make and read indexes of texts (FTS5 with trigrams, from 3.34)."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        try:
+            connection.executescript(_TEXT_SEARCH)
+        except sqlite3.Error:
+            return False
+    return True

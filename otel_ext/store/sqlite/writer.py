@@ -1,0 +1,212 @@
+"""`SqliteWriter`: the one writer of a SQLite store.
+
+A trace lies in the file of the day of its first known start, with all that is added to it
+later. The processes of a batch are stored first, then its days, then the positions up to which
+files were read: after a kill in between, the same records are written again, which changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from contextlib import suppress
+from time import time_ns
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.errors import StoreError
+from otel_ext.store.protocol import Position
+from otel_ext.store.sqlite.common import Common
+from otel_ext.store.sqlite.day import DayWriter
+from otel_ext.store.sqlite.days import (
+    DEFAULT_LIMITS,
+    StoreLimits,
+    beyond,
+    day_of,
+    days_in,
+    file_of,
+    files_of,
+    start_of,
+)
+from otel_ext.store.sqlite.failures import store_error
+from otel_ext.store.sqlite.lock import WriterLock
+from otel_ext.store.sqlite.schema import COMMON_FILE
+from otel_ext.store.sqlite.sorting import SortedEntries
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from otel_ext.store.entries import Entry
+    from otel_ext.store.sqlite.traces import TraceRow
+
+__all__ = ["SqliteWriter"]
+
+# Traces whose day is remembered, so that it is not looked for in each file.
+_MOST_HOMES: Final = 50_000
+_PRIVATE: Final = 0o700
+
+
+class SqliteWriter:
+    """Writes a store in a folder; see `StoreWriter`.
+
+    Args:
+        folder: The folder of the store; it is created if need be.
+        limits: How much is kept.
+        anew: Whether to begin with an empty store.
+
+    Raises:
+        StoreError: It cannot be written, another process writes it, or it is damaged.
+    """
+
+    def __init__(
+        self, folder: Path, limits: StoreLimits = DEFAULT_LIMITS, *, anew: bool = False
+    ) -> None:
+        self._folder = folder
+        self._limits = limits
+        try:
+            folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+        except OSError as error:
+            hint = "Check that this user may write there."
+            raise StoreError(f"{folder}: {error.strerror}", hint=hint) from error
+        self._lock = WriterLock(folder)
+        try:
+            self._open(anew=anew)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def _open(self, *, anew: bool) -> None:
+        folder = self._folder
+        if anew:
+            _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
+        self._common = Common(folder)
+        self._days: dict[int, DayWriter] = {}
+        self._homes: OrderedDict[str, int] = OrderedDict()
+        for day in days_in(folder):
+            self._day(day)
+        changes = (day.last_change for day in self._days.values())
+        self._change = max(self._common.sequence, *changes, 0)
+
+    @property
+    def change(self) -> int:
+        """The number of the last change."""
+        return self._change
+
+    def positions(self) -> Sequence[Position]:
+        """Return up to where each file was read."""
+        return [Position(*row) for row in self._common.positions()]
+
+    def write(self, entries: Sequence[Entry], positions: Sequence[Position] = ()) -> int:
+        """Store entries; return the number of the last change. See `StoreWriter.write`."""
+        change = self._change + 1
+        batch = SortedEntries(entries)
+        writing: dict[DayWriter, list[TraceRow]] = {}
+        try:
+            self._common.introduce(batch.seen, batch.about, change)
+            for trace_id in batch.spans.keys() | batch.logs.keys():
+                self._write_trace(trace_id, batch, writing, change)
+            for day, traces in writing.items():
+                day.finish(traces)
+            self._common.finish(change, positions)
+        except BaseException as error:
+            for day in writing:
+                day.cancel()
+            self._common.cancel()
+            self._homes.clear()
+            if isinstance(error, sqlite3.Error):
+                raise store_error(self._folder, error) from error
+            raise
+        self._change = change
+        return change
+
+    def _write_trace(
+        self,
+        trace_id: str,
+        batch: SortedEntries,
+        writing: dict[DayWriter, list[TraceRow]],
+        change: int,
+    ) -> None:
+        spans, logs = batch.spans.get(trace_id, {}), batch.logs.get(trace_id, [])
+        times = [one.span.start_ns for one in spans.values()] or [one.time_ns for one in logs]
+        if not trace_id:
+            for log in logs:
+                day = self._begun(day_of(log.time_ns, time_ns()), writing, change)
+                day.add_log(None, log)
+            return
+        home = self._home_of(trace_id)
+        if home is None:
+            home = self._homes[trace_id] = day_of(min(times), time_ns())
+        day = self._begun(home, writing, change)
+        blob = bytes.fromhex(trace_id)
+        trace = day.find(blob) or day.new_trace(blob, min(times))
+        is_changed = day.add_spans(trace, spans.values()) or trace.is_new
+        for log in logs:
+            day.add_log(trace, log)
+        if is_changed:
+            writing[day].append(trace)
+
+    def _begun(
+        self, number: int, writing: dict[DayWriter, list[TraceRow]], change: int
+    ) -> DayWriter:
+        """Return the writer of a day, in whose transaction the batch is written."""
+        day = self._day(number)
+        if day not in writing:
+            writing[day] = []
+            day.begin(change)
+        return day
+
+    def _home_of(self, trace_id: str) -> int | None:
+        """Return the day in whose file a trace lies; None if it is not stored."""
+        home = self._homes.get(trace_id)
+        if home is None:
+            blob = bytes.fromhex(trace_id)
+            numbers = sorted(self._days, reverse=True)
+            home = next((day for day in numbers if self._days[day].find(blob) is not None), None)
+            if home is None:
+                return None
+            self._homes[trace_id] = home
+        self._homes.move_to_end(trace_id)
+        if len(self._homes) > _MOST_HOMES:
+            self._homes.popitem(last=False)
+        return home
+
+    def _day(self, day: int) -> DayWriter:
+        """Return the writer of a day; if all days that may be kept are there, one of them.
+
+        So times that are far apart do not make many files. Only a newer day is added always.
+        """
+        if day not in self._days and len(self._days) >= self._limits.days:
+            day = min((known for known in self._days if known > day), default=day)
+        if day not in self._days:
+            path, start_ns = file_of(self._folder, day), start_of(day)
+            self._days[day] = DayWriter(path, start_ns, self._common.number_of)
+        return self._days[day]
+
+    def forget(self) -> Sequence[str]:
+        """Delete the oldest days beyond the limits; return the names of what was deleted."""
+        deleted: list[str] = []
+        for number in beyond(self._folder, self._limits):
+            day = self._days.pop(number, None)
+            if day is not None:
+                day.close()
+            path = file_of(self._folder, number)
+            _delete(path)
+            deleted.append(path.name)
+        if deleted:
+            self._homes.clear()
+        return deleted
+
+    def close(self) -> None:
+        """Close the store."""
+        for day in self._days.values():
+            day.close()
+        self._common.close()
+        self._lock.close()
+
+
+def _delete(*paths: Path) -> None:
+    """Delete files of SQLite, with those that they have beside them."""
+    for file in (file for path in paths for file in files_of(path)):
+        with suppress(FileNotFoundError):
+            file.unlink()
