@@ -14,7 +14,13 @@ from otel_ext.runtime.process.records import PROCESS_HEARTBEAT
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["write_log"]
+__all__ = ["ORIGIN", "write_log"]
+
+ORIGIN: Final = (
+    *("code.file.path", "code.line.number", "code.function.name"),
+    *("thread.id", "thread.name"),
+)
+"""OpenTelemetry's names of what a record has beside the user's data: call site and thread."""
 
 _TRACE: Final = 1
 _DEBUG: Final = 5
@@ -91,25 +97,31 @@ def _severity(record: Record) -> int:
 def _attributes_of(record: Record) -> dict[str, object]:
     """Return the user's attributes and ours.
 
-    Ours win under `otel_ext.`, the user's under OpenTelemetry's names. Ours are first, so
-    that they have room whatever the user's need.
+    Ours win under `otel_ext.`, the user's under OpenTelemetry's names: then ours, None if there
+    is none, has `otel_ext.` before such a name. Ours are first, so that they have room whatever
+    the user's need.
     """
     ours = _own_attributes(record)
     for key, value in record.extra.items():
         if key != "resource":  # sent as the resource
             ours[f"otel_ext.{key}"] = value
-    return {**ours, **_origin(record), **record.attributes, **ours}
+    origin = _origin(record)
+    for key in ORIGIN:
+        if key in record.attributes:
+            ours[f"otel_ext.{key}"] = origin.get(key)
+    return {**ours, **origin, **record.attributes, **ours}
 
 
 def _origin(record: Record) -> dict[str, object]:
     made: dict[str, object] = {}
+    file, line, function, thread_id, thread_name = ORIGIN
     if record.call_site.is_known:
-        made["code.file.path"] = record.call_site.file
-        made["code.line.number"] = record.call_site.line
-        made["code.function.name"] = record.call_site.function
+        made[file] = record.call_site.file
+        made[line] = record.call_site.line
+        made[function] = record.call_site.function
     if record.thread is not None:
-        made["thread.id"] = record.thread.id
-        made["thread.name"] = record.thread.name
+        made[thread_id] = record.thread.id
+        made[thread_name] = record.thread.name
     return made
 
 
@@ -127,6 +139,8 @@ def _own_attributes(record: Record) -> dict[str, object]:
         ours["otel_ext.span.kind"] = record.span_kind
         ours["otel_ext.span.parent_id"] = record.parent_span_id
         ours["otel_ext.span.links"] = [f"{link.trace_id}-{link.span_id}" for link in record.links]
+        if any(link.attributes for link in record.links):
+            ours["otel_ext.span.link_attributes"] = [dict(link.attributes) for link in record.links]
         ours["otel_ext.abandoned"] = record.abandoned
         ours["otel_ext.start_ns"] = record.start_ns
     if record.task is not None:

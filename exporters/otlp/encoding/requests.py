@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
 from otel_ext.exporters.otlp.encoding.logs import write_log
-from otel_ext.exporters.otlp.encoding.spans import write_span
+from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY, write_span
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
 from otel_ext.protocols import Request
 from otel_ext.record.sanitise.budget import Budget
@@ -98,6 +98,10 @@ class RequestCodec:
             for group in _grouped(of_process, _scope_key):
                 of_scope = _children(of_resource, scopes).add()
                 _write_scope(of_scope.scope, group[0].scope)
+                if signal == SPANS:
+                    of_scope.scope.attributes.add(key=PROCESS_KEY).value.string_value = group[
+                        0
+                    ].process.id
                 encoded += _write_all(_children(of_scope, messages), group, write)
         return Request(signal, request.SerializeToString(), encoded) if encoded else None
 

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["id_of", "write_span"]
+__all__ = ["PROCESS_KEY", "id_of", "write_span"]
+
+PROCESS_KEY: Final = "otel_ext.process"
+"""The attribute of a scope that names the process of its spans, as that of a log record does.
+
+It is not one of the resource, since backends derive the labels of metrics from those.
+"""
 
 _PLAIN_NAME: Final = 1_024
 # Bytes of an event or link without its attributes.

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from otel_ext.errors import RecordError
 from otel_ext.formats.read.documents import documents
 from otel_ext.formats.read.flat import FlatReader, is_flat
-from otel_ext.formats.read.imported import Importer, Rejected, fields_of
+from otel_ext.formats.read.imported import Importer, Rejected
 from otel_ext.formats.read.jaeger import is_jaeger, read_jaeger
 from otel_ext.formats.read.otlp import is_otlp, read_otlp
+from otel_ext.formats.read.pieces import fields_of
 from otel_ext.formats.read.sdk import is_sdk_span, read_sdk_span
 from otel_ext.record.model import META_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_ext.formats.read.imported import Fields
+    from otel_ext.formats.read.pieces import Fields
     from otel_ext.record.model import Record
 
 __all__ = ["A_RECORD", "FORMATS", "Problem", "convert"]

@@ -11,7 +11,7 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from otel_ext.formats.read.imported import Fields
+    from otel_ext.formats.read.pieces import Fields
 
 __all__ = ["documents"]
 

@@ -9,7 +9,7 @@ import re
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.formats.read.imported import fields_of
+from otel_ext.formats.read.pieces import fields_of
 from otel_ext.formats.read.times import time_in
 from otel_ext.record.model import EMPTY, META_KEY, UNKNOWN_CALL_SITE, CallSite, Record, Status
 from otel_ext.runtime.process.records import whole_number
@@ -17,7 +17,8 @@ from otel_ext.runtime.process.records import whole_number
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.formats.read.imported import Fields, Importer
+    from otel_ext.formats.read.imported import Importer
+    from otel_ext.formats.read.pieces import Fields
 
 __all__ = ["FlatReader", "is_flat"]
 

@@ -1,52 +1,33 @@
-"""Makes records of what other tools have written: the pieces that all readers share."""
+"""Makes records of the spans of other tools, and introduces their processes."""
 
 from __future__ import annotations
 
-import re
-from base64 import b64decode
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
 from otel_ext.errors import RecordError
+from otel_ext.formats.read.pieces import call_site_in
 from otel_ext.record.model import (
-    EMPTY,
     SPAN_KINDS,
     UNKNOWN_CALL_SITE,
-    CallSite,
-    Link,
     Process,
     Record,
-    Scope,
     Status,
 )
 from otel_ext.record.sanitise.values import encode_object
+from otel_ext.record.schema.rules import META_RULES
 from otel_ext.runtime.process.records import process_start_record, whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from typing import TypeGuard
 
-    from otel_ext.record.model import Abandoned, SpanEvent
+    from otel_ext.record.model import Abandoned, Link, Scope, SpanEvent
 
-__all__ = [
-    "Fields",
-    "ImportedSpan",
-    "Importer",
-    "Rejected",
-    "fields_of",
-    "hex_id",
-    "items_of",
-    "link_of",
-    "objects_of",
-    "parts_of",
-]
+__all__ = ["ImportedSpan", "Importer", "Rejected", "introduction", "is_process_id", "label_of"]
 
-Fields = dict[str, object]
-Part = TypeVar("Part")
-
-_HEX: Final = re.compile(r"(?:0x)?([0-9A-Fa-f]{1,32})")
-_URL_SAFE: Final = str.maketrans("-_", "+/")
 _MOST_TEXT: Final = 200
 
 
@@ -54,94 +35,6 @@ class Rejected(NamedTuple):
     """A part of a document of which no record is made, or that a record lacks: why."""
 
     reason: str
-
-
-def fields_of(value: object) -> Fields:
-    """Return a JSON object; an empty one for any other value."""
-    return cast("Fields", value) if isinstance(value, dict) else {}
-
-
-def items_of(value: object) -> list[object]:
-    """Return a JSON list; an empty one for any other value."""
-    return cast("list[object]", value) if isinstance(value, list) else []
-
-
-def objects_of(value: object, name: str, lost: list[str]) -> Iterator[Fields]:
-    """Yield the objects of a list; note in `lost` what is not an object in a list.
-
-    Args:
-        value: The list; None for an empty one.
-        name: Its name.
-        lost: Gets a text for each thing that is left out.
-    """
-    items = items_of(value)
-    if value is not None and not isinstance(value, list):
-        lost.append(f"{name}: not a list")
-    for item in items:
-        if isinstance(item, dict):
-            yield cast("Fields", item)
-        else:
-            lost.append(f"{name}: not an object")
-
-
-def parts_of(
-    value: object, name: str, make: Callable[[Fields], Part], lost: list[str]
-) -> list[Part]:
-    """Return what can be made of the objects in a list; note the others in `lost`.
-
-    Args:
-        value: As for `objects_of`.
-        name: As for `objects_of`.
-        make: Makes a part of an object; may raise `RecordError`.
-        lost: As for `objects_of`.
-    """
-    found: list[Part] = []
-    for fields in objects_of(value, name, lost):
-        try:
-            found.append(make(fields))
-        except RecordError as error:
-            lost.append(f"{name}: {error}")
-    return found
-
-
-def hex_id(value: object, size: int) -> str:
-    """Return an id in `size` lower-case hex digits; empty for an empty one or only zeros.
-
-    An id that is not hexadecimal may be in base64, as JSON of protobuf has it.
-
-    Raises:
-        RecordError: It is not an id.
-
-    >>> hex_id("0xAB", 4), hex_id("", 4), hex_id("0000", 4), hex_id("7uGbfsPBsXQ=", 16)
-    ('00ab', '', '', 'eee19b7ec3c1b174')
-    """
-    text = str(value or "")
-    match = _HEX.fullmatch(text)
-    digits = match[1].lower().lstrip("0") if match is not None else _of_base64(text, size)
-    if digits is None or len(digits) > size:
-        raise RecordError(f"{text[:80]!r} is not an id", hint=f"An id has {size} hex digits.")
-    return digits.zfill(size) if digits.strip("0") else ""
-
-
-def _of_base64(text: str, size: int) -> str | None:
-    """Return the hex digits of an id in base64; None if it is not one, empty without a text."""
-    try:
-        found = b64decode(text.translate(_URL_SAFE), validate=True)
-    except ValueError:
-        return None
-    return found.hex() if len(found) * 2 in {0, size} else None
-
-
-def link_of(trace_id: object, span_id: object, attributes: Mapping[str, object] = EMPTY) -> Link:
-    """Return a link.
-
-    Raises:
-        RecordError: One of the two is missing, or not an id.
-    """
-    link = Link(hex_id(trace_id, 32), hex_id(span_id, 16), attributes)
-    if not link.trace_id or not link.span_id:
-        raise RecordError("it has no ids")
-    return link
 
 
 class ImportedSpan(NamedTuple):
@@ -180,22 +73,38 @@ class ImportedSpan(NamedTuple):
     lost: Sequence[str] = ()
 
 
+def label_of(name: object) -> str:
+    """Return what a span is called in messages about it.
+
+    >>> label_of("pay"), label_of(None)
+    ("the span 'pay'", 'a span')
+    """
+    return f"the span {name[:80]!r}" if isinstance(name, str) else "a span"
+
+
 class Importer:
     """Makes records of spans: numbers them, and introduces the process of each resource.
 
     Args:
         source: Stands for the input. The ids of processes depend on it and on the resource, so
             records of two inputs differ, and those of one input are always the same.
+        keeps_ids: Whether spans that name their process keep it. Their numbers are not those that
+            the process itself has given to its records.
     """
 
-    def __init__(self, source: bytes = b"") -> None:
+    def __init__(self, source: bytes = b"", *, keeps_ids: bool = False) -> None:
         self._source = source
+        self._keeps_ids = keeps_ids
         self._processes: dict[bytes, Process] = {}
         self._numbers: dict[str, int] = {}
-        self._latest: tuple[Mapping[str, object], str, Process] | None = None
+        self._latest: tuple[Mapping[str, object], tuple[str, object], Process] | None = None
 
     def records_of(
-        self, name: object, make: Callable[[], ImportedSpan], resource: Mapping[str, object]
+        self,
+        name: object,
+        make: Callable[[], ImportedSpan],
+        resource: Mapping[str, object],
+        process: object = None,
     ) -> Iterator[Record | Rejected]:
         """Yield the start of a process that is new, the record of a span, and what is wrong.
 
@@ -203,11 +112,12 @@ class Importer:
             name: The span's name, for what is wrong.
             make: Makes the span; may raise anything.
             resource: The resource of its process.
+            process: The process's id, if the span names it.
         """
-        label = f"the span {name[:80]!r}" if isinstance(name, str) else "a span"
+        label = label_of(name)
         try:
             span = make()
-            records = self._records(span, self.process_of(resource))
+            records = self._records(span, self.process_of(resource, process_id=process))
         except RecordError as error:
             yield Rejected(f"{label}: {error}")
         except Exception as error:  # noqa: BLE001 - the document may be anything
@@ -227,7 +137,7 @@ class Importer:
             time_ns=span.start_ns if span.end_ns is None else max(span.end_ns, span.start_ns),
             seq=0,
             process=process,
-            call_site=_call_site(span.attributes),
+            call_site=call_site_in(span.attributes),
             attributes=span.attributes,
             trace_id=span.trace_id,
             span_id=span.span_id,
@@ -254,25 +164,43 @@ class Importer:
         first: list[Record] = []
         if not number:
             number += 1
-            first = [_start_of(process, start_ns)]
+            first = [introduction(process, start_ns)]
         self._numbers[process.id] = number = number + 1
         return [*first, record._replace(seq=number)]
 
-    def process_of(self, resource: Mapping[str, object], kind: str = "") -> Process:
-        """Return the process of a resource; processes of another kind are other ones."""
+    def process_of(
+        self, resource: Mapping[str, object], kind: str = "", process_id: object = None
+    ) -> Process:
+        """Return the process of a resource.
+
+        Args:
+            resource: The resource.
+            kind: Processes of another kind are other ones.
+            process_id: Its id, if it is known.
+        """
         latest = self._latest
-        if latest is not None and latest[0] is resource and latest[1] == kind:
+        if latest is not None and latest[0] is resource and latest[1] == (kind, process_id):
             return latest[2]  # the spans of one resource follow each other
-        key = kind.encode() + _text_of(resource)
+        name = process_id if self._keeps_ids and is_process_id(process_id) else ""
+        key = (name or kind).encode() + _text_of(resource)
         found = self._processes.get(key)
         if found is None:
-            digest = blake2b(self._source + key, digest_size=8).hexdigest()
+            name = name or f"imported-{blake2b(self._source + key, digest_size=8).hexdigest()}"
             pid = whole_number(resource.get("process.pid"))
             host = str(resource.get("host.name") or "")
-            found = Process(f"imported-{digest}", pid=pid, host=host, resource=dict(resource))
+            found = Process(name, pid=pid, host=host, resource=dict(resource))
             self._processes[key] = found
-        self._latest = resource, kind, found
+        self._latest = resource, (kind, process_id), found
         return found
+
+
+def is_process_id(value: object) -> TypeGuard[str]:
+    """Whether a value can be the id of a process.
+
+    >>> is_process_id("5f3c9a1e-4711-889012-c0ffee42"), is_process_id("../x"), is_process_id(7)
+    (True, False, False)
+    """
+    return META_RULES["process"].accepts(value)
 
 
 def _text_of(resource: Mapping[str, object]) -> bytes:
@@ -282,18 +210,13 @@ def _text_of(resource: Mapping[str, object]) -> bytes:
         return encode_object(dict(sorted(resource.items())))
 
 
-def _start_of(process: Process, time_ns: int) -> Record:
-    """Return the first record of a process, without what is only true of this one."""
+def introduction(process: Process, time_ns: int) -> Record:
+    """Return the first record of a process, without what is only true of this one.
+
+    Args:
+        process: The process.
+        time_ns: When it was first observed, nanoseconds since the epoch.
+    """
     record = process_start_record(process, 1)
     facts = {name: value for name, value in record.extra.items() if name != "steady_ns"}
     return record._replace(time_ns=time_ns, call_site=UNKNOWN_CALL_SITE, extra=facts)
-
-
-def _call_site(attributes: Mapping[str, object]) -> CallSite:
-    file = attributes.get("code.file.path") or attributes.get("code.filepath")
-    line = attributes.get("code.line.number") or attributes.get("code.lineno")
-    function = attributes.get("code.function.name") or attributes.get("code.function")
-    number = whole_number(line)
-    if not isinstance(file, str) or not number:
-        return UNKNOWN_CALL_SITE
-    return CallSite(file, number, str(function or "<unknown>"))

@@ -5,23 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.formats.read.imported import (
-    ImportedSpan,
-    Rejected,
-    fields_of,
-    hex_id,
-    items_of,
-    link_of,
-    objects_of,
-    parts_of,
-)
+from otel_ext.formats.read.imported import ImportedSpan, Rejected
+from otel_ext.formats.read.pieces import fields_of, hex_id, items_of, link_of, objects_of, parts_of
 from otel_ext.formats.read.times import nanoseconds
 from otel_ext.record.model import Scope, SpanEvent, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.formats.read.imported import Fields, Importer
+    from otel_ext.formats.read.imported import Importer
+    from otel_ext.formats.read.pieces import Fields
     from otel_ext.record.model import Link, Record
 
 __all__ = ["is_jaeger", "read_jaeger"]

@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from otel_ext.formats.read.imported import ImportedSpan, fields_of, hex_id, link_of, parts_of
+from otel_ext.formats.read.imported import ImportedSpan
+from otel_ext.formats.read.pieces import fields_of, hex_id, link_of, parts_of
 from otel_ext.formats.read.times import time_in
 from otel_ext.record.model import SpanEvent, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from otel_ext.formats.read.imported import Fields, Importer, Rejected
+    from otel_ext.formats.read.imported import Importer, Rejected
+    from otel_ext.formats.read.pieces import Fields
     from otel_ext.record.model import Link, Record
 
 __all__ = ["is_sdk_span", "read_sdk_span"]

@@ -32,7 +32,16 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Process, Status
 
-__all__ = ["PLAIN", "Known", "Named", "Sanitiser", "marked_safe", "sanitised", "sanitiser_for"]
+__all__ = [
+    "PLAIN",
+    "Known",
+    "Named",
+    "Sanitiser",
+    "count_of",
+    "marked_safe",
+    "sanitised",
+    "sanitiser_for",
+]
 
 # The room for the one that counts those left out.
 _COUNT: Final = 256
@@ -321,7 +330,7 @@ def _bounded(items: tuple[Item, ...], plain: Callable[[Item], Item]) -> tuple[It
             made = made._replace(attributes=_note(f"{size} bytes"))
             size = _ITEM + name_size + _ITEM
         if size >= room:
-            kept.append(_count(made, len(items) - len(kept)))
+            kept.append(count_of(made, len(items) - len(kept)))
             break
         room -= size
         kept.append(made)
@@ -332,8 +341,13 @@ def _note(what: str) -> PlainAttributes:
     return marked_safe({"…": f"<left out: {what}>"})
 
 
-def _count(first: Item, number: int) -> Item:
-    """Return the link or event that counts what is left out."""
+def count_of(first: Item, number: int) -> Item:
+    """Return the link or event that counts what is left out.
+
+    Args:
+        first: The first one left out.
+        number: How many there are.
+    """
     if isinstance(first, SpanEvent):
         return first._replace(name="…", attributes=_note(f"{number} events"))
     return first._replace(attributes=_note(f"{number} links"))

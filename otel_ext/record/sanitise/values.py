@@ -50,6 +50,7 @@ __all__ = [
     "encode_text",
     "encode_value",
     "fit",
+    "is_printable",
     "plain_fields",
 ]
 
@@ -77,6 +78,17 @@ def encode_plain(plain: object) -> bytes:
         return encoded
     text = encoded.decode()
     return _UNSAFE.sub(_escape, text).encode() if _UNSAFE.search(text) else encoded
+
+
+def is_printable(encoded: bytes) -> bool:
+    r"""Whether JSON in UTF-8 has none of the characters that control a terminal or hide text.
+
+    >>> is_printable('{"name":"Ünn"}'.encode()), is_printable('{"name":"\x9b"}'.encode())
+    (True, False)
+    """
+    if encoded.isascii():
+        return b"\x7f" not in encoded
+    return _UNSAFE.search(encoded.decode()) is None
 
 
 def _escape(match: re.Match[str]) -> str:

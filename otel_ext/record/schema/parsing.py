@@ -14,6 +14,7 @@ import orjson
 
 from otel_ext.record.model import META_KEY
 from otel_ext.record.sanitise.values import MAX_DEPTH
+from otel_ext.record.schema.depth import is_deeper
 from otel_ext.record.schema.rules import META_RULES
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ def parse_line(line: bytes, reasons: Reasons) -> dict[str, object] | None:
         reasons.add(WHOLE_LINE, "a record is a JSON object; this is a value of another type")
         return None
     fields = cast("dict[str, object]", document)
-    _check_depth(fields, body, reasons)
+    if is_deeper(body, MAX_LINE_DEPTH):
+        reasons.add(WHOLE_LINE, f"nests deeper than {MAX_LINE_DEPTH} levels")
     _check_duplicates(fields, body, reasons)
     return fields
 
@@ -62,24 +64,6 @@ def _strip_ending(line: bytes, reasons: Reasons) -> bytes:
         reasons.add(WHOLE_LINE, "begins with a byte order mark; the format allows none")
         body = body[len(_BOM) :]
     return body
-
-
-def _check_depth(document: dict[str, object], body: bytes, reasons: Reasons) -> None:
-    if body.count(b"{") + body.count(b"[") <= MAX_LINE_DEPTH:
-        return
-    level: list[object] = [document]
-    for _ in range(MAX_LINE_DEPTH):
-        level = [inner for item in level for inner in _children(item)]
-        if not level:
-            return
-    if any(isinstance(item, (dict, list)) for item in level):
-        reasons.add(WHOLE_LINE, f"nests deeper than {MAX_LINE_DEPTH} levels")
-
-
-def _children(item: object) -> list[object]:
-    if isinstance(item, dict):
-        return list(cast("dict[str, object]", item).values())
-    return cast("list[object]", item) if isinstance(item, list) else []
 
 
 class _WithDuplicates(dict[str, object]):

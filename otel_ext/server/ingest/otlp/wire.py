@@ -1,0 +1,163 @@
+"""Takes an OTLP request in protobuf apart, down to its spans or log records, which stay bytes.
+
+The protobuf library makes objects of a whole request at once: of a body of 32 MiB it can make
+more than a gigabyte, and one damaged text makes it refuse all. So each record is parsed by
+itself, and what is around the records is read here.
+
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.server.ingest.result import RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Group", "Groups", "groups_in"]
+
+# Numbers of fields; traces and logs have the same ones.
+_GROUPS: Final = 1
+_SHARED: Final = 1  # the resource, or the scope
+_CHILDREN: Final = 2
+# Types of fields on the wire.
+_VARINT: Final = 0
+_BYTES: Final = 2
+_FIXED: Final = {1: 8, 5: 4}
+# So many fields are read for each record that is taken at most.
+_FIELDS: Final = 10
+_ONE_BYTE: Final = 0x80
+_LONGEST_VARINT: Final = 63
+
+
+class Group(NamedTuple):
+    """The records of one scope of one resource, all in protobuf."""
+
+    resource: bytes
+    scope: bytes
+    records: list[bytes]
+
+
+class Groups(NamedTuple):
+    """The records of a request.
+
+    Attributes:
+        groups: Those with records.
+        records: How many records are in them.
+        left_out: How many are not, beyond the limit.
+    """
+
+    groups: list[Group]
+    records: int
+    left_out: int
+
+
+def groups_in(body: bytes, most: int) -> Groups:
+    """Return the records of a request.
+
+    Args:
+        body: An `ExportTraceServiceRequest` or `ExportLogsServiceRequest`.
+        most: How many records are taken at most.
+
+    Raises:
+        RequestError: It is not protobuf, or has more than ten times as many records or groups
+            of them.
+
+    >>> groups_in(bytes.fromhex("0a 06 12 04 12 02 6162"), 10)
+    Groups(groups=[Group(resource=b'', scope=b'', records=[b'ab'])], records=1, left_out=0)
+    """
+    try:
+        return _Reader(body, most * _FIELDS).groups(most)
+    except IndexError:
+        raise RequestError("the request is not valid protobuf: it ends too early") from None
+
+
+class _Reader:
+    """Reads what is around the records of a request.
+
+    Args:
+        body: The request.
+        most: How many fields are read at most.
+    """
+
+    def __init__(self, body: bytes, most: int) -> None:
+        self._body = body
+        self._left = most
+
+    def groups(self, most: int) -> Groups:
+        body = self._body
+        found: list[Group] = []
+        count = left_out = 0
+        for of_resource in self._fields(0, len(body)):
+            if of_resource[0] != _GROUPS:
+                continue
+            resource, of_scopes = self._split(*of_resource[1:])
+            for of_scope in of_scopes:
+                scope, records = self._split(*of_scope)
+                room = most - count
+                count += min(len(records), room)
+                left_out += max(len(records) - room, 0)
+                if records and room:
+                    data = [body[start:stop] for start, stop in records[:room]]
+                    found.append(Group(resource, scope, data))
+        return Groups(found, count, left_out)
+
+    def _split(self, start: int, stop: int) -> tuple[bytes, list[tuple[int, int]]]:
+        """Return what the children of a message share, and where they are."""
+        shared = b""
+        children: list[tuple[int, int]] = []
+        for number, at, end in self._fields(start, stop):
+            if number == _CHILDREN:
+                children.append((at, end))
+            elif number == _SHARED:
+                shared += self._body[at:end]  # messages that follow each other are one
+        return shared, children
+
+    def _fields(self, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
+        """Yield number, start and end of the fields of a message that are messages or texts.
+
+        Raises:
+            RequestError: They are not fields, or too many.
+            IndexError: The body ends within a number.
+        """
+        body = self._body
+        while at < stop:
+            self._left -= 1
+            if self._left < 0:
+                raise RequestError("the request has too many parts", hint="Send it in several.")
+            tag, at = _varint(body, at)
+            kind = tag & 7
+            if kind == _BYTES:
+                size, at = _varint(body, at)
+                end = at + size
+            elif kind == _VARINT:
+                _, end = _varint(body, at)
+            elif kind in _FIXED:
+                end = at + _FIXED[kind]
+            else:
+                raise RequestError(f"the request is not valid protobuf: a field of type {kind}")
+            if end > stop or not tag >> 3:
+                raise RequestError(f"the request is not valid protobuf: see byte {at}")
+            if kind == _BYTES:
+                yield tag >> 3, at, end
+            at = end
+
+
+def _varint(body: bytes, at: int) -> tuple[int, int]:
+    """Return a number of variable size, and where it ends."""
+    byte = body[at]
+    at += 1
+    if byte < _ONE_BYTE:
+        return byte, at
+    number, shift = byte & 0x7F, 7
+    while True:
+        byte = body[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < _ONE_BYTE:
+            return number, at
+        shift += 7
+        if shift > _LONGEST_VARINT:
+            raise RequestError("the request is not valid protobuf: a number of more than 64 bits")

@@ -1,0 +1,97 @@
+"""`Ingested`: what became of a request, and `RequestError`: why nothing did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.errors import OtelExtError
+from otel_ext.record.sanitise.scalars import clean_text
+from otel_ext.record.sanitise.values import MAX_LINE_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Ingested", "Outcome", "RequestError"]
+
+_MOST_REASONS: Final = 10
+_LONGEST_REASON: Final = 200
+
+
+class RequestError(OtelExtError, ValueError):
+    """The body of a request cannot be read at all; the answer is HTTP status 400."""
+
+    code = "request"
+
+
+class Ingested(NamedTuple):
+    r"""What became of a request.
+
+    Attributes:
+        lines: The lines of the records, each with its newline: those of the request, and before
+            the first one of a process in it, one that introduces this process.
+        records: How many records of the request are in the lines.
+        rejected: How many are not.
+        reasons: Why not, and what is left out of others; empty if nothing is. Plain text of at
+            most about two thousand characters.
+    """
+
+    lines: bytes
+    records: int
+    rejected: int
+    reasons: str
+
+
+class Outcome:
+    r"""Collects the lines of one request, and what is wrong with it.
+
+    >>> outcome = Outcome()
+    >>> outcome.add(b'{"a":1}\n')
+    >>> outcome.reject("it has no ids")
+    >>> outcome.result()
+    Ingested(lines=b'{"a":1}\n', records=1, rejected=1, reasons='it has no ids')
+    """
+
+    rejected: int
+    """How many of the request's records are rejected."""
+    write: Callable[[bytes], None]
+    """Adds a line that is not one of the request's records."""
+
+    def __init__(self) -> None:
+        self.rejected = self._records = 0
+        self._lines: list[bytes] = []
+        self.write = self._lines.append
+        self._reasons: dict[str, int] = {}
+        self._more = 0
+
+    def add(self, line: bytes) -> None:
+        """Add the line of a record."""
+        if len(line) > MAX_LINE_BYTES:
+            self.reject(f"a record has {len(line)} bytes, more than {MAX_LINE_BYTES}")
+            return
+        self._lines.append(line)
+        self._records += 1
+
+    def reject(self, reason: str, count: int = 1) -> None:
+        """Count records that are rejected, all for the same reason."""
+        self.rejected += count
+        self.note(reason)
+
+    def note(self, reason: str) -> None:
+        """Note what is left out of a record, or else wrong in the request."""
+        if reason in self._reasons:
+            self._reasons[reason] += 1
+        elif len(self._reasons) < _MOST_REASONS:
+            self._reasons[reason] = 1
+        else:
+            self._more += 1
+
+    def result(self) -> Ingested:
+        """Return what became of the request."""
+        reasons = [
+            clean_text(reason[:_LONGEST_REASON]) + (f" ({count} times)" if count > 1 else "")
+            for reason, count in self._reasons.items()
+        ]
+        if self._more:
+            reasons.append(f"and {self._more} more")
+        lines = b"".join(self._lines)
+        return Ingested(lines, self._records, self.rejected, "; ".join(reasons))
