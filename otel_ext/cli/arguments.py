@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 from contextlib import suppress
 from datetime import datetime
 from time import time_ns
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.settings.units import YEAR, parse_duration
 from otel_ext.terminal.text import printable
@@ -14,7 +14,9 @@ from otel_ext.terminal.text import printable
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-__all__ = ["add_color", "moment", "percent", "seconds", "whole_number"]
+__all__ = ["add_color", "moment", "percent", "port_number", "seconds", "whole_number"]
+
+_LAST_PORT: Final = 65_535
 
 
 def add_color(parser: ArgumentParser) -> None:
@@ -40,6 +42,21 @@ def whole_number(text: str, minimum: int = 0) -> int:
     if text.isdecimal() and text.isascii() and int(text) >= minimum:
         return int(text)
     message = f"{printable(text)!r} is not a whole number; use {minimum} or more"
+    raise ArgumentTypeError(message)
+
+
+def port_number(text: str) -> int:
+    """Parse the number of a port, or 0 for none, for argparse's `type`.
+
+    Raises:
+        ArgumentTypeError: It is not one.
+
+    >>> port_number("8318")
+    8318
+    """
+    if text.isdecimal() and text.isascii() and int(text) <= _LAST_PORT:
+        return int(text)
+    message = f"{printable(text)!r} is not a port; use 1 to {_LAST_PORT}, or 0 for none"
     raise ArgumentTypeError(message)
 
 

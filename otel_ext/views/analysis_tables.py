@@ -25,6 +25,7 @@ __all__ = [
     "concurrency_lines",
     "error_lines",
     "operation_lines",
+    "signed",
 ]
 
 # Of names some must be left to tell them apart, so numbers are left out first.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.views.report_cut import Cut
 
-__all__ = ["STATES", "ColumnWriter"]
+__all__ = ["STATES", "ColumnWriter", "Texts"]
 
 STATES: Final = (
     *("running", "stalled", "blocked", "hung", "lost", "open"),
@@ -32,19 +32,22 @@ known of its process, so that it may run or not."""
 _RECORDED: Final = frozenset({"running", "stalled"})
 
 
-class _Texts:
-    """Numbers for texts."""
+class Texts:
+    """Numbers for texts: each text once."""
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
+        """Return the number of a text."""
         return self._numbers.setdefault(text, len(self._numbers))
 
     def optional(self, text: str) -> int:
+        """Return the number of a text; -1 for an empty one."""
         return self.number(text) if text else -1
 
     def all(self) -> list[str]:
+        """Return the texts by their numbers."""
         return list(self._numbers)
 
 
@@ -60,7 +63,7 @@ class ColumnWriter:
     """
 
     def __init__(self, base_ns: int, where: Mapping[SpanKey, str]) -> None:
-        self.texts = _Texts()
+        self.texts = Texts()
         self._base = base_ns
         self._where = where
         self._processes: dict[str, int] = {}

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["STATES", "LoggedTrace", "report_document"]
+__all__ = ["STATES", "LoggedTrace", "local_zone", "report_document", "span_details"]
 
 _FORMAT: Final = "otel-ext-traces"
 _VERSION: Final = 1
@@ -83,7 +83,7 @@ def report_document(
         "base_ns": str(base),
         "now_ns": None if now_ns is None else now_ns - base,
         "written_ns": (time_ns() if written_ns is None else written_ns) - base,
-        "zone": _zone(),
+        "zone": local_zone(),
         "note": note,
         "processes": writer.processes(traces[0].trace.processes),
         "traces": written,
@@ -93,7 +93,8 @@ def report_document(
     return orjson.dumps(document)
 
 
-def _zone() -> str:
+def local_zone() -> str:
+    """Return the offset of this machine's local time, such as `+02:00`."""
     minutes = (localtime().tm_gmtoff or 0) // 60
     return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
 
@@ -101,11 +102,17 @@ def _zone() -> str:
 def _details(trace: TraceToWrite, kept: Cut, base: int) -> str:
     """Return the attributes, events and links of each kept span, compressed."""
     spans = trace.tree.spans
-    lines = [_detail(trace.records.get(spans[one].key), base) for one in kept.kept]
+    lines = [span_details(trace.records.get(spans[one].key), base) for one in kept.kept]
     return b64encode(gzip.compress(b"[" + b",".join(lines) + b"]", mtime=0)).decode()
 
 
-def _detail(record: Record | None, base: int) -> bytes:
+def span_details(record: Record | None, base: int) -> bytes:
+    """Return attributes, events and links of a record as JSON; `null` without a record.
+
+    Args:
+        record: The record.
+        base: What times of events are relative to, nanoseconds since the epoch.
+    """
     if record is None:
         return b"null"
     return orjson.dumps(

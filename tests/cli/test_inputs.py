@@ -21,13 +21,15 @@ from tests.users import as_unprivileged_user, let_others_enter
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Commands without inputs: one writes records, one shows settings; two need names.
-WITHOUT_INPUTS = {"run", "config", "diff", "convert"}
+# Commands without inputs: one writes records, one shows settings, two serve one folder; two need
+# names.
+WITHOUT_INPUTS = {"run", "config", "serve", "mcp", "diff", "convert"}
 # What commands take before their inputs.
 BEFORE = {"grep": ["name:pa*"], "export": ["csv"]}
 # Those that print no name of a span.
-NAMELESS = {"doctor", "validate", "report"}
+NAMELESS = {"doctor", "validate", "report", "rebuild"}
 READING = [command.name for command in commands.COMMANDS if command.name not in WITHOUT_INPUTS]
+FOLDERS_ONLY = {"recover", "rebuild"}
 # The exit codes of commands that succeed without records.
 WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
 VARIABLE = "OTEL_EXT_OUTPUT"
@@ -157,11 +159,11 @@ def test_an_empty_name(command: list[str]) -> None:
 
 
 def test_a_single_file(command: list[str], tmp_path: Path) -> None:
-    """A single file is read, except by `recover`: its hint names the folder."""
+    """A single file is read, except by commands for folders: their hint names the folder."""
     file = records(tmp_path / "traces")
     code, output = answer(*command, f"traces/{file.name}")
-    if command[0] == "recover":
-        hint = "Name its folder: otel-ext recover traces"
+    if command[0] in FOLDERS_ONLY:
+        hint = f"Name its folder: otel-ext {command[0]} traces"
         assert output == f"otel-ext: traces/{file.name}: a file, not a folder. {hint}\n"
         assert code == 2
         return
@@ -210,6 +212,8 @@ def test_the_whole_machine(
     code, output = answer(*command, "--all", output="traces")
     if command[0] == "doctor":
         assert all(f"Records in {folder}" in output for folder in found)
+    elif command[0] == "rebuild":
+        assert output.count("2 records stored") == len(found)
     elif command[0] == "validate":
         assert "2 files, 4 lines: all good" in output
     elif command[0] == "report":

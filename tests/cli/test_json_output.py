@@ -34,6 +34,7 @@ WORDS = {
     "doctor": ("traces",),
     "validate": ("../möbel0/traces",),
     "recover": ("../möbel0/traces",),
+    "rebuild": ("../möbel0/traces",),
     "config": (),
 }
 # The output of these does not contain the folder's name, or need not.
@@ -41,7 +42,7 @@ WITHOUT = {"tree", "waterfall", "grep", "analyze", "critical-path", "diff", "tai
 # The output of these is one JSON value on several lines.
 INDENTED = {"validate", "tree", "waterfall", "analyze", "critical-path", "diff"}
 # These have no output of their own, or one that is JSON, CSV or HTML anyway.
-NO_JSON = {"run", "report", "export", "convert"}
+NO_JSON = {"run", "serve", "mcp", "report", "export", "convert"}
 
 
 def test_every_command_with_json_is_here() -> None:
@@ -79,6 +80,6 @@ def test_a_folder_name_that_is_not_utf8_is_read(tmp_path: Path, command: str) ->
     people = call(command, *words)
     programs = call(command, "--json", *words)
     for done in (people, programs):
-        assert "pay" in done.out or command in {"doctor", "validate", "recover"}
+        assert "pay" in done.out or command in {"doctor", "validate", "recover", "rebuild"}
     if command != "tail":
         json.loads(programs.out)

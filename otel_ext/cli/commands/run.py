@@ -13,14 +13,15 @@ from otel_ext.cli.runner.launch import CommandError, bootstrap_environment, reso
 from otel_ext.cli.runner.no_spans import reason_for_no_spans
 from otel_ext.cli.runner.summary import RunSummary
 from otel_ext.cli.runner.supervise import ProgramEnd, end_like, replace_process, supervise
+from otel_ext.cli.runner.viewer import viewer_beside
 from otel_ext.config import CONFIG_VARIABLE, Config, load_leniently
 from otel_ext.errors import OtelExtError
-from otel_ext.journal.files import folder_of
+from otel_ext.journal.files import folder_of, make_folder
 from otel_ext.journal.recovery.exit_status import Outcome
 from otel_ext.journal.recovery.recover import recover
 from otel_ext.runtime.process.run_notes import NOTES_VARIABLE, notes_folder
 from otel_ext.setup.starting import with_usable_output
-from otel_ext.terminal.canvas import Canvas
+from otel_ext.terminal.canvas import Canvas, is_terminal
 from otel_ext.terminal.output import warn, write_error
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ examples:
   otel-ext run -m package.module
   otel-ext run --output traces -- gunicorn --workers 4 app:app
   otel-ext run --otlp -- flask run
+  otel-ext run --view -- python app.py   and watch it in the browser
   otel-ext run --quiet -- celery -A tasks worker
 
 Processes that the program starts are recorded too, each into its own file.
@@ -61,6 +63,11 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="also send records to a collector (OTEL_EXPORTER_OTLP_ENDPOINT and so on)",
+    )
+    parser.add_argument(
+        "--view",
+        action="store_true",
+        help="show the spans in the browser meanwhile, and on a terminal afterwards until Ctrl-C",
     )
     parser.add_argument("--config", metavar="FILE", help="settings: a TOML or YAML file")
     parser.add_argument("--quiet", action="store_true", help="print no records and no summary")
@@ -101,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     for warning in (*config.warnings, *([problem] if problem else [])):
         warn(warning)
     try:
-        return _run(resolve(words), config, quiet=args.quiet)
+        return _run(resolve(words), config, quiet=args.quiet, view=args.view)
     except CommandError as error:
         warn(str(error))
         return error.exit_code
@@ -114,14 +121,26 @@ def _words(args: argparse.Namespace) -> list[str]:
     return words[1:] if words[:1] == ["--"] else words
 
 
-def _run(command: list[str], config: Config, *, quiet: bool) -> int:
+def _run(command: list[str], config: Config, *, quiet: bool, view: bool) -> int:
     if not config.capture.enabled:
         replace_process(command, os.environ)
     environment = bootstrap_environment(
         os.environ, _settings(config, quiet=quiet), run_pid=os.getpid()
     )
-    if quiet or not hasattr(os, "posix_spawn"):
+    if not hasattr(os, "posix_spawn") or (quiet and not view):
         replace_process(command, environment)
+    if not view:
+        return end_like(_supervise(command, environment, config, quiet=quiet))
+    make_folder(config.output.folder)
+    with viewer_beside(config.output.folder, stays=is_terminal(sys.stderr)):
+        outcome = _supervise(command, environment, config, quiet=quiet)
+    return end_like(outcome)
+
+
+def _supervise(
+    command: list[str], environment: dict[str, str], config: Config, *, quiet: bool
+) -> int:
+    """Run the program and say how it ended; return its exit code or the negative signal."""
     summary = RunSummary(config.output.folder)
     with notes_folder() as notes:
         if notes is not None:
@@ -132,8 +151,10 @@ def _run(command: list[str], config: Config, *, quiet: bool) -> int:
         died: list[str] = []
         if config.journal.recover_on_start:
             recovered, died = _recover(config.output.folder, ended)
-        write_error(summary.text(ended.outcome, complete=recovered, reason=reason, died=died))
-    return end_like(ended.outcome)
+        if not quiet:
+            text = summary.text(ended.outcome, complete=recovered, reason=reason, died=died)
+            write_error(text)
+    return ended.outcome
 
 
 def _recover(folder: Path, ended: ProgramEnd) -> tuple[bool, list[str]]:

@@ -1,0 +1,108 @@
+"""Starts the viewer beside a program, for `otel-ext run --view`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+from contextlib import contextmanager, suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.process.own_program import own_command
+from otel_ext.terminal.output import warn, write_error
+from otel_ext.terminal.text import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+__all__ = ["viewer_beside"]
+
+_START_SECONDS: Final = 20.0
+_STOP_SECONDS: Final = 15.0
+_USUAL_PORT: Final = 8318
+_ADDRESS: Final = "viewer "
+
+
+@contextmanager
+def viewer_beside(folder: Path, *, stays: bool) -> Generator[None]:
+    """Serve a folder for the block, and say where.
+
+    A viewer that cannot be started is reported; the program runs without it.
+
+    Args:
+        folder: The folder of records.
+        stays: Whether the viewer goes on after the block, until Ctrl-C.
+    """
+    process = _start(folder)
+    address = "" if process is None else _address(process)
+    if address:
+        write_error(f"otel-ext: watch it at {address}\n")
+    try:
+        yield
+        if address and process is not None and stays:
+            write_error(f"otel-ext: the viewer goes on at {address} until Ctrl-C\n")
+            with suppress(KeyboardInterrupt):
+                process.wait()
+    finally:
+        if process is not None:
+            _stop(process)
+
+
+def _start(folder: Path) -> subprocess.Popen[bytes] | None:
+    words = ["serve", str(folder), "--otlp-http-port", "0", "--otlp-grpc-port", "0"]
+    command = own_command("otel_ext.cli.main", [*words, "--port", str(_port())])
+    try:
+        # In a session of its own: Ctrl-C is for the program.
+        return subprocess.Popen(  # noqa: S603 - our own program
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+        )
+    except OSError as error:
+        warn(f"run: the viewer cannot be started: {error}")
+        return None
+
+
+def _port() -> int:
+    """Return the usual port if it is free, else any that is."""
+    for port in (_USUAL_PORT, 0):
+        with suppress(OSError), socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            return int(listener.getsockname()[1])
+    return _USUAL_PORT
+
+
+def _address(process: subprocess.Popen[bytes]) -> str:
+    """Return the address that the viewer prints; empty if it ends without one."""
+    deadline = monotonic() + _START_SECONDS
+    output = b""
+    assert process.stdout is not None  # noqa: S101 - it is a pipe
+    while monotonic() < deadline:
+        if not select.select([process.stdout], [], [], deadline - monotonic())[0]:
+            break
+        part = os.read(process.stdout.fileno(), 4_096)
+        output += part
+        for line in output.decode("utf-8", "replace").splitlines(keepends=True):
+            if line.startswith(_ADDRESS) and line.endswith("\n"):
+                return printable(line.removeprefix(_ADDRESS).strip())
+        if not part:
+            break
+    warn("run: the viewer has not started; the program runs without it")
+    return ""
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Let the viewer store what is left, and end."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()

@@ -1,0 +1,1 @@
+"""The server of `otel-ext serve`: takes records, stores them, and answers what a viewer asks."""
