@@ -30,8 +30,8 @@ export type State = (typeof STATES)[number];
 export const KINDS = ["internal", "server", "client", "producer", "consumer"] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** What is known of a process when the document is written. */
-export const PROCESS_STATES = ["unknown", "alive", "lost"] as const;
+/** What is known of a process when the document is written; a report has the first three. */
+export const PROCESS_STATES = ["unknown", "alive", "lost", "hung", "ended"] as const;
 export type ProcessState = (typeof PROCESS_STATES)[number];
 
 /** A JSON value of an attribute; a `bigint` where a number cannot hold it exactly. */
@@ -108,6 +108,9 @@ export interface SpanColumns {
   where: number[];
   /** Why a span is abandoned: index of a string, or -1. */
   cause: number[];
+  /** Where it runs: indexes of strings, or -1; not in a report. */
+  thread?: number[];
+  task?: number[];
 }
 
 /** The critical path below one root. */
@@ -127,4 +130,7 @@ export type SpanDetails = {
   attributes?: Attributes;
   events?: { name: string; time: number | bigint; attributes?: Attributes }[];
   links?: { trace_id: string; span_id: string; attributes?: Attributes }[];
+  /** The whole record, and the spans that link to this one; only from a server. */
+  record?: Attributes;
+  linked_from?: { trace_id: string; span_id: string }[];
 } | null;

@@ -1,12 +1,25 @@
 /** Loads attributes, events and links of a trace's spans when they are first needed. */
 
-import { signal } from "@preact/signals";
+import { type ReadonlySignal, signal } from "@preact/signals";
 import type { SpanDetails } from "./contract";
 import { inflateExact } from "./inflate";
 
-/** The details of one trace: `spans` is null until they are loaded. */
-export class DetailsLoader {
+/** Where the details of one trace come from. */
+export interface DetailsSource {
+  /** What is loaded so far, by the number of the span; null if nothing is. */
+  readonly spans: ReadonlySignal<SpanDetails[] | null>;
+  /** Whether the details of all spans are loaded, as they are now. */
+  readonly isWhole: ReadonlySignal<boolean>;
+  readonly problem: ReadonlySignal<string>;
+  load: () => Promise<void>;
+  /** Loads at least what is known of one span. */
+  loadOne: (span: number) => void;
+}
+
+/** The details of one trace in a document. */
+export class DetailsLoader implements DetailsSource {
   readonly spans = signal<SpanDetails[] | null>(null);
+  readonly isWhole = signal(false);
   readonly problem = signal("");
   private begun: Promise<void> | null = null;
 
@@ -18,8 +31,17 @@ export class DetailsLoader {
     return this.begun;
   }
 
+  loadOne(): void {
+    void this.load();
+  }
+
   private async read(): Promise<void> {
     await Promise.resolve(); // never changes a signal while the caller computes one
+    await this.readChunk();
+    this.isWhole.value = true;
+  }
+
+  private async readChunk(): Promise<void> {
     if (this.chunk === undefined) {
       this.spans.value = [];
       return;

@@ -166,6 +166,7 @@ export function goTo(view: View, span: number): void {
 
 /** Shows a window of time; `Esc` returns from it. */
 export function zoomTo(view: View, window: Span): void {
+  view.isFollowing.value = false;
   view.zooms.value = [...view.zooms.value.slice(1 - MOST_ZOOMS), clamp(window, view.bounds.value)];
 }
 
@@ -175,14 +176,24 @@ export function replaceZoom(view: View, window: Span): void {
 }
 
 export function zoomBy(view: View, factor: number, at = 0.5): void {
-  const window = zoomAt(view.window.value, at, factor, view.bounds.value);
+  // What is followed stays at the right edge.
+  const point = view.isFollowing.value ? 1 : at;
+  const window = zoomAt(view.window.value, point, factor, view.bounds.value);
   if (view.zooms.value.length === 0) zoomTo(view, window);
   else replaceZoom(view, window);
 }
 
 export function panBy(view: View, by: number): void {
   if (view.zooms.value.length === 0) return;
-  replaceZoom(view, pan(view.window.value, by, view.bounds.value));
+  const window = pan(view.window.value, by, view.bounds.value);
+  view.isFollowing.value = false;
+  replaceZoom(view, window);
+}
+
+/** Follows what goes on: in the window as it is zoomed, and then with all of the time. */
+export function follow(view: View): void {
+  if (view.isFollowing.value || !view.trace.value?.goesOn) view.zooms.value = [];
+  view.isFollowing.value = view.zooms.value.length > 0;
 }
 
 export function zoomToSpan(view: View, span: number): void {
@@ -210,8 +221,10 @@ export function back(view: View): void {
   if (view.hasLeftSearch && view.search.value) view.search.value = "";
   else if (view.helpOpen.value) view.helpOpen.value = false;
   else if (view.detailsOpen.value) view.detailsOpen.value = false;
-  else if (view.zooms.value.length > 0) view.zooms.value = view.zooms.value.slice(0, -1);
-  else if (view.top.value >= 0) view.top.value = -1;
+  else if (view.zooms.value.length > 0) {
+    view.isFollowing.value = false;
+    view.zooms.value = view.zooms.value.slice(0, -1);
+  } else if (view.top.value >= 0) view.top.value = -1;
   else if (view.onlyFound.value) view.onlyFound.value = false;
   else if (view.search.value) view.search.value = "";
 }

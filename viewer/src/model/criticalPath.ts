@@ -58,7 +58,7 @@ export function timed(spans: PathSpans, lastSeen?: ReadonlyMap<number, number>):
     const known = last.get(at1(process, span)) ?? Number.NEGATIVE_INFINITY;
     last.set(at1(process, span), Math.max(known, at1(seen, span)));
   }
-  const until = Float64Array.from(start);
+  const until = new Float64Array(start);
   // Children come before parents here, so that an open parent is as long as what is below it.
   for (let span = count - 1; span >= 0; span--) {
     const ended = end[span] ?? null;

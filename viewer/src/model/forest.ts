@@ -59,8 +59,14 @@ interface Nodes<S extends TreeSpan> {
  */
 export function treeOf<S extends TreeSpan>(given: Iterable<S>): Tree<S> {
   const sorted = [...given].sort(byStart);
-  const spans = [...new Map(sorted.map((span) => [span.id, span])).values()];
-  const nodes = linked(spans);
+  const numbers = new Map<string, number>();
+  const spans: S[] = [];
+  for (const span of sorted) {
+    const known = numbers.get(span.id);
+    if (known === undefined) numbers.set(span.id, spans.push(span) - 1);
+    else spans[known] = span;
+  }
+  const nodes = linked(spans, numbers);
   const roots = nodes.list.map((_, node) => node).filter((node) => at1(nodes.parent, node) < 0);
   const cycles = cutCycles(nodes, roots);
   const nodeAt = (node: number) => nodes.list[node] as TreeSpan;
@@ -73,10 +79,13 @@ function byStart(one: TreeSpan, other: TreeSpan): number {
   return one.start - other.start || compareTexts(one.id, other.id);
 }
 
-/** Returns the nodes of spans, which are sorted, and of the parents that are missing. */
-function linked<S extends TreeSpan>(spans: S[]): Nodes<S> {
+/**
+ * Returns the nodes of spans, which are sorted, and of the parents that are missing.
+ *
+ * `nodes` has the number of each span by its id; missing parents are added to it.
+ */
+function linked<S extends TreeSpan>(spans: S[], nodes: Map<string, number>): Nodes<S> {
   const list: TreeSpan[] = [...spans];
-  const nodes = new Map(spans.map((span, node) => [span.id, node]));
   const parents = spans.map((span) => {
     if (!span.parent) return -1;
     const known = nodes.get(span.parent);
@@ -169,13 +178,17 @@ function numbered<S extends TreeSpan>(nodes: Nodes<S>, roots: number[], cycles: 
     }
   }
   const numberOf = (node: number) => (node < 0 ? -1 : at1(numbers, node));
-  const inOrder = (links: Int32Array) =>
-    Int32Array.from(order, (node) => numberOf(at1(links, node)));
+  // Loops: `Int32Array.from` would take several times as long.
+  const inOrder = (links: Int32Array) => {
+    const found = new Int32Array(count);
+    for (let at = 0; at < count; at++) found[at] = numberOf(at1(links, at1(order, at)));
+    return found;
+  };
   const list = order.map((node) => nodes.list[node] as TreeSpan);
   return {
     ids: list.map((span) => span.id),
     spans: order.map((node) => nodes.spans[node] ?? null),
-    start: Float64Array.from(list, (span) => span.start),
+    start: new Float64Array(list.map((span) => span.start)),
     end: list.map((span) => span.end),
     parent: inOrder(nodes.parent),
     firstChild: inOrder(nodes.firstChild),

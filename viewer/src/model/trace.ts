@@ -15,6 +15,11 @@ export const ENDED = STATES.indexOf("ended");
 export const ERROR = STATES.indexOf("error");
 export const MISSING = STATES.indexOf("missing");
 
+/** The states of spans whose process is alive. */
+const GOING_ON: ReadonlySet<number> = new Set(
+  (["running", "stalled", "blocked", "hung"] as const).map((state) => STATES.indexOf(state)),
+);
+
 export interface Process {
   id: string;
   label: string;
@@ -69,6 +74,8 @@ export class Trace {
   readonly worst: State;
   /** Whether one of its recorded spans has no end. */
   readonly hasOpen: boolean;
+  /** Whether one of its spans goes on, so that the trace lasts until now. */
+  readonly goesOn: boolean;
   readonly paths: PathEntry[];
   readonly logs: Log[];
   /** The first start and the last known time. */
@@ -90,15 +97,15 @@ export class Trace {
     this.details = String(entry.details ?? "");
     this.count = spans.id.length;
     this.ids = spans.id.map(String);
-    this.parent = Int32Array.from(spans.parent);
-    this.state = Uint8Array.from(spans.state);
-    this.process = Int32Array.from(spans.process);
-    this.start = Float64Array.from(spans.start);
-    this.until = Float64Array.from(spans.until, (until, at) =>
-      Math.max(until, at1(spans.start, at)),
-    );
-    this.self = Float64Array.from(spans.self);
-    this.untilBelow = Float64Array.from(this.until);
+    this.parent = new Int32Array(spans.parent);
+    this.state = new Uint8Array(spans.state);
+    this.process = new Int32Array(spans.process);
+    this.start = new Float64Array(spans.start);
+    this.until = new Float64Array(spans.until);
+    for (let span = 0; span < this.count; span++)
+      this.until[span] = Math.max(at1(this.until, span), at1(this.start, span));
+    this.self = new Float64Array(spans.self);
+    this.untilBelow = new Float64Array(this.until);
     this.firstChild = new Int32Array(this.count).fill(-1);
     this.nextSibling = new Int32Array(this.count).fill(-1);
     this.depth = new Int32Array(this.count);
@@ -108,6 +115,7 @@ export class Trace {
     for (const state of this.state) this.counts[state] = at1(this.counts, state) + 1;
     this.worst = worstOf(this.counts);
     this.hasOpen = spans.end.some((end, span) => end === null && this.state[span] !== MISSING);
+    this.goesOn = this.state.some((state) => GOING_ON.has(state));
     this.paths = entry.paths;
     this.logs = this.logsOf(entry.logs);
     this.from = this.start.reduce((least, one) => Math.min(least, one), Number.POSITIVE_INFINITY);
@@ -153,6 +161,14 @@ export class Trace {
     return this.text(this.spans.cause[span]);
   }
 
+  thread(span: number): string {
+    return this.text(this.spans.thread?.[span]);
+  }
+
+  task(span: number): string {
+    return this.text(this.spans.task?.[span]);
+  }
+
   functionOf(span: number): string {
     return this.text(this.spans.function[span]);
   }
@@ -167,6 +183,11 @@ export class Trace {
     const file = this.text(this.spans.file[span]);
     const line = at1(this.spans.line, span);
     return file && line > 0 ? `${file}:${line}` : file;
+  }
+
+  /** Whether a span goes on, so that it lasts until now: it is open, and so is its process. */
+  isGoingOn(span: number): boolean {
+    return GOING_ON.has(at1(this.state, span));
   }
 
   isOpen(span: number): boolean {

@@ -1,17 +1,17 @@
 /** `View`: what the reader has opened, folded, searched and zoomed, as signals. */
 
-import { computed, type ReadonlySignal, signal } from "@preact/signals";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals";
 import type { SpanDetails } from "../data/contract";
-import { decode, type Traces } from "../data/decode";
-import { DetailsLoader } from "../data/details";
-import { find, needsDetails } from "../search/match";
+import type { Traces } from "../data/decode";
+import { DetailsLoader, type DetailsSource } from "../data/details";
+import { find, needsDetails, needsNow } from "../search/match";
 import type { Node } from "../search/nodes";
 import { parse, SearchError } from "../search/parse";
 import { type ErrorGroup, groupErrors } from "./errors";
 import { type Folding, type Row, visibleRows, withAncestors } from "./rows";
 import { type Sort, sortedSpans } from "./table";
 import type { Span } from "./timescale";
-import type { Log, Trace } from "./trace";
+import { at1, type Log, type Trace } from "./trace";
 
 export type Mode = "waterfall" | "flame" | "table" | "logs" | "errors" | "traces";
 export const MODES: readonly Mode[] = ["waterfall", "flame", "table", "logs", "errors"];
@@ -26,8 +26,24 @@ export interface Query {
   error: SearchError | null;
 }
 
+/** What a view gets from the page around it; a report has nothing of this. */
+export interface Surroundings {
+  /** Where attributes come from, if not from the document. */
+  details?: (trace: Trace) => DetailsSource;
+  /** Returns an address that opens a place such as `app.py:41 wait` in an editor, or nothing. */
+  editorLink?: (place: string) => string | null;
+  /** Returns the address of a span in another trace. */
+  spanLink?: (traceId: string, spanId: string) => string | null;
+  /** Returns what goes to the trace that many places after this one, if there is one. */
+  neighbour?: (by: number) => (() => void) | null;
+  /** Where the records are, for commands that are copied. */
+  folder?: () => string;
+}
+
 export class View {
   readonly data = signal<Traces>(null as unknown as Traces);
+  /** The server's time while live, as it goes on between two documents; null in a report. */
+  readonly clock = signal<number | null>(null);
   readonly traceAt = signal(0);
   readonly mode = signal<Mode>("waterfall");
   readonly theme = signal<Theme>("system");
@@ -42,6 +58,8 @@ export class View {
   readonly helpOpen = signal(false);
   /** Windows of time that the reader zoomed to; the last one is shown, `Esc` drops it. */
   readonly zooms = signal<Span[]>([]);
+  /** Whether the window keeps its length and moves along with what goes on. */
+  readonly isFollowing = signal(false);
   readonly search = signal("");
   readonly onlyFound = signal(false);
   readonly showCritical = signal(true);
@@ -62,12 +80,18 @@ export class View {
   );
   readonly bounds = computed<Span>(() => {
     const trace = this.trace.value;
-    const now = this.data.value.nowNs;
-    const to = Math.max(trace?.to ?? 0, now !== null && trace?.hasOpen ? now : 0);
+    const now = trace?.goesOn ? this.liveNow : null;
+    const to = Math.max(trace?.to ?? 0, now ?? 0);
     const from = trace?.from ?? 0;
     return { from, to: Math.max(to, from + 1) };
   });
-  readonly window = computed<Span>(() => this.zooms.value.at(-1) ?? this.bounds.value);
+  readonly window = computed<Span>(() => {
+    const zoom = this.zooms.value.at(-1);
+    if (!zoom) return this.bounds.value;
+    if (!this.isFollowing.value || !this.trace.value?.goesOn) return zoom;
+    const { from, to } = this.bounds.value;
+    return { from: Math.max(from, to - (zoom.to - zoom.from)), to };
+  });
   readonly details = computed(() => this.loaderOf(this.trace.value));
   readonly query = computed<Query>(() => parsed(this.search.value));
   /** 1 for each span that is found; null without a search. */
@@ -76,7 +100,7 @@ export class View {
     const trace = this.trace.value;
     if (!node || !trace) return null;
     const details = this.details.value;
-    if (needsDetails(node) && details.spans.value === null) void details.load();
+    if (needsDetails(node) && !details.isWhole.value) void details.load();
     return this.foundIn(trace, node, details.spans.value);
   });
   readonly foundCount = computed(() => sum(this.found.value));
@@ -125,26 +149,40 @@ export class View {
     return trace ? visibleRows(trace, this.folding.value) : [];
   });
 
-  private readonly loaders = new Map<Trace, DetailsLoader>();
+  private readonly loaders = new Map<Trace, DetailsSource>();
   private readonly hasAllDetails = signal(false);
   private loadingAll: Promise<void> | null = null;
 
-  constructor(data: unknown) {
-    this.data.value = decode(data);
+  constructor(
+    data: Traces,
+    readonly around: Surroundings = {},
+  ) {
+    this.data.value = data;
     this.reset();
     if (this.data.value.traces.length > 1) this.mode.value = "traces";
   }
 
   /** The time of the writer, or the last that is known in a report. */
   get now(): number {
-    const { nowNs, traces } = this.data.value;
-    return nowNs ?? traces.reduce((most, trace) => Math.max(most, trace.to), 0);
+    return (
+      this.liveNow ?? this.data.value.traces.reduce((most, trace) => Math.max(most, trace.to), 0)
+    );
+  }
+
+  /** The writer's time as it goes on; null in a report. */
+  private get liveNow(): number | null {
+    return this.clock.value ?? this.data.value.nowNs;
+  }
+
+  /** Returns up to when a span is drawn: one that goes on lasts until now. */
+  untilOf(trace: Trace, span: number): number {
+    const until = at1(trace.until, span);
+    return trace.isGoingOn(span) ? Math.max(until, this.clock.value ?? until) : until;
   }
 
   /** Shows new data; what is selected and folded stays, by the ids of the spans. */
-  update(data: unknown): void {
+  update(next: Traces): void {
     const before = this.trace.value;
-    const next = decode(data);
     this.loaders.clear();
     this.loadingAll = null;
     this.hasAllDetails.value = false;
@@ -156,18 +194,26 @@ export class View {
       this.reset();
       return;
     }
-    const places = new Map(after.ids.map((id, span) => [id, span]));
+    const kept = [this.selected, this.top].map((one) => one.value);
+    kept.push(...this.collapsed.value, ...this.openGroups.value);
+    const wanted = new Set(kept.map((span) => before.ids[span]));
+    const places = new Map<string, number>();
+    after.ids.forEach((id, span) => {
+      if (wanted.has(id)) places.set(id, span);
+    });
     const moved = (span: number) => (span < 0 ? -1 : (places.get(before.ids[span] ?? "") ?? -1));
     const movedSet = (spans: ReadonlySet<number>) =>
       new Set([...spans].map(moved).filter((one) => one >= 0));
     const [selected, top] = [moved(this.selected.value), moved(this.top.value)];
     const [collapsed, groups] = [movedSet(this.collapsed.value), movedSet(this.openGroups.value)];
-    this.data.value = next;
-    this.traceAt.value = at;
-    this.selected.value = selected;
-    this.top.value = top;
-    this.collapsed.value = collapsed;
-    this.openGroups.value = groups;
+    batch(() => {
+      this.data.value = next;
+      this.traceAt.value = at;
+      this.selected.value = selected;
+      this.top.value = top;
+      this.collapsed.value = collapsed;
+      this.openGroups.value = groups;
+    });
   }
 
   /** Forgets what belongs to one trace. */
@@ -176,14 +222,16 @@ export class View {
     this.openGroups.value = new Set();
     this.top.value = -1;
     this.zooms.value = [];
+    this.isFollowing.value = false;
     this.logAt.value = -1;
     this.selected.value = this.trace.value?.roots[0] ?? -1;
   }
 
-  private loaderOf(trace: Trace | null): DetailsLoader {
+  private loaderOf(trace: Trace | null): DetailsSource {
     if (!trace) return new DetailsLoader(undefined);
-    let loader = this.loaders.get(trace);
-    if (!loader) {
+    let loader = this.loaders.get(trace) ?? this.around.details?.(trace);
+    if (loader) this.loaders.set(trace, loader);
+    else {
       const { chunks } = this.data.value;
       const chunk = Object.hasOwn(chunks, trace.details) ? chunks[trace.details] : undefined;
       loader = new DetailsLoader(typeof chunk === "string" ? chunk : undefined);
@@ -215,7 +263,8 @@ export class View {
 
   private foundIn(trace: Trace, node: Node, details: SpanDetails[] | null): Uint8Array {
     const { baseNs, zone } = this.data.value;
-    return find(node, { trace, details, nowNs: this.now, baseNs, zone });
+    const nowNs = needsNow(node) ? this.now : 0;
+    return find(node, { trace, details, nowNs, baseNs, zone });
   }
 }
 

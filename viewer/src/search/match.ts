@@ -31,6 +31,13 @@ export function needsDetails(node: Node): boolean {
   return node.type === "text" || !FIELDS.includes(node.key);
 }
 
+/** Whether what a search finds changes as time goes on. */
+export function needsNow(node: Node): boolean {
+  if (node.type === "and" || node.type === "or") return node.items.some(needsNow);
+  if (node.type === "not" || node.type === "relative") return needsNow(node.item);
+  return node.type === "field" && (node.key === "age" || node.key === "since");
+}
+
 class Finder {
   private readonly trace: Trace;
   private readonly logs = new Map<number, Log[]>();
@@ -142,8 +149,12 @@ class Finder {
         return start;
       case "at":
         return timeOfDay(this.searched.baseNs, start, this.searched.zone).slice(0, 8);
+      case "thread":
+        return trace.thread(span);
+      case "task":
+        return trace.task(span);
       default:
-        return ""; // threads and tasks are not in the data
+        return "";
     }
   }
 

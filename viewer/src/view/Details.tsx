@@ -1,9 +1,10 @@
 /** The pane about the selected span. */
 
 import { useEffect, useState } from "preact/hooks";
-import type { Json, SpanDetails } from "../data/contract";
+import type { Attributes, SpanDetails } from "../data/contract";
 import { toJson } from "../data/exact";
 import { copy, select } from "../model/commands";
+import { commandOf, spanAsJson, spanAsMarkdown } from "../model/copies";
 import { number, timeOfDay, visible } from "../model/format";
 import { at1, type Trace } from "../model/trace";
 import type { View } from "../model/view";
@@ -22,14 +23,14 @@ export function Details({ view, trace }: Props) {
   const [tab, setTab] = useState<(typeof TABS)[number]>("Attributes");
   const span = view.selected.value;
   const loader = view.details.value;
-  useEffect(() => void loader.load(), [loader]);
+  useEffect(() => loader.loadOne(span), [loader, span]);
   const details = loader.spans.value?.[span] ?? null;
   const logs = trace.logs.filter((log) => isWithin(trace, log.span, span));
   const counts = {
     Attributes: Object.keys(details?.attributes ?? {}).length,
     Events: details?.events?.length ?? 0,
     Logs: logs.length,
-    Links: details?.links?.length ?? 0,
+    Links: (details?.links?.length ?? 0) + (details?.linked_from?.length ?? 0),
     Raw: 0,
   };
   return (
@@ -107,57 +108,88 @@ function Events({ view, details }: { view: View; details: SpanDetails }) {
 
 function Links({ view, trace, details }: Props & { details: SpanDetails }) {
   const links = details?.links ?? [];
-  if (links.length === 0) return <p class="dim">No links.</p>;
+  const from = details?.linked_from ?? [];
+  if (links.length + from.length === 0) return <p class="dim">No links.</p>;
   return (
     <>
-      {links.slice(0, 500).map((link, at) => {
-        const target = link.trace_id === trace.id ? trace.ids.indexOf(String(link.span_id)) : -1;
-        return (
-          <div key={at} class="entry">
-            <button
-              type="button"
-              class="plain mono"
-              disabled={target < 0}
-              onClick={() => select(view, target)}
-            >
-              {target >= 0
-                ? visible(trace.name(target))
-                : `${String(link.trace_id)} ${String(link.span_id)}`}
-            </button>
-            <AttributeList view={view} attributes={link.attributes ?? {}} />
-          </div>
-        );
-      })}
+      {links.slice(0, 500).map((link, at) => (
+        <div key={at} class="entry">
+          <LinkTo view={view} trace={trace} link={link} />
+          <AttributeList view={view} attributes={link.attributes ?? {}} />
+        </div>
+      ))}
+      {from.length > 0 && <h3>Linked from</h3>}
+      {from.slice(0, 500).map((link, at) => (
+        <div key={at} class="entry">
+          <LinkTo view={view} trace={trace} link={link} />
+        </div>
+      ))}
     </>
   );
 }
 
-function Raw({ view, trace, span, details }: Props & { span: number; details: SpanDetails }) {
-  const parent = at1(trace.parent, span);
-  const raw = toJson(
-    {
-      trace_id: trace.id,
-      span_id: trace.ids[span] ?? "",
-      parent_id: trace.ids[parent] ?? null,
-      name: trace.name(span),
-      state: trace.stateOf(span),
-      kind: trace.kind(span),
-      service: trace.service(span),
-      start: at1(trace.start, span),
-      until: at1(trace.until, span),
-      error: trace.error(span) || null,
-      attributes: details?.attributes ?? {},
-      events: (details?.events ?? []) as Json[],
-      links: (details?.links ?? []) as Json[],
-    },
-    2,
+interface Link {
+  trace_id: string;
+  span_id: string;
+  attributes?: Attributes;
+}
+
+/** A span that is linked to: in this trace, in another one that can be opened, or by its ids. */
+function LinkTo({ view, trace, link }: Props & { link: Link }) {
+  const ids = [String(link.trace_id), String(link.span_id)] as const;
+  const target = ids[0] === trace.id ? trace.ids.indexOf(ids[1]) : -1;
+  const address = target < 0 ? view.around.spanLink?.(...ids) : null;
+  if (address) {
+    return (
+      <a class="mono action" href={address}>
+        {visible(`${ids[0].slice(0, 32)} ${ids[1].slice(0, 16)}`)}
+      </a>
+    );
+  }
+  return (
+    <button
+      type="button"
+      class="plain mono"
+      disabled={target < 0}
+      onClick={() => select(view, target)}
+    >
+      {target >= 0 ? visible(trace.name(target)) : visible(ids.join(" ").slice(0, 1000))}
+    </button>
   );
+}
+
+function Raw({ view, trace, span, details }: Props & { span: number; details: SpanDetails }) {
+  const json = spanAsJson(trace, span, details);
+  const record = details?.record && Object.keys(details.record).length > 0 ? details.record : null;
   return (
     <>
-      <button type="button" onClick={() => copy(view, raw, "the span as JSON")}>
-        Copy as JSON
-      </button>
-      <Value value={raw} />
+      <div class="actions">
+        <button type="button" onClick={() => copy(view, json, "the span as JSON")}>
+          Copy as JSON
+        </button>
+        <button
+          type="button"
+          onClick={() =>
+            copy(view, spanAsMarkdown(view, trace, span, details), "the span as Markdown")
+          }
+        >
+          Markdown
+        </button>
+        <button
+          type="button"
+          title={commandOf(view, trace)}
+          onClick={() => copy(view, commandOf(view, trace), "the command")}
+        >
+          Command
+        </button>
+      </div>
+      <Value value={json} />
+      {record && (
+        <>
+          <h3>The record</h3>
+          <Value value={toJson(record, 2)} />
+        </>
+      )}
     </>
   );
 }

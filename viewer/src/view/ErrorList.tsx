@@ -11,14 +11,19 @@ import { StackTrace } from "./StackTrace";
 
 const MOST_GROUPS = 100;
 const MOST_MEMBERS = 20;
+const MOST_LOADED = 20_000;
 
 export function ErrorList({ view }: { view: View }) {
   const trace = view.trace.value as Trace;
   const groups = view.errors.value;
   const loader = view.details.value;
   const box = useRef<HTMLDivElement>(null);
-  useEffect(() => void loader.load(), [loader]);
   const selected = view.selected.value;
+  useEffect(() => {
+    // Of very many spans a server sends only what is asked for.
+    if (trace.count <= MOST_LOADED) void loader.load();
+    else loader.loadOne(selected);
+  }, [loader, selected]);
   useEffect(() => {
     box.current?.querySelector('[aria-current="true"]')?.scrollIntoView?.({ block: "nearest" });
   }, [selected]);

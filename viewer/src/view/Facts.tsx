@@ -2,6 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 import { useMemo } from "preact/hooks";
+import type { ProcessState } from "../data/contract";
 import { copy, select, zoomToSpan } from "../model/commands";
 import { dateTime, duration, number, visible } from "../model/format";
 import { operationOf } from "../model/operation";
@@ -22,7 +23,7 @@ export function Facts({ view, trace, span }: { view: View; trace: Trace; span: n
     ["Cause", trace.cause(span) && <Value value={trace.cause(span)} />],
     [
       trace.isOpen(span) ? "Known for" : "Duration",
-      <span class="mono">{duration(trace.duration(span))}</span>,
+      <span class="mono">{duration(view.untilOf(trace, span) - at1(trace.start, span))}</span>,
     ],
     [
       "This operation",
@@ -35,11 +36,10 @@ export function Facts({ view, trace, span }: { view: View; trace: Trace; span: n
     [state === "lost" ? "Last seen at" : "Now at", placeOf(view, trace.where(span))],
     ["Opened at", placeOf(view, trace.place(span))],
     ["Function", visible(trace.functionOf(span).slice(0, 1000))],
-    [
-      "Process",
-      `${visible(process.label.slice(0, 300))}${process.state === "lost" ? " (lost)" : ""}`,
-    ],
+    ["Process", `${visible(process.label.slice(0, 300))}${stateWord(process.state)}`],
     ["Service", visible(process.service.slice(0, 300))],
+    ["Thread", visible(trace.thread(span).slice(0, 300))],
+    ["Task", visible(trace.task(span).slice(0, 300))],
     ["Kind", trace.kind(span)],
     [
       "Parent",
@@ -93,19 +93,36 @@ export function Facts({ view, trace, span }: { view: View; trace: Trace; span: n
   );
 }
 
+/** A place in code: copied by a click, and opened in an editor where that is allowed. */
 function placeOf(view: View, place: string): ComponentChildren {
+  const link = place && view.around.editorLink?.(place);
   return (
     place && (
-      <button
-        type="button"
-        class="plain mono"
-        title="Copy"
-        onClick={() => copy(view, place, "the place")}
-      >
-        {visible(place.slice(0, 1000))} <small class="dim">copy</small>
-      </button>
+      <>
+        <button
+          type="button"
+          class="plain mono"
+          title="Copy"
+          onClick={() => copy(view, place, "the place")}
+        >
+          {visible(place.slice(0, 1000))} <small class="dim">copy</small>
+        </button>
+        {link && (
+          <>
+            {" "}
+            <a class="action" href={link}>
+              open in editor
+            </a>
+          </>
+        )}
+      </>
     )
   );
+}
+
+/** Says what is wrong with a process, if it is known. */
+function stateWord(state: ProcessState): string {
+  return state === "unknown" || state === "alive" ? "" : ` (${state})`;
 }
 
 /** Returns how much of its critical path a span is. */

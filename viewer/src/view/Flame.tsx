@@ -41,7 +41,7 @@ export function Flame({ view }: { view: View }) {
         if (y < -ROW || y > size.height) continue;
         const left = Math.max(fraction(window, at1(trace.start, span)) * size.width, -1);
         const right = Math.min(
-          fraction(window, at1(trace.until, span)) * size.width,
+          fraction(window, view.untilOf(trace, span)) * size.width,
           size.width + 1,
         );
         if (right < 0 || left > size.width) continue;

@@ -6,6 +6,8 @@ import type { RowWindow } from "./hooks";
 interface GridProps {
   list: RowWindow;
   label: string;
+  /** Whether rows have others below them. */
+  isTree?: boolean;
   count: number;
   /** The id of the chosen row. */
   active: string | undefined;
@@ -14,18 +16,16 @@ interface GridProps {
   children: ComponentChildren;
 }
 
-export function Grid({ list, label, count, active, head, children }: GridProps) {
+export function Grid({ list, label, isTree = false, count, active, head, children }: GridProps) {
+  const role = isTree ? ("treegrid" as const) : ("grid" as const);
+  const named = {
+    role,
+    "aria-label": label,
+    "aria-rowcount": count,
+    "aria-activedescendant": active,
+  };
   return (
-    <div
-      class="rows"
-      ref={list.ref}
-      tabIndex={0}
-      role="grid"
-      aria-label={label}
-      aria-rowcount={count}
-      aria-activedescendant={active}
-      onScroll={list.onScroll}
-    >
+    <div {...named} class="rows" ref={list.ref} tabIndex={0} onScroll={list.onScroll}>
       {head}
       <div class="filler" role="presentation" style={{ height: `${list.total}px` }}>
         {children}

@@ -26,7 +26,7 @@ export function Header({ view, trace }: { view: View; trace: Trace }) {
   const path = trace.paths.find((one) => one.root === root);
   return (
     <div class="header">
-      {traces.length > 1 && <Steps view={view} />}
+      {(traces.length > 1 || view.around.neighbour) && <Steps view={view} />}
       <b class={`state-${state} state-word`} title={`The worst state of its spans: ${state}`}>
         {MARKS[state]} {state}
       </b>
@@ -50,7 +50,7 @@ export function Header({ view, trace }: { view: View; trace: Trace }) {
       </span>
       <span class="dim">
         {countOf(trace.count, "span")}
-        {services.size > 0 && `, ${countOf(services.size, "service")}`}
+        {services.size > 1 && `, ${countOf(services.size, "service")}`}
       </span>
       <StateChips view={view} trace={trace} />
       {trace.leftOut > 0 && (
@@ -92,21 +92,24 @@ export function Header({ view, trace }: { view: View; trace: Trace }) {
 function Steps({ view }: { view: View }) {
   const at = view.traceAt.value;
   const { length } = view.data.value.traces;
+  const within = (to: number) => (to < 0 || to >= length ? null : () => openTrace(view, to));
+  const step = view.around.neighbour ?? ((by: number) => within(at + by));
+  const [before, after] = [step(-1), step(1)];
   return (
     <span class="steps">
       <button
         type="button"
         aria-label="Previous trace"
-        disabled={at === 0}
-        onClick={() => openTrace(view, at - 1)}
+        disabled={before === null}
+        onClick={() => before?.()}
       >
         ‹
       </button>
       <button
         type="button"
         aria-label="Next trace"
-        disabled={at + 1 >= length}
-        onClick={() => openTrace(view, at + 1)}
+        disabled={after === null}
+        onClick={() => after?.()}
       >
         ›
       </button>

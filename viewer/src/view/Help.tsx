@@ -32,9 +32,21 @@ export function Help({ view }: { view: View }) {
       <button type="button" class="close" aria-label="Close" onClick={close}>
         ✕
       </button>
-      <h2>Keys</h2>
+      <HelpContents title="Keys" />
+    </dialog>
+  );
+}
+
+/** Keys that the application around an open trace has for itself. */
+const OF_APP: ReadonlySet<string> = new Set(["?", "t", "J", "K", "/", "Escape", "."]);
+
+/** The keys of an open trace, and the words of a search. */
+export function HelpContents({ title, isInApp = false }: { title: string; isInApp?: boolean }) {
+  return (
+    <>
+      <h2>{title}</h2>
       <dl class="key-list">
-        {KEYS.map(({ keys, help }) => (
+        {KEYS.filter(({ keys }) => !isInApp || !OF_APP.has(keys[0] ?? "")).map(({ keys, help }) => (
           <div key={help}>
             <dt>
               {keys.map((key) => (
@@ -50,12 +62,14 @@ export function Help({ view }: { view: View }) {
           </dt>
           <dd>fold to this depth</dd>
         </div>
-        <div>
-          <dt>
-            <kbd>g</kbd> <kbd>t</kbd>
-          </dt>
-          <dd>go to traces; w f a l e: waterfall, flame, table, logs, errors</dd>
-        </div>
+        {!isInApp && (
+          <div>
+            <dt>
+              <kbd>g</kbd> <kbd>t</kbd>
+            </dt>
+            <dd>go to traces; w f a l e: waterfall, flame, table, logs, errors</dd>
+          </div>
+        )}
       </dl>
       <h2>Search</h2>
       <dl class="search-list">
@@ -73,6 +87,6 @@ export function Help({ view }: { view: View }) {
         Ctrl and wheel zooms, Shift and wheel moves in time. Drag over the overview or the ruler to
         zoom, double click on a bar to fit it, <kbd>Esc</kbd> goes back.
       </p>
-    </dialog>
+    </>
   );
 }

@@ -21,11 +21,12 @@ export function Minimap({ view, trace }: { view: View; trace: Trace }) {
   const size = useSize(box);
   const [dragged, setDragged] = useState<Span | null>(null);
   const bounds = view.bounds.value;
-  useCanvas(canvas, size, (context, element) => draw(context, element, trace, bounds, size), [
-    trace,
-    bounds,
-    view.palette.value,
-  ]);
+  useCanvas(
+    canvas,
+    size,
+    (context, element) => draw(context, element, trace, bounds, view.clock.peek() ?? 0, size),
+    [trace, bounds, view.palette.value],
+  );
   const window = dragged ?? view.window.value;
   const [left, right] = [fraction(bounds, window.from) * 100, fraction(bounds, window.to) * 100];
   const isZoomed = view.zooms.value.length > 0 || dragged !== null;
@@ -99,6 +100,7 @@ function draw(
   canvas: HTMLCanvasElement,
   trace: Trace,
   bounds: Span,
+  now: number,
   size: Size,
 ): void {
   const colour = palette(canvas);
@@ -113,7 +115,8 @@ function draw(
   const one = (span: number, least: number) => {
     const line = at1(trace.depth, span) % lines;
     const left = fraction(bounds, at1(trace.start, span)) * size.width;
-    const right = Math.max(fraction(bounds, at1(trace.until, span)) * size.width, left + least);
+    const until = Math.max(at1(trace.until, span), trace.isGoingOn(span) ? now : 0);
+    const right = Math.max(fraction(bounds, until) * size.width, left + least);
     if (least < 2 && right <= at1(lastX, line)) return; // nothing new would be seen
     lastX[line] = right;
     context.fillRect(left, 2 + line * height, right - left, height - 1);

@@ -1,17 +1,27 @@
 /** The line at the bottom: what is shown, whose clock, and the keys that work. */
 
+import type { ComponentChildren } from "preact";
+import { follow } from "../model/commands";
 import { countOf, dateTime, timeOfDay } from "../model/format";
 import { at1, ERROR, MISSING } from "../model/trace";
 import type { View } from "../model/view";
 
-export function StatusLine({ view }: { view: View }) {
+interface Props {
+  view: View;
+  /** How the page is connected, instead of the time of the report. */
+  children?: ComponentChildren;
+}
+
+export function StatusLine({ view, children }: Props) {
   const trace = view.trace.value;
-  const { nowNs, zone, writtenNs, baseNs, traces } = view.data.value;
+  const { zone, writtenNs, baseNs, traces } = view.data.value;
+  const nowNs = view.clock.value ?? view.data.value.nowNs;
   if (!trace) return <footer class="status" />;
   const shown = view.shownTraces.value.length;
   const inTraces = view.mode.value === "traces";
+  const isZoomed = view.zooms.value.length > 0;
   const missing = at1(trace.counts, MISSING);
-  const written = `as of ${timeOfDay(baseNs, writtenNs, zone).slice(0, 8)} ${zone}`;
+  const written = `as of ${timeOfDay(baseNs, nowNs ?? writtenNs, zone).slice(0, 8)} ${zone}`;
   return (
     <footer class="status">
       <span>
@@ -20,19 +30,19 @@ export function StatusLine({ view }: { view: View }) {
           : shownOf(view)}
       </span>
       {view.top.value >= 0 && <span>one subtree alone (i)</span>}
-      {view.zooms.value.length > 0 && <span>zoomed (Esc)</span>}
+      {isZoomed && <span>{view.isFollowing.value ? "follows what goes on" : "zoomed"} (Esc)</span>}
       {!inTraces && missing > 0 && <span class="minor">{countOf(missing, "parent")} unknown</span>}
-      <span title={dateTime(baseNs, writtenNs, zone)}>
-        {nowNs === null ? `report, ${written}` : `live, ${written}`}
-      </span>
-      {nowNs !== null && view.zooms.value.length > 0 && (
+      {children ?? (
+        <span title={dateTime(baseNs, nowNs ?? writtenNs, zone)}>
+          {nowNs === null ? `report, ${written}` : `live, ${written}`}
+        </span>
+      )}
+      {nowNs !== null && trace.goesOn && isZoomed && !view.isFollowing.value && (
         <button
           type="button"
-          class="plain"
-          title="Show all of the time again, up to now (.)"
-          onClick={() => {
-            view.zooms.value = [];
-          }}
+          class="plain link"
+          title="Move along with what goes on (.)"
+          onClick={() => follow(view)}
         >
           ▸ follow
         </button>

@@ -2,22 +2,17 @@
 
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { decode } from "../data/decode";
 import { addressOf, applyAddress } from "../model/address";
 import { visible } from "../model/format";
 import { View } from "../model/view";
-import { Details } from "./Details";
-import { ErrorList } from "./ErrorList";
-import { Flame } from "./Flame";
-import { Header } from "./Header";
 import { Help } from "./Help";
 import { keyHandler } from "./keys";
-import { LogList } from "./LogList";
-import { Minimap } from "./Minimap";
-import { SpanTable } from "./SpanTable";
 import { StatusLine } from "./StatusLine";
 import { TopBar } from "./TopBar";
 import { TraceList } from "./TraceList";
-import { Waterfall } from "./Waterfall";
+import { TracePane } from "./TracePane";
+import { useTheme } from "./theme";
 
 export interface Props {
   /** The decoded JSON of a document, as `data/contract.ts` describes it. */
@@ -29,13 +24,13 @@ export interface Props {
 /** Throws a `DataError` if the first data is not a document; see `src/main.tsx` for a page around it. */
 export function TraceView({ data, address = false }: Props) {
   const view = useMemo(() => {
-    const made = new View(data);
+    const made = new View(decode(data));
     if (address) applyAddress(made, location.hash);
     return made;
   }, []);
   const shown = useRef(data);
   useEffect(() => {
-    if (shown.current !== data) view.update(data);
+    if (shown.current !== data) view.update(decode(data));
     shown.current = data;
   }, [data]);
   const root = useRef<HTMLDivElement>(null);
@@ -69,47 +64,14 @@ export function TraceView({ data, address = false }: Props) {
 function Body({ view }: { view: View }) {
   const trace = view.trace.value;
   if (view.data.value.traces.length === 0 || !trace) return <NothingYet />;
+  if (view.mode.value !== "traces") return <TracePane view={view} trace={trace} />;
   const { note } = view.data.value;
-  if (view.mode.value === "traces") {
-    return (
-      <>
-        {note && <p class="note">{visible(note)}</p>}
-        <TraceList view={view} />
-      </>
-    );
-  }
   return (
     <>
-      <Header view={view} trace={trace} />
-      {[trace.note, view.data.value.traces.length > 1 ? "" : note].filter(Boolean).map((text) => (
-        <p key={text} class="note" title={visible(text)}>
-          {visible(text)}
-        </p>
-      ))}
-      <Minimap view={view} trace={trace} />
-      <div class="main">
-        <Main view={view} />
-        {view.detailsOpen.value && view.selected.value >= 0 && (
-          <Details view={view} trace={trace} />
-        )}
-      </div>
+      {note && <p class="note">{visible(note)}</p>}
+      <TraceList view={view} />
     </>
   );
-}
-
-function Main({ view }: { view: View }) {
-  switch (view.mode.value) {
-    case "flame":
-      return <Flame view={view} />;
-    case "table":
-      return <SpanTable view={view} />;
-    case "logs":
-      return <LogList view={view} />;
-    case "errors":
-      return <ErrorList view={view} />;
-    default:
-      return <Waterfall view={view} />;
-  }
 }
 
 function NothingYet() {
@@ -120,22 +82,4 @@ function NothingYet() {
       <pre>otel-ext run -- python app.py</pre>
     </div>
   );
-}
-
-/** Puts the theme on the page, and has canvases drawn anew when the colours change. */
-function useTheme(view: View): void {
-  useSignalEffect(() => {
-    const theme = view.theme.value;
-    if (theme === "system") delete document.documentElement.dataset.theme;
-    else document.documentElement.dataset.theme = theme;
-    view.palette.value = view.palette.peek() + 1;
-  });
-  useEffect(() => {
-    const system = matchMedia("(prefers-color-scheme: dark)");
-    const changed = () => {
-      view.palette.value += 1;
-    };
-    system.addEventListener("change", changed);
-    return () => system.removeEventListener("change", changed);
-  }, [view]);
 }

@@ -7,7 +7,7 @@ import type { Row } from "../model/rows";
 import { at1, type Log, type Trace } from "../model/trace";
 import type { View } from "../model/view";
 import { Axis } from "./Axis";
-import { drag, useRows, useSize } from "./hooks";
+import { drag, useAnchor, useRows, useSize } from "./hooks";
 import { WaterfallRow } from "./WaterfallRow";
 
 const LEAST_NAMES = 160;
@@ -18,7 +18,7 @@ export function Waterfall({ view }: { view: View }) {
   const trace = view.trace.value as Trace;
   const rows = view.rows.value;
   const at = rowAt(view);
-  const list = useRows(rows.length, at);
+  const list = useRows(rows.length, at, 0, `${trace.id} ${trace.ids[view.selected.value]}`);
   const size = useSize(list.ref);
   const usual = Math.min(USUAL_NAMES, size.width * 0.38);
   const nameWidth = Math.min(view.nameWidth.value || usual, size.width * 0.6);
@@ -26,7 +26,8 @@ export function Waterfall({ view }: { view: View }) {
   const logs = useMemo(() => logsBySpan(trace), [trace]);
   const pieces = useMemo(() => piecesBySpan(trace), [trace]);
   useWheel(view, list.ref, nameWidth);
-  useEffect(() => list.ref.current?.focus({ preventScroll: true }), [trace]);
+  useEffect(() => list.ref.current?.focus({ preventScroll: true }), [trace.id]);
+  useAnchor(list, rows.length, at, (row) => trace.ids[rows[row]?.span ?? -1]);
   if (rows.length === 0) return <NothingFound view={view} />;
   const resize = (event: PointerEvent) => {
     const offset = event.clientX - nameWidth;

@@ -110,7 +110,7 @@ function Name({ view, trace, row, nameWidth }: Props) {
 }
 
 /** Says what the bar shows, in full, and then in fewer and fewer words. */
-function wordsOf(trace: Trace, row: Row): string[] {
+function wordsOf(view: View, trace: Trace, row: Row): string[] {
   const { span, group } = row;
   if (group) {
     const times = `× ${number(group.length)}`;
@@ -118,7 +118,7 @@ function wordsOf(trace: Trace, row: Row): string[] {
   }
   const state = trace.stateOf(span);
   if (state === "missing") return ["no record of this span", "?"];
-  const time = duration(trace.duration(span));
+  const time = duration(view.untilOf(trace, span) - at1(trace.start, span));
   const short = MARKS[state] ? `${time} ${MARKS[state]}` : time;
   if (state === "ended" || state === "running") return [short];
   if (state === "open") return [`${time}, open`, short];
@@ -147,11 +147,11 @@ function Bar({ view, trace, row, timeWidth, logs, pieces }: Props) {
     Math.min(Math.max(fraction(window, time) * timeWidth, -BEYOND), timeWidth + BEYOND);
   const last = group
     ? group.reduce((most, one) => Math.max(most, at1(trace.until, one)), 0)
-    : at1(trace.until, span);
+    : view.untilOf(trace, span);
   const [left, right] = [x(at1(trace.start, span)), x(last)];
   const width = Math.max(right - left, 2);
   const below = row.open === false && !group ? x(at1(trace.untilBelow, span)) : right;
-  const words = wordsOf(trace, row);
+  const words = wordsOf(view, trace, row);
   const events = view.details.value.spans.value?.[span]?.events; // once they are loaded
   return (
     <>

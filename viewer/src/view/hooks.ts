@@ -11,12 +11,26 @@ export interface Size {
   height: number;
 }
 
+/** Does something with an element once it is there, and again with another one in its place. */
+export function useElement<T extends Element>(
+  ref: RefObject<T | null>,
+  attach: (element: T) => () => void,
+): void {
+  const nothing = () => {};
+  const held = useRef<{ element: T | null; end: () => void }>({ element: null, end: nothing });
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (element === held.current.element) return;
+    held.current.end();
+    held.current = { element, end: element ? attach(element) : nothing };
+  });
+  useLayoutEffect(() => () => held.current.end(), []);
+}
+
 /** Returns the size of an element, as it changes. */
 export function useSize<T extends Element>(ref: RefObject<T | null>): Size {
   const [size, setSize] = useState<Size>({ width: 800, height: 600 });
-  useLayoutEffect(() => {
-    const element = ref.current;
-    if (!element) return;
+  useElement(ref, (element) => {
     const measure = () => {
       const { width, height } = element.getBoundingClientRect();
       if (width > 0)
@@ -26,7 +40,7 @@ export function useSize<T extends Element>(ref: RefObject<T | null>): Size {
     const observer = new ResizeObserver(measure);
     observer.observe(element);
     return () => observer.disconnect();
-  }, [ref]);
+  });
   return size;
 }
 
@@ -65,11 +79,17 @@ export interface RowWindow {
 export const HEAD_HEIGHT = 25;
 
 /**
- * Returns which of `count` rows are in sight; keeps row `at` in sight when it changes.
+ * Returns which of `count` rows are in sight; brings row `at` into sight when another is chosen.
  *
- * A heading of that height above them stays in sight.
+ * A heading of that height above them stays in sight. `chosen` is what the row is known by where
+ * rows come and go: the place of the same row may then change without it.
  */
-export function useRows(count: number, at: number, head = 0): RowWindow {
+export function useRows(
+  count: number,
+  at: number,
+  head = 0,
+  chosen: string | number | undefined = at,
+): RowWindow {
   const ref = useRef<HTMLDivElement>(null);
   const { height } = useSize(ref);
   const [top, setTop] = useState(0);
@@ -81,7 +101,7 @@ export function useRows(count: number, at: number, head = 0): RowWindow {
     if (at * ROW_HEIGHT < element.scrollTop) element.scrollTop = at * ROW_HEIGHT;
     const lowest = head + (at + 1) * ROW_HEIGHT - room;
     if (lowest > element.scrollTop) element.scrollTop = lowest;
-  }, [at, height]);
+  }, [chosen, height]);
   const first = Math.max(0, Math.floor(top / ROW_HEIGHT) - BEYOND);
   const last = Math.min(count, Math.ceil((top + height) / ROW_HEIGHT) + BEYOND);
   return {
@@ -92,6 +112,62 @@ export function useRows(count: number, at: number, head = 0): RowWindow {
     total: count * ROW_HEIGHT,
     onScroll: () => setTop(ref.current?.scrollTop ?? 0),
   };
+}
+
+/**
+ * Keeps the row that the reader looks at where it is while rows come and go above it: the one under
+ * the pointer, else the chosen one if it is in sight, else the first in sight.
+ *
+ * `idAt` returns what a row is known by when the rows are others.
+ */
+export function useAnchor(
+  list: RowWindow,
+  count: number,
+  chosen: number,
+  idAt: (row: number) => string | undefined,
+): void {
+  const anchor = useRef<{ id: string | undefined; row: number }>({ id: undefined, row: -1 });
+  const pointer = useRef(Number.NaN);
+  const choose = (element: HTMLElement) => {
+    const top = element.scrollTop;
+    const isInSight = (row: number) =>
+      row >= 0 &&
+      row < count &&
+      (row + 1) * ROW_HEIGHT > top &&
+      row * ROW_HEIGHT < top + element.clientHeight;
+    const under = Math.floor((pointer.current + top) / ROW_HEIGHT);
+    const first = top > 0 ? Math.floor(top / ROW_HEIGHT) : -1;
+    const row = [under, chosen].find(isInSight) ?? first;
+    anchor.current = { id: row >= 0 ? idAt(row) : undefined, row };
+  };
+  useLayoutEffect(() => {
+    const element = list.ref.current;
+    if (!element) return;
+    const { id, row } = anchor.current;
+    if (id !== undefined && idAt(row) !== id) {
+      for (let now = 0; now < count; now++) {
+        if (idAt(now) !== id) continue;
+        element.scrollTop += (now - row) * ROW_HEIGHT;
+        break;
+      }
+    }
+    choose(element);
+  });
+  useElement(list.ref, (element) => {
+    const moved = (event: PointerEvent) => {
+      const head = element.querySelector(".table-head")?.clientHeight ?? 0;
+      pointer.current = event.clientY - element.getBoundingClientRect().top - head;
+    };
+    const left = () => {
+      pointer.current = Number.NaN;
+    };
+    element.addEventListener("pointermove", moved);
+    element.addEventListener("pointerleave", left);
+    return () => {
+      element.removeEventListener("pointermove", moved);
+      element.removeEventListener("pointerleave", left);
+    };
+  });
 }
 
 /** Follows the pointer from a press until it is released. */

@@ -5,6 +5,7 @@ import {
   copy,
   fold,
   foldToDepth,
+  follow,
   goTo,
   moveRow,
   nextMode,
@@ -16,6 +17,7 @@ import {
   zoomToSpan,
 } from "../model/commands";
 import type { Mode, View } from "../model/view";
+import { nextTheme } from "./theme";
 
 export interface Key {
   keys: string[];
@@ -71,12 +73,13 @@ export const KEYS: Key[] = [
   { keys: ["D"], help: "much later", run: (view) => panBy(view, 0.6) },
   { keys: ["z"], help: "zoom to the span", run: (view) => zoomToSpan(view, view.selected.value) },
   {
-    keys: ["Z", "0", "."],
-    help: "all of the time; follow while live",
+    keys: ["Z", "0"],
+    help: "all of the time",
     run: (view) => {
       view.zooms.value = [];
     },
   },
+  { keys: ["."], help: "follow what goes on; again: all of the time", run: follow },
   { keys: ["x"], help: "fold all", run: (view) => foldToDepth(view, 0) },
   {
     keys: ["X"],
@@ -218,9 +221,4 @@ function inTraces(view: View, key: string): boolean {
 
 function toggleMode(view: View, mode: Mode): void {
   view.mode.value = view.mode.value === mode ? "waterfall" : mode;
-}
-
-export function nextTheme(view: View): void {
-  const order = { system: "light", light: "dark", dark: "system" } as const;
-  view.theme.value = order[view.theme.value];
 }

@@ -4,9 +4,11 @@ import { effect } from "@preact/signals";
 import { expect, test } from "vitest";
 import { Builder } from "../../demo/builder";
 import { checkout } from "../../demo/data";
+import { decode } from "../../src/data/decode";
 import { addressOf, applyAddress } from "../../src/model/address";
 import {
   back,
+  follow,
   openTrace,
   panBy,
   select,
@@ -23,7 +25,7 @@ import { View } from "../../src/model/view";
 import { traceOf } from "../documents";
 
 test("zooms are a stack; moving does not add to it", async () => {
-  const view = new View(await checkout());
+  const view = new View(decode(await checkout()));
   zoomTo(view, { from: 0, to: 5e8 });
   zoomToSpan(view, 1);
   zoomBy(view, 0.5);
@@ -35,8 +37,26 @@ test("zooms are a stack; moving does not add to it", async () => {
   expect(view.window.value).toEqual(view.bounds.value);
 });
 
+test("a zoomed window follows what goes on, until the reader moves it", async () => {
+  const view = new View(decode(await checkout()));
+  view.clock.value = 2e9;
+  zoomTo(view, { from: 0, to: 5e8 });
+  follow(view);
+  expect(view.window.value).toEqual({ from: 1.5e9, to: 2e9 });
+  view.clock.value = 3e9;
+  expect(view.window.value).toEqual({ from: 2.5e9, to: 3e9 });
+  zoomBy(view, 0.5);
+  expect(view.window.value).toEqual({ from: 2.75e9, to: 3e9 });
+  panBy(view, -1);
+  view.clock.value = 4e9;
+  expect(view.window.value).toEqual({ from: 2.5e9, to: 2.75e9 });
+  follow(view);
+  follow(view);
+  expect(view.window.value).toEqual(view.bounds.value);
+});
+
 test("steps go around the end, and unfold what hides the span", async () => {
-  const view = new View(await checkout());
+  const view = new View(decode(await checkout()));
   const trace = view.trace.value as Trace;
   view.collapsed.value = new Set([0]);
   step(view, false, "error");
@@ -50,13 +70,13 @@ test("steps go around the end, and unfold what hides the span", async () => {
 
 test("an address leads back to the same view", async () => {
   const data = await checkout();
-  const view = new View(data);
+  const view = new View(decode(data));
   openTrace(view, 0, "table");
   select(view, 5);
   zoomTo(view, { from: 1e6, to: 2e8 });
   view.search.value = "name:charge or >5ms";
   view.onlyFound.value = true;
-  const other = new View(data);
+  const other = new View(decode(data));
   applyAddress(other, `#${addressOf(view)}`);
   expect(addressOf(other)).toBe(addressOf(view));
   expect(other.selected.value).toBe(5);
@@ -66,13 +86,13 @@ test("an address leads back to the same view", async () => {
 });
 
 test("an operation is the spans of one name and service", async () => {
-  const trace = new View(await checkout()).trace.value as Trace;
+  const trace = new View(decode(await checkout())).trace.value as Trace;
   expect(operationOf(trace, 3)).toEqual({ count: 8, p50: 6.5e6, p95: 7.5e6 });
   expect(operationOf(trace, 0)).toBeNull();
 });
 
 test("the last word of a search is completed", async () => {
-  const trace = new View(await checkout()).trace.value;
+  const trace = new View(decode(await checkout())).trace.value;
   expect(completions(trace, "error serv")).toEqual(["error service:"]);
   expect(completions(trace, "not service:s")).toEqual(["not service:shop"]);
   expect(completions(trace, "state:st")).toEqual(["state:stalled"]);
@@ -111,7 +131,7 @@ test("the attributes of many traces are read once for a search, which then is ma
     builder.span({ name: "job", process, start: at, end: at + 1, details });
     builder.trace(String(at).padStart(32, "0"));
   }
-  const view = new View(await builder.document());
+  const view = new View(decode(await builder.document()));
   view.search.value = "user.id:1";
   let made = 0;
   const stop = effect(() => {

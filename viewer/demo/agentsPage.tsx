@@ -1,0 +1,62 @@
+/** A page with the run of an agent as it grows: `#after=20` stands still, `#speed=8` runs faster. */
+
+import { signal } from "@preact/signals";
+import { render } from "preact";
+import { type AgentsClient, AgentsView, type TraceColumns } from "../src/agents";
+import type { AgentSpan } from "../src/agents/model";
+import "../src/view/styles/index.css";
+import { agentRun } from "./agents";
+
+const asked = new URLSearchParams(location.hash.slice(1));
+const theme = asked.get("theme");
+if (theme) document.documentElement.dataset.theme = theme;
+const speed = Number(asked.get("speed") ?? 4);
+const begun = Date.now();
+const secondsNow = () =>
+  asked.has("after") ? Number(asked.get("after")) : ((Date.now() - begun) / 1000) * speed;
+
+const trace = signal<TraceColumns>(columnsOf(agentRun(secondsNow()).spans));
+const selected = signal("");
+if (!asked.has("after"))
+  setInterval(() => {
+    trace.value = columnsOf(agentRun(secondsNow()).spans);
+  }, 300);
+
+const client: AgentsClient = {
+  trace: () => trace.value,
+  now: () => secondsNow() * 1e9,
+  details: async () => (asked.has("empty") ? {} : agentRun(secondsNow()).details),
+};
+
+function columnsOf(spans: AgentSpan[]): TraceColumns {
+  const ids = spans.map((span) => span.id);
+  return {
+    ids,
+    parent: spans.map((span) => ids.indexOf(span.parent)),
+    start: spans.map((span) => span.start),
+    until: spans.map((span) => span.until),
+    logs: [],
+    name: (span) => spans[span]?.name ?? "",
+    stateOf: (span) => spans[span]?.state ?? "ended",
+    isOpen: (span) => spans[span]?.end === null,
+    service: (span) => spans[span]?.service ?? "",
+    error: (span) => spans[span]?.error ?? "",
+  };
+}
+
+function Page() {
+  return (
+    <div class="otel">
+      <AgentsView
+        client={client}
+        traceId="demo"
+        selected={selected.value}
+        onSpan={(spanId) => {
+          selected.value = spanId;
+        }}
+      />
+    </div>
+  );
+}
+
+render(<Page />, document.getElementById("viewer") ?? document.body);

@@ -1,0 +1,129 @@
+/** The live tail of logs: the newest below, older ones on the way up. */
+
+import { signal } from "@preact/signals";
+import { type ApiError, asApiError, type Client, isAbort } from "../../live/client";
+import { type LogNow, logs } from "../../live/contract";
+import type { Query } from "../route";
+
+export const LEVELS = ["debug", "info", "warning", "error"] as const;
+
+const PAGE = 200;
+/** How many logs are kept; the oldest go first. */
+const MOST_KEPT = 20_000;
+
+export interface LogChoice {
+  q: string;
+  level: string;
+  trace: string;
+}
+
+export function logChoiceOf({ q = "", level = "", trace = "" }: Query): LogChoice {
+  return { q, level, trace };
+}
+
+export class LogsModel {
+  /** The oldest first. */
+  readonly logs = signal<LogNow[]>([]);
+  readonly next = signal<string | null>(null);
+  readonly isLoading = signal(false);
+  readonly hasLoaded = signal(false);
+  readonly problem = signal<ApiError | null>(null);
+  readonly chosen = signal("");
+  /** Whether the newest stay in sight. */
+  readonly isFollowing = signal(true);
+  /** How many came while the reader looks at older ones. */
+  readonly unseen = signal(0);
+  private choice: LogChoice = { q: "", level: "", trace: "" };
+  private known = new Set<string>();
+  private abort = new AbortController();
+
+  constructor(private readonly client: Client) {}
+
+  async show(choice: LogChoice): Promise<void> {
+    const isSame = JSON.stringify(choice) === JSON.stringify(this.choice);
+    this.choice = choice;
+    if (isSame && this.hasLoaded.peek()) return this.refresh();
+    this.known = new Set();
+    await this.load("");
+    const error = this.problem.peek();
+    if (error && error.status !== 400 && !isSame) this.logs.value = [];
+  }
+
+  /** Loads older logs. */
+  async older(): Promise<void> {
+    const cursor = this.next.peek();
+    if (cursor && !this.isLoading.peek()) await this.load(cursor);
+  }
+
+  /** Takes new logs of the stream, as far as they are of the choice. */
+  take(arrived: LogNow[]): void {
+    const { level, trace } = this.choice;
+    const least = LEVELS.indexOf(level as (typeof LEVELS)[number]);
+    const added = arrived.filter((log) => {
+      const isWanted = (!trace || log.trace_id === trace) && rankOf(log.level) >= least;
+      if (!isWanted || this.known.has(log.id)) return false;
+      this.known.add(log.id);
+      return true;
+    });
+    if (added.length === 0) return;
+    added.sort((one, other) => Number(one.time_ns - other.time_ns));
+    const last = this.logs.peek().at(-1);
+    const all = [...this.logs.peek(), ...added];
+    if (last && (added[0]?.time_ns ?? 0n) < last.time_ns)
+      all.sort((one, other) => Number(one.time_ns - other.time_ns));
+    // While the reader looks at older ones, none of them may go.
+    this.logs.value = this.isFollowing.peek() ? all.slice(-MOST_KEPT) : all;
+    if (this.known.size > 2 * this.logs.peek().length + MOST_KEPT)
+      this.known = new Set(this.logs.peek().map((log) => log.id));
+    if (!this.isFollowing.peek()) this.unseen.value += added.length;
+  }
+
+  follow(isFollowing: boolean): void {
+    this.isFollowing.value = isFollowing;
+    if (isFollowing) this.unseen.value = 0;
+  }
+
+  private async refresh(): Promise<void> {
+    try {
+      const found = await this.ask("", new AbortController().signal);
+      this.take(found.logs);
+    } catch (error) {
+      if (!isAbort(error)) this.problem.value = asApiError(error);
+    }
+  }
+
+  private async load(cursor: string): Promise<void> {
+    this.abort.abort();
+    this.abort = new AbortController();
+    const { signal } = this.abort;
+    this.isLoading.value = true;
+    try {
+      const found = await this.ask(cursor, signal);
+      const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
+      for (const log of older) this.known.add(log.id);
+      this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
+      this.next.value = found.next;
+      this.problem.value = null;
+      this.hasLoaded.value = true;
+    } catch (error) {
+      if (isAbort(error)) return;
+      this.problem.value = asApiError(error);
+    } finally {
+      if (!signal.aborted) this.isLoading.value = false;
+    }
+  }
+
+  private ask(cursor: string, signal: AbortSignal) {
+    const { q, level, trace } = this.choice;
+    const query = { q, level, trace_id: trace, limit: PAGE, cursor };
+    return this.client.get("logs", logs, { query, signal, exact: true });
+  }
+}
+
+/** Returns how severe a level is; one that is not known counts as information. */
+export function rankOf(level: string): number {
+  const word = level.toLowerCase();
+  if (/err|crit|fatal|exc|alert|emerg/.test(word)) return 3;
+  if (word.startsWith("warn")) return 2;
+  return /debug|trace|notset/.test(word) ? 0 : 1;
+}

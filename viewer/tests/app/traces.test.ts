@@ -1,0 +1,149 @@
+/** The list of traces: pages, changes that move no row, marks, and traces that are unfolded. */
+
+import { beforeEach, expect, test } from "vitest";
+import { choiceOf, TracesModel } from "../../src/app/traces/model";
+import { listRows } from "../../src/app/traces/rows";
+import { termsOf } from "../../src/app/traces/terms";
+import { type Summary, summary } from "../../src/live/contract";
+import { answerOf, NOW, summaryOf } from "../live/answers";
+import { answer, FakeServer } from "../live/fakes";
+
+const id = (number: number) => number.toString(16).padStart(32, "0");
+const given = (number: number, more: { [key: string]: unknown } = {}) =>
+  summaryOf(id(number), { start_ns: String(BigInt(NOW) + BigInt(number)), ...more });
+const checked = (number: number, more = {}): Summary => summary(given(number, more), "summary");
+
+let server: FakeServer;
+let model: TracesModel;
+
+beforeEach(async () => {
+  server = new FakeServer();
+  server.routes.set("traces", (url) => {
+    const isSecond = url.searchParams.get("cursor") === "c";
+    return {
+      traces: isSecond ? [given(1)] : [given(3), given(2)],
+      next: isSecond ? null : "c",
+      searched_until_ns: null,
+      sequence: 10,
+      now_ns: NOW,
+    };
+  });
+  model = new TracesModel(server.client);
+  await model.show(choiceOf({}));
+});
+
+const shown = () => model.ids.value.map((one) => Number.parseInt(one, 16));
+
+test("the first page, then the next at its end, and no more", async () => {
+  expect(shown()).toEqual([3, 2]);
+  await model.more();
+  expect(shown()).toEqual([3, 2, 1]);
+  await model.more();
+  expect(server.asked.filter((path) => path.startsWith("traces?"))).toHaveLength(2);
+});
+
+test("a new trace comes in at its place, unless the reader looks at the rows", () => {
+  model.take([checked(4), checked(5)], [], 11);
+  expect(shown()).toEqual([5, 4, 3, 2]);
+  model.isHeld = true;
+  model.take([checked(6)], [], 12);
+  expect(shown()).toEqual([5, 4, 3, 2]);
+  expect([...model.waiting.value]).toEqual([id(6)]);
+});
+
+test("what waits is asked for when it is wanted", async () => {
+  model.isHeld = true;
+  model.take([checked(6)], [], 12);
+  await model.showWaiting();
+  expect(model.waiting.value.size).toBe(0);
+  expect(server.asked.filter((path) => path.startsWith("traces?"))).toHaveLength(2);
+});
+
+test("a row changes in its place, and goes only where the trace was deleted", () => {
+  model.isHeld = true;
+  model.take([checked(2, { spans: 9 })], [], 11);
+  expect(model.summaries.value.get(id(2))?.spans).toBe(9);
+  model.take([], [id(3)], 12);
+  expect(shown()).toEqual([2]);
+});
+
+test("a change that is older than one before is ignored", () => {
+  model.take([checked(2, { spans: 9 })], [], 12);
+  model.take([checked(2, { spans: 4 })], [], 11);
+  expect(model.summaries.value.get(id(2))?.spans).toBe(9);
+});
+
+test("where the list has another order, or ends at a time, new traces do not come in", async () => {
+  await model.show(choiceOf({ order: "longest" }));
+  model.take([checked(7)], [], 13);
+  expect(shown()).not.toContain(7);
+  expect(model.waiting.value.size).toBe(1);
+  await model.show(choiceOf({ until: NOW }));
+  model.take([checked(8)], [], 14);
+  expect(model.waiting.value.size).toBe(0);
+});
+
+test("coming back to the same choice keeps the rows and takes what is new", async () => {
+  await model.more();
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([3, 2, 1]);
+});
+
+test("a choice that cannot be asked for shows no rows of another; a wrong search keeps them", async () => {
+  server.routes.set("traces", () => answer({ error: { message: "wrong", hint: "", at: 0 } }, 400));
+  await model.show(choiceOf({ q: "x" }));
+  expect(model.problem.value).toMatchObject({ message: "wrong", at: 0 });
+  expect(shown()).toEqual([3, 2]);
+  server.isAway = true;
+  await model.show(choiceOf({ q: "y" }));
+  expect(shown()).toEqual([]);
+});
+
+test("what an address says wrongly is ignored", () => {
+  expect(choiceOf({ since: "soon", until: "1", order: "best", q: "a" })).toEqual({
+    q: "a",
+    order: "newest",
+    since: "",
+    until: "1",
+  });
+});
+
+test("two traces are marked at most, the latest", () => {
+  for (const one of ["a", "b", "c"]) model.mark(one);
+  expect(model.marked.value).toEqual(["b", "c"]);
+  model.mark("b");
+  expect(model.marked.value).toEqual(["c"]);
+});
+
+test("a trace unfolds in its place, and folds again", async () => {
+  server.routes.set(`traces/${id(3)}`, () =>
+    answerOf([{ id: "a" }, { id: "b", parent: "a", start: 1, end: 5 }], { trace_id: id(3) }),
+  );
+  model.toggle(id(3));
+  await model.unfolded.value.get(id(3))?.load();
+  await Promise.resolve();
+  const kinds = () =>
+    listRows(model.ids.value, model.summaries.value, model.unfolded.value).map((row) => row.kind);
+  await expect.poll(kinds).toEqual(["trace", "span", "span", "trace"]);
+  model.toggle(id(3));
+  expect(kinds()).toEqual(["trace", "trace"]);
+});
+
+test("a very large trace is not loaded for a look into it", () => {
+  model.take([checked(3, { spans: 50_000 })], [], 11);
+  model.toggle(id(3));
+  const rows = listRows(model.ids.value, model.summaries.value, model.unfolded.value);
+  expect(rows.map((row) => row.kind)).toEqual(["trace", "note", "trace"]);
+  expect(server.asked).not.toContain(`traces/${id(3)}`);
+});
+
+test.each([
+  ["a b:1", ["a", "b:1"]],
+  ['"two words" x', ['"two words"', "x"]],
+  ["not error service:shop", ["not error", "service:shop"]],
+  ["under:(a b) c", ["under:(a b)", "c"]],
+  ["a or b", ["a or b"]],
+  ["", []],
+])("the terms of %j", (search, terms) => {
+  expect(termsOf(search)).toEqual(terms);
+});
