@@ -51,6 +51,9 @@ class Command(NamedTuple):
 COMMANDS: Final = (
     Command("run", "Record", "run a program unchanged and record its spans"),
     Command("recover", "Record", "end the spans that dead processes left open"),
+    Command("rebuild", "Record", "make the store of a folder anew from its records"),
+    Command("serve", "Look", "traces and what runs now in the browser, live; takes OTLP"),
+    Command("mcp", "Look", "lets a coding agent look at traces and what runs now"),
     Command("ps", "Look", "spans running now, one per line"),
     Command("top", "Look", "the same, live"),
     Command("dump", "Look", "where each running span is now, with its stack"),

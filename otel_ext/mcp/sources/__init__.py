@@ -1,0 +1,1 @@
+"""Where traces are from: a folder of records, or a server."""

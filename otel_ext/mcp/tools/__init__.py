@@ -1,0 +1,1 @@
+"""The functions that answer, one for each tool."""
