@@ -17,7 +17,7 @@ TREES = {
     "processors": "otel_ext/processors",
     "exporters": "otel_ext/exporters",
 }
-DATA = (".py", ".pyi", ".json", ".typed", ".html")
+DATA = (".py", ".pyi", ".json", ".typed", ".html", ".css", ".js")
 ENTRY_POINTS = (
     "[console_scripts]\notel-ext = otel_ext.cli.main:main",
     "[opentelemetry_pre_instrument]\notel_ext = otel_ext.zero_code:pre_instrument",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.record.model import Record
-    from tests.browser.conftest import Visit
+    from tests.browser.visits import Visit
 
 pytestmark = [pytest.mark.needs("chromium"), pytest.mark.slow, pytest.mark.timeout(120)]
 
