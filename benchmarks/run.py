@@ -40,6 +40,9 @@ MEASURES: Final = (
     "sent_span",
     "helpers",
     "analysis",
+    "store",
+    "received",
+    "watched",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

@@ -10,12 +10,13 @@ from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks.child import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
 __all__ = ["Server", "collector_command", "cpu_seconds", "free_ports", "serve"]
 
@@ -69,20 +70,38 @@ def python_command(module: str, *arguments: str) -> list[str]:
 
 
 @contextmanager
-def serve(command: Sequence[str], port: int, log: Path) -> Generator[Server]:
+def serve(
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    extra: Mapping[str, str] = MappingProxyType({}),
+    *,
+    seconds: float = _START_SECONDS,
+) -> Generator[Server]:
     """Start a server, wait until it listens, and stop it at the end of the block.
+
+    Args:
+        command: What starts it.
+        port: Where it listens.
+        log: Gets what it prints.
+        extra: Variables of its environment, beside those of this process.
+        seconds: How long to wait for it.
 
     Raises:
         RuntimeError: It does not listen in time; the message has the end of its log.
     """
     # The collector is linked against the libpython of its installation.
-    variables = {**environment(), "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR"))}
+    variables = {
+        **environment(),
+        "LD_LIBRARY_PATH": str(sysconfig.get_config_var("LIBDIR")),
+        **extra,
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own programs and the collector
             list(command), env=variables, stdout=output, stderr=output
         )
     try:
-        _wait_until_it_listens(process, port, log)
+        _wait_until_it_listens(process, port, log, seconds)
         yield Server(process.pid, port)
     finally:
         process.terminate()
@@ -92,8 +111,10 @@ def serve(command: Sequence[str], port: int, log: Path) -> Generator[Server]:
         process.wait()
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = monotonic() + _START_SECONDS
+def _wait_until_it_listens(
+    process: subprocess.Popen[bytes], port: int, log: Path, seconds: float
+) -> None:
+    until = monotonic() + seconds
     while monotonic() < until and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return

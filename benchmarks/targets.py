@@ -146,6 +146,45 @@ TARGETS: Final = (
         *("analysis", "tree --trace of 1 GB, s", 3.0, 1.5, " s"),
     ),
     Target("`otel-ext ps`, from start to end", *("analysis", "ps, s", 0.2, 0.15, " s")),
+    Target(
+        "1,000 spans, a start and an end each, from a file into the store",
+        *("store", "ms for 1,000 spans", 1_000 / 15, 1_000 / 30, " ms"),
+    ),
+    Target(
+        "With 1,000,000 spans stored: the latest traces", *("store", "latest, ms", 50, 5, " ms")
+    ),
+    Target("One trace of them", *("store", "one trace, ms", 20, 2, " ms")),
+    Target("An exact attribute", *("store", "attribute, ms", 100, 50, " ms")),
+    Target("A text in most traces", *("store", "text, ms", 300, 150, " ms")),
+    Target("Statistics of an hour", *("store", "statistics, ms", 1_000, 300, " ms")),
+    Target(
+        "1,000 spans over OTLP/HTTP, durable and stored",
+        *("received", "ms for 1,000 spans over OTLP", 1_000 / 15, 1_000 / 30, " ms"),
+    ),
+    Target(
+        "1,000 records in lines, durable and stored",
+        *("received", "ms for 1,000 records in lines", 1_000 / 30, 1_000 / 60, " ms"),
+    ),
+    Target(
+        "p99 of /healthz meanwhile",
+        *("received", "healthz p99, ms", 100, 50, " ms"),
+    ),
+    Target(
+        "p99 from `start_span` to the bar of a trace in Chromium, at 1,000 spans/s",
+        *("watched", "bar of a trace: p99, ms", 500, 250, " ms"),
+    ),
+    Target(
+        "p99 from `start_span` to the bar among all that runs",
+        *("watched", "bar of what runs: p99, ms", 500, 250, " ms"),
+    ),
+    Target(
+        "A trace of 100,000 spans, from its address to its bars",
+        *("watched", "large trace, s", 1.5, 1.0, " s"),
+    ),
+    Target(
+        "First load of the page, compressed",
+        *("watched", "first load, KB", 120, 100, " KB"),
+    ),
 )
 
 
