@@ -49,13 +49,14 @@ python:
 run: .venv/ready-$(PYVER) ## set up .venv and run the main job on real input
 	@echo "==> otel-ext run -- python examples/index_library.py"
 	@PATH="$(CHECKOUT)/.venv/bin:$$PATH" .venv/bin/otel-ext run -- python examples/index_library.py
+	@echo "==> to look at this run in the browser: .venv/bin/otel-ext serve traces"
 	@echo "==> for the command otel-ext in this shell: . .venv/bin/activate"
 
 .venv/ready-$(PYVER): pyproject.toml constraints.txt | python
 	@echo "==> making .venv with Python $(PYVER)"
 	@$(PYTHON) -m venv --clear .venv
 	@echo "==> installing otel-ext and what the example needs into .venv"
-	@.venv/bin/python $(PIP) install --constraint constraints.txt --editable '.[examples]'
+	@.venv/bin/python $(PIP) install --constraint constraints.txt --editable '.[examples,server]'
 	@touch $@
 
 # -- the tests --------------------------------------------------------------
@@ -196,14 +197,21 @@ test-collector: $(STAMPS)/installed collector ## the tests that need that Collec
 # -- the viewer, in TypeScript (Node 20.19 or newer) -------------------------
 
 PAGE := otel_ext/views/page/report.html
+# The application that the server serves.
+APP := otel_ext/server/static
+APP_FILES := index.html app.css app.js
 
-viewer: viewer/dist/report.html ## check, test and build the viewer; fails if the page in the package is another one
+viewer: viewer/dist/report.html ## check, test and build the viewer; fails if the pages in the package are others
 	@echo "==> the viewer: types, lint and tests"
 	@cd viewer && npm run --silent check && npm test --silent
 	@cmp viewer/dist/report.html $(PAGE) || { echo "$(PAGE) is not what viewer/ builds: make page"; exit 1; }
+	@for file in $(APP_FILES); do cmp viewer/dist/app/$$file $(APP)/$$file || \
+		{ echo "$(APP)/$$file is not what viewer/ builds: make page"; exit 1; }; done
 
 page: viewer/dist/report.html ## build the viewer into the package
 	@cp viewer/dist/report.html $(PAGE)
+	@mkdir -p $(APP)
+	@cp $(addprefix viewer/dist/app/,$(APP_FILES)) $(APP)/
 
 viewer/node_modules/.ready: viewer/package.json viewer/package-lock.json viewer/.npmrc
 	@echo "==> installing what builds the viewer"

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, Processor, ProcessorReturnValue
 
-__all__ = ["StdlibBridge"]
+__all__ = ["StdlibBridge", "add_extra"]
 
+# What a formatter of another handler leaves on a LogRecord; `extra` may not have these names.
+_FORMATTED: Final = ("message", "asctime")
 _MARKS: Final = ("_logger", "_name")  # what wrap_for_formatter leaves on a LogRecord
 # Modules that write lines of logs and records to a standard stream. The stream may be an
 # object that logs what is written to it (Celery's is), and then the line comes back here.
@@ -34,6 +36,21 @@ _PRINTERS: Final = (
     "otel_ext.exporters.console.stream",
 )
 _PRINTER_WITHIN: Final = 5  # the most frames of such an object
+_EXTRA: Final = ExtraAdder()
+
+
+def add_extra(logger: object, method_name: str, event_dict: EventDict) -> EventDict:
+    """Add what the program gave as `extra`; a structlog processor.
+
+    Args:
+        logger: As structlog passes it.
+        method_name: As structlog passes it.
+        event_dict: The event, with its `LogRecord` under `_record`.
+    """
+    added = _EXTRA(cast("Any", logger), method_name, event_dict)
+    for name in _FORMATTED:
+        added.pop(name, None)
+    return added
 
 
 class StdlibBridge(logging.Handler):
@@ -62,7 +79,7 @@ class StdlibBridge(logging.Handler):
         final: Processor,
         write: Callable[[Any], object] | None = None,
         *,
-        processors: Sequence[Processor] = (ExtraAdder(),),
+        processors: Sequence[Processor] = (add_extra,),
     ) -> None:
         super().__init__()
         self._chain = (*processors, final)

@@ -38,8 +38,14 @@ _ROWS: Final = {
     "monitor": "events inflight readable record runtime settings",
     "analysis": "journal observe record runtime",
     "search": "analysis record settings",
+    "store": "analysis journal observe record runtime search",
+    "feed": "journal store",
     "formats": "analysis exporters observe record runtime",
     "views": "analysis exporters formats observe readable record runtime terminal",
+    "server": "analysis exporters feed formats journal observe readable record runtime search"
+    " settings store terminal views",
+    "mcp": "analysis feed journal observe readable record redaction runtime search server settings"
+    " terminal views",
     "instrumentors": "runtime",
     "config": "exporters inflight journal redaction settings setup",
     "setup": "config context exporters instrumentors journal processors record redaction runtime"
@@ -49,8 +55,8 @@ _ROWS: Final = {
     "environment_exporter": "exporters pipeline redaction runtime setup zero_code",
     "environment_variables": "config zero_code",
     "testing": "processors record",
-    "cli": "analysis config exporters formats instrumentors journal observe readable record runtime"
-    " search settings setup terminal views zero_code",
+    "cli": "analysis config exporters feed formats instrumentors journal mcp observe readable"
+    " record runtime search server settings setup store terminal views zero_code",
     "__init__": "config context events inflight pipeline runtime setup structured",
     "__main__": "cli",
 }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 import structlog
 from structlog.processors import StackInfoRenderer, add_log_level, format_exc_info
-from structlog.stdlib import ExtraAdder, add_logger_name
+from structlog.stdlib import add_logger_name
 
 from otel_ext.config import compat_mode
 from otel_ext.context import error_context
@@ -24,7 +24,7 @@ from otel_ext.processors import structlog_chain as chains
 from otel_ext.processors.bridge_keeper import keep_bridge, remove_bridge
 from otel_ext.processors.log_recorder import LogRecorder
 from otel_ext.processors.printing import StandardOutputFactory
-from otel_ext.processors.stdlib_bridge import StdlibBridge
+from otel_ext.processors.stdlib_bridge import StdlibBridge, add_extra
 from otel_ext.processors.terminal_renderer import TerminalRenderer
 from otel_ext.processors.tracer_meta import TracerMetaProcessor, TracerMetaRenderer, TracerMetaTap
 from otel_ext.setup.current import current_exporter, redact_record, shows_records
@@ -218,7 +218,7 @@ class _Setup:
         steps = (
             add_log_level,
             add_logger_name,
-            ExtraAdder(),
+            add_extra,
             error_context.merge_fields,
         )
         bridge = StdlibBridge(final, write, processors=cast("list[Processor]", steps))

@@ -15,6 +15,7 @@ from otel_ext.analysis.traces.load import Loader, load
 from otel_ext.journal.read import scanner
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Process
+from otel_ext.runtime.process.records import process_start_record
 from tests.cli.written import exported
 from tests.exporters.samples import end, log, start
 
@@ -41,6 +42,21 @@ def test_a_folder_becomes_trees_with_their_records(tmp_path: Path) -> None:
     [file] = tmp_path.glob("*.jsonl")
     file.unlink()
     assert loaded.records_of(tree.spans) == {}
+
+
+def test_the_own_start_of_a_process_counts(tmp_path: Path) -> None:
+    """Not one that a receiver has made of the resource, whichever comes first."""
+    first = start("job")
+    own = process_start_record(Process(first.process.id, resource={"service.name": "own"}), 3)
+    made = process_start_record(Process(first.process.id, resource={"service.name": "made"}), 0)
+    file = tmp_path / "received.jsonl"
+    for records, service in (
+        ([made, own, made], "own"),
+        ([own, made], "own"),
+        ([made, made], "made"),
+    ):
+        file.write_bytes(b"".join(map(encode_line, [*records, first])))
+        assert load([file]).services == {first.process.id: service}
 
 
 def test_damage_hides_no_record(tmp_path: Path) -> None:
