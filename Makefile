@@ -166,8 +166,8 @@ BENCHMARKS = $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
 bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmarks
 	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"
 
-bench-quick: $(STAMPS)/bench ## the benchmarks, short: they find breakage and give no figures
-	@$(BENCHMARKS) --quick
+bench-quick: $(STAMPS)/bench ## the benchmarks that the tests leave out, short: for breakage, not figures
+	@$(BENCHMARKS) --quick --only application latency memory reading watched
 
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"

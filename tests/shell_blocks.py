@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext import environment_variables
+from otel_ext.cli.commands.serve import TOKEN_VARIABLE
 from otel_ext.cli.registry import find, load
 from tests.programs import ROOT
 
@@ -63,7 +64,8 @@ def problem_of(typed: Typed, page: Path) -> str:
     unknown = [
         name
         for name in typed.variables
-        if name.startswith("OTEL_EXT_") and name not in dir(environment_variables)
+        if name.startswith("OTEL_EXT_")
+        and name not in {*dir(environment_variables), TOKEN_VARIABLE}
     ]
     if unknown:
         return f"there is no variable {unknown[0]}"

@@ -65,7 +65,7 @@ new MutationObserver(() => {
 
 def measure(effort: Effort) -> Result:
     """Watch a program that records, and open a large trace."""
-    spans = 100_000 // effort.pick(full=1, quick=10, tiny=100)
+    spans = 100_000 // effort.pick(full=1, quick=50, tiny=100)
     result = Result(
         "watched",
         "The viewer in the browser",
@@ -82,8 +82,8 @@ def measure(effort: Effort) -> Result:
         return result
     with TemporaryDirectory(prefix="otel-ext-bench-") as name, _browser(chromium) as browser:
         folder = Path(name)
-        _measure_live(browser, folder, result, effort.pick(full=40, quick=8, tiny=2))
-        _measure_large(browser, folder, result, spans, effort.pick(full=9, quick=3, tiny=1))
+        _measure_live(browser, folder, result, effort.pick(full=40, quick=3, tiny=2))
+        _measure_large(browser, folder, result, spans, effort.pick(full=9, quick=1, tiny=1))
     return result
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 TINY = Effort("tiny")
 # These take long even at their smallest, so only `make bench-quick` runs them, as CI does.
-LONG = {"application", "latency", "memory", "reading"}
+LONG = {"application", "latency", "memory", "reading", "watched"}
 times = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
 
 

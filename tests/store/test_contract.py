@@ -145,7 +145,7 @@ def check_summary(summary: TraceSummary, tree: TraceTree) -> None:
 
 
 @given(lines=span_lines(), cuts=st.lists(st.integers(0, 18), max_size=2))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @pytest.mark.parametrize("name", PAIRS)
 def test_searches_find_what_is_there(name: str, lines: list[bytes], cuts: list[int]) -> None:
     """A search among all traces finds those in which a search of the one trace finds a span."""

@@ -98,7 +98,7 @@ def assert_same(request: ExportTraceServiceRequest) -> list[dict[str, Any]]:
 
 
 @example(spans_request([EVERYTHING, span(end_time_unix_nano=0)], {"service.name": "shop"}))
-@examples(2)
+@examples(1)
 @given(SPAN_REQUESTS)
 def test_protobuf_and_json_are_the_same(request: ExportTraceServiceRequest) -> None:
     """Each span becomes the same record, or is rejected; all lines are valid."""
