@@ -117,7 +117,7 @@ def other_site(text: str) -> Generator[str]:
 
 def result(page: Page) -> dict[str, object] | list[str]:
     """Return what the script of a page has found."""
-    page.wait_for_function("document.title[0] == '{' || document.title[0] == '['")
+    page.wait_for_function("() => document.title[0] === '{' || document.title[0] === '['")
     found: dict[str, object] | list[str] = json.loads(page.title())
     return found
 
