@@ -230,9 +230,11 @@ def _time_in(meta: Mapping[str, object]) -> int:
 
 
 def _is_hex(text: str, size: int) -> bool:
-    if len(text) != size:
-        return False
+    """Whether a text has so many lower-case hex digits, as ids in records have.
+
+    A store keeps ids as bytes, which would be the same for upper-case digits.
+    """
     try:
-        return len(bytes.fromhex(text)) * 2 == size
+        return len(text) == size and bytes.fromhex(text).hex() == text
     except ValueError:
         return False

@@ -129,6 +129,8 @@ def test_damage_is_passed_over(fed: Fed) -> None:
         span_line("end", 1, seq=2**63),
         span_line("end", 1).replace(b'"' + b"0" * 31 + b"1", b'"' + b"g" * 31 + b"1"),
         span_line("end", 1).replace(b'"span_id":"', b'"span_id":"0'),
+        span_line("end", 0xAB, trace=2).replace(b"0ab", b"0AB"),
+        span_line("end", 2, trace=0xAB).replace(b"0ab", b"0AB"),
         b'{"__tracer_meta__": []}',
         b'{"__tracer_meta__": {"kind": "span"}}',
         b'{"__tracer_meta__": {"kind": "process", "process": 7, "event": 8}}',
