@@ -101,6 +101,14 @@ def test_another_file_of_the_same_name_is_read(fed: Fed, *, is_new: bool) -> Non
     assert fed.summaries() == [("1", 1, 0), ("2", 1, 0)]
 
 
+def test_a_file_whose_name_is_not_utf8(fed: Fed) -> None:
+    """A file of any name is read, once."""
+    fed.write(os.fsdecode(b"caf\xe9.jsonl"), span_line("end", 1))
+    assert fed.feed() == (1, 0)
+    assert fed.feed() == (0, 0)
+    assert fed.summaries() == [("1", 1, 0)]
+
+
 def test_a_deleted_file_leaves_no_position(fed: Fed) -> None:
     """The position in a file that is gone is forgotten; what was stored of it stays."""
     fed.write("a.jsonl", span_line("end", 1))

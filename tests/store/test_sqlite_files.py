@@ -12,6 +12,7 @@ import pytest
 from otel_ext.errors import StoreError
 from otel_ext.search.parse import parse
 from otel_ext.store.entries import SpanEntry
+from otel_ext.store.protocol import Position
 from otel_ext.store.queries import TraceQuery
 from otel_ext.store.sqlite import schema
 from otel_ext.store.sqlite.days import StoreLimits, day_of, days_in, file_of, start_of
@@ -92,6 +93,19 @@ def test_a_folder_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert len(list(store.candidates(TraceQuery()))) == 1
     writer.close()
     store.close()
+
+
+def test_positions_are_kept(tmp_path: Path) -> None:
+    """Positions in files of any name and any inode are there again, those of gone files are not."""
+    odd = Position(os.fsdecode(b"caf\xe9.jsonl"), 2**64 - 1, 7)
+    gone = Position("gone.jsonl", 0, 0)
+    writer = SqliteWriter(tmp_path)
+    writer.write([], [Position("gone.jsonl", 2**63, 9), odd._replace(offset=3)])
+    writer.write([], [gone, odd])
+    writer.close()
+    writer = SqliteWriter(tmp_path)
+    assert writer.positions() == [odd]
+    writer.close()
 
 
 def test_times_far_away_make_no_files() -> None:

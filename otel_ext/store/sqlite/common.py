@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.process.records import (
@@ -11,6 +12,7 @@ from otel_ext.runtime.process.records import (
     dropped_in,
     whole_number,
 )
+from otel_ext.store.protocol import Position
 from otel_ext.store.sqlite.schema import open_common
 
 if TYPE_CHECKING:
@@ -18,13 +20,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.store.entries import ProcessEntry
-    from otel_ext.store.protocol import Position
 
 __all__ = ["Common"]
 
 
 # The greatest number that a column holds.
 _MOST: Final = (1 << 63) - 1
+# Inodes are below this number, and some file systems use all of them.
+_INODES: Final = 1 << 64
 
 
 class Common:
@@ -114,7 +117,8 @@ class Common:
         execute = self._connection.execute
         execute("begin")
         execute("insert or replace into fact values ('sequence', ?)", (change,))
-        self._connection.executemany("insert or replace into position values (?, ?, ?)", positions)
+        rows = ((os.fsencode(one.file), _signed(one.inode), one.offset) for one in positions)
+        self._connection.executemany("insert or replace into position values (?, ?, ?)", rows)
         execute("delete from position where offset = 0")
         execute("commit")
 
@@ -124,10 +128,16 @@ class Common:
             self._connection.execute("rollback")
         self._numbers = dict(self._connection.execute("select id, number from process"))
 
-    def positions(self) -> list[tuple[str, int, int]]:
-        """Return up to where each file was read: its name, its inode and the offset."""
-        return self._connection.execute("select file, inode, offset from position").fetchall()
+    def positions(self) -> list[Position]:
+        """Return up to where each file was read."""
+        rows = self._connection.execute("select file, inode, offset from position")
+        return [Position(os.fsdecode(row[0]), row[1] % _INODES, row[2]) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _signed(inode: int) -> int:
+    """Return the number that stands for an inode in a column."""
+    return inode if inode <= _MOST else inode - _INODES

@@ -50,7 +50,7 @@ _CHECKPOINT_PAGES: Final = 4_000
 _COMMON: Final = """
 create table fact (name text primary key, value integer not null) without rowid;
 create table position (
-    file text primary key, inode integer not null, offset integer not null
+    file blob primary key, inode integer not null, offset integer not null
 ) without rowid;
 create table process (
     number integer primary key,

@@ -15,7 +15,6 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import StoreError
-from otel_ext.store.protocol import Position
 from otel_ext.store.sqlite.common import Common
 from otel_ext.store.sqlite.day import DayWriter
 from otel_ext.store.sqlite.days import (
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.store.entries import Entry
+    from otel_ext.store.protocol import Position
     from otel_ext.store.sqlite.traces import TraceRow
 
 __all__ = ["SqliteWriter"]
@@ -95,7 +95,7 @@ class SqliteWriter:
 
     def positions(self) -> Sequence[Position]:
         """Return up to where each file was read."""
-        return [Position(*row) for row in self._common.positions()]
+        return self._common.positions()
 
     def write(self, entries: Sequence[Entry], positions: Sequence[Position] = ()) -> int:
         """Store entries; return the number of the last change. See `StoreWriter.write`."""
