@@ -15,6 +15,7 @@ from otel_ext.store.entries import SpanEntry
 from otel_ext.store.protocol import Position
 from otel_ext.store.queries import TraceQuery
 from otel_ext.store.sqlite import schema
+from otel_ext.store.sqlite import writer as sqlite_writer
 from otel_ext.store.sqlite.days import StoreLimits, day_of, days_in, file_of, start_of
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
@@ -185,6 +186,19 @@ def test_damage_is_an_error_with_a_way_out(tmp_path: Path) -> None:
         list(store.candidates(TraceQuery()))
     with pytest.raises(StoreError, match="otel-ext rebuild"):
         SqliteWriter(tmp_path)
+    store.close()
+
+
+def test_a_writer_remembers_few_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many traces come, each in one batch only, the writer's memory does not grow."""
+    monkeypatch.setattr(sqlite_writer, "_MOST_HOMES", 3)
+    writer, store = SqliteWriter(tmp_path), SqliteStore(tmp_path)
+    writer.write(entries_of([span_line("start", 1, trace=n, seq=n) for n in range(1, 8)]))
+    writer.write(entries_of([span_line("start", 1, trace=n, seq=n) for n in range(8, 11)]))
+    assert len(writer._homes) == 3  # noqa: SLF001 - what grows cannot be seen from outside
+    writer.write(entries_of([span_line("end", 1, trace=n, seq=n + 20) for n in range(1, 11)]))
+    assert [(one.spans, one.open) for one in store.candidates(TraceQuery())] == [(1, 0)] * 10
+    writer.close()
     store.close()
 
 

@@ -128,18 +128,17 @@ class SqliteWriter:
         change: int,
     ) -> None:
         spans, logs = batch.spans.get(trace_id, {}), batch.logs.get(trace_id, [])
-        times = [one.span.start_ns for one in spans.values()] or [one.time_ns for one in logs]
         if not trace_id:
             for log in logs:
                 day = self._begun(day_of(log.time_ns, time_ns()), writing, change)
                 day.add_log(None, log)
             return
-        home = self._home_of(trace_id)
-        if home is None:
-            home = self._homes[trace_id] = day_of(min(times), time_ns())
-        day = self._begun(home, writing, change)
+        first_ns = min(
+            [one.span.start_ns for one in spans.values()] or [one.time_ns for one in logs]
+        )
         blob = bytes.fromhex(trace_id)
-        trace = day.find(blob) or day.new_trace(blob, min(times))
+        day = self._begun(self._home_of(trace_id, blob, first_ns), writing, change)
+        trace = day.find(blob) or day.new_trace(blob, first_ns)
         is_changed = day.add_spans(trace, spans.values()) or trace.is_new
         for log in logs:
             day.add_log(trace, log)
@@ -156,16 +155,14 @@ class SqliteWriter:
             day.begin(change)
         return day
 
-    def _home_of(self, trace_id: str) -> int | None:
-        """Return the day in whose file a trace lies; None if it is not stored."""
+    def _home_of(self, trace_id: str, blob: bytes, first_ns: int) -> int:
+        """Return the day in whose file a trace lies; for a new one, the day of its first time."""
         home = self._homes.get(trace_id)
         if home is None:
-            blob = bytes.fromhex(trace_id)
             numbers = sorted(self._days, reverse=True)
-            home = next((day for day in numbers if self._days[day].find(blob) is not None), None)
-            if home is None:
-                return None
-            self._homes[trace_id] = home
+            found = (day for day in numbers if self._days[day].find(blob) is not None)
+            home = next(found, day_of(first_ns, time_ns()))
+        self._homes[trace_id] = home
         self._homes.move_to_end(trace_id)
         if len(self._homes) > _MOST_HOMES:
             self._homes.popitem(last=False)
