@@ -12,6 +12,7 @@ from otel_ext.runtime.process.records import (
     dropped_in,
     whole_number,
 )
+from otel_ext.store.entries import MOST_NUMBER
 from otel_ext.store.protocol import Position
 from otel_ext.store.sqlite.schema import open_common
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Common"]
 
-
-# The greatest number that a column holds.
-_MOST: Final = (1 << 63) - 1
 # Inodes are below this number, and some file systems use all of them.
 _INODES: Final = 1 << 64
 
@@ -106,7 +104,7 @@ class Common:
                     entry.line,
                     entry.seq,
                     int(entry.event == PROCESS_END),
-                    min(dropped_in(entry.meta), _MOST),
+                    min(dropped_in(entry.meta), MOST_NUMBER),
                     entry.process,
                     entry.seq,
                 ),
@@ -140,4 +138,4 @@ class Common:
 
 def _signed(inode: int) -> int:
     """Return the number that stands for an inode in a column."""
-    return inode if inode <= _MOST else inode - _INODES
+    return inode if inode <= MOST_NUMBER else inode - _INODES

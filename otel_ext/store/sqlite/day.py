@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.analysis.traces.forest import are_different
 from otel_ext.store.agents import is_agent_attribute, is_agent_key
 from otel_ext.store.sqlite.batch import Batch
+from otel_ext.store.sqlite.days import DAY_NS
 from otel_ext.store.sqlite.rows import (
     CODES,
     FIRST_END,
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DayWriter"]
 
-_MICROSECONDS: Final = 86_400_000_000
+# Of a day.
+_MICROSECONDS: Final = DAY_NS // 1_000
 _MOST_PLACES: Final = 1 << PLACE_BITS
 # So many names of attributes are kept, to complete a search; programs may make them up.
 _MOST_KEYS: Final = 10_000
@@ -147,7 +149,7 @@ class DayWriter:
         """Return the rows of a span that are stored, by the number of the process."""
         rows = self._connection.execute(
             "select process, number, state, seq, seen_ns, is_opener from span"
-            " where number >> 26 = ? and id = ?",
+            f" where number >> {PLACE_BITS} = ? and id = ?",
             (trace, span_id),
         )
         return {row[0]: OldRow(*row[1:]) for row in rows}
@@ -262,7 +264,7 @@ class DayWriter:
         self._batch.write_spans(self._connection)
         found = self._connection.execute(
             "select name, parent, start_ns, state, is_opener from span join operation"
-            " on operation.number = operation where span.number >> 26 = ? and id = ?",
+            f" on operation.number = operation where span.number >> {PLACE_BITS} = ? and id = ?",
             (trace.number, span_id),
         ).fetchall()
         facts = [(row[0], row[1], row[2] // 1_000) for row in found if CODES[row[3]][0] != "update"]

@@ -5,7 +5,7 @@ them by time, and the number of a span contains that of its trace, so that the s
 lie beside each other and need no index to be found::
 
     number of a trace = microseconds from the beginning of the day to its first known start
-    number of a span  = number of its trace << 26 | its place in the trace
+    number of a span  = number of its trace << PLACE_BITS | its place in the trace
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ create table process (
 );
 """
 
-_DAY: Final = """
+_DAY: Final = f"""
 create table trace (
     number integer primary key,
     id blob not null unique,
@@ -110,7 +110,7 @@ create table span (
     error text,
     change integer not null
 );
-create unique index span_key on span (number >> 26, id, process);
+create unique index span_key on span (number >> {PLACE_BITS}, id, process);
 create index span_open on span (start_ns) where end_ns is null;
 create index span_error on span (number) where error is not null;
 create table sum (
