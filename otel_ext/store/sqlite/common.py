@@ -14,7 +14,7 @@ from otel_ext.runtime.process.records import (
 )
 from otel_ext.store.entries import MOST_NUMBER
 from otel_ext.store.protocol import Position
-from otel_ext.store.sqlite.schema import open_common
+from otel_ext.store.sqlite.schema import open_common, sequence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,8 +43,7 @@ class Common:
     @property
     def sequence(self) -> int:
         """The number of the last change that was noted here."""
-        row = self._connection.execute("select value from fact where name = 'sequence'").fetchone()
-        return 0 if row is None else int(row[0])
+        return sequence_of(self._connection)
 
     def number_of(self, process: str) -> int:
         """Return the number of a process that `introduce` has stored."""

@@ -33,6 +33,7 @@ __all__ = [
     "open_common",
     "open_day",
     "open_to_read",
+    "sequence_of",
 ]
 
 PLACE_BITS: Final = 26
@@ -248,6 +249,12 @@ def _version_of(connection: sqlite3.Connection) -> int:
 def mark_of(connection: sqlite3.Connection) -> int:
     """Return a number that tells a file from a later one of the same name."""
     return int(connection.execute("pragma application_id").fetchone()[0])
+
+
+def sequence_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last change that is noted in the file common to all days."""
+    row = connection.execute("select value from fact where name = 'sequence'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def has_texts(connection: sqlite3.Connection) -> bool:
