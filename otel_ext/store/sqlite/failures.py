@@ -1,4 +1,4 @@
-"""Says what an error of SQLite means for the store, and what to do about it."""
+"""Says what an error of a file or of SQLite means for the store, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ from otel_ext.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["store_error"]
+__all__ = ["not_writable", "store_error"]
+
+
+def not_writable(path: Path, error: OSError) -> StoreError:
+    """Return the error of the store for a file or folder that cannot be created or opened."""
+    hint = "Check that this user may write there."
+    return StoreError(f"{path}: {error.strerror}", hint=hint)
 
 
 def store_error(path: Path, error: sqlite3.Error) -> StoreError:

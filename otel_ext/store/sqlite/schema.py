@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from otel_ext.errors import StoreError
-from otel_ext.store.sqlite.failures import store_error
+from otel_ext.store.sqlite.failures import not_writable, store_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,6 +32,7 @@ __all__ = [
     "mark_of",
     "open_common",
     "open_day",
+    "open_private",
     "open_to_read",
     "sequence_of",
 ]
@@ -200,7 +201,7 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
 
 def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
     try:
-        _make_private(path)
+        os.close(open_private(path))  # SQLite itself would let all users read it
         connection = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -221,14 +222,17 @@ def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
         raise store_error(path, error) from error
 
 
-def _make_private(path: Path) -> None:
-    """Create a file that only this user can read; SQLite itself would let all of them."""
+def open_private(path: Path) -> int:
+    """Open a file that only this user can read, and return its descriptor; create it if need be.
+
+    Raises:
+        StoreError: It cannot be opened, or it is a link.
+    """
     flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     try:
-        os.close(os.open(path, flags, 0o600))
+        return os.open(path, flags, 0o600)
     except OSError as error:
-        hint = "Check that this user may write there."
-        raise StoreError(f"{path}: {error.strerror}", hint=hint) from error
+        raise not_writable(path, error) from error
 
 
 def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:

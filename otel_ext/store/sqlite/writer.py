@@ -14,7 +14,6 @@ from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.errors import StoreError
 from otel_ext.store.sqlite.common import Common
 from otel_ext.store.sqlite.day import DayWriter
 from otel_ext.store.sqlite.days import (
@@ -27,7 +26,7 @@ from otel_ext.store.sqlite.days import (
     files_of,
     start_of,
 )
-from otel_ext.store.sqlite.failures import store_error
+from otel_ext.store.sqlite.failures import not_writable, store_error
 from otel_ext.store.sqlite.lock import WriterLock
 from otel_ext.store.sqlite.schema import COMMON_FILE
 from otel_ext.store.sqlite.sorting import SortedEntries
@@ -67,8 +66,7 @@ class SqliteWriter:
         try:
             folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
-            hint = "Check that this user may write there."
-            raise StoreError(f"{folder}: {error.strerror}", hint=hint) from error
+            raise not_writable(folder, error) from error
         self._lock = WriterLock(folder)
         try:
             self._open(anew=anew)
