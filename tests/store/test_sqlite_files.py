@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -22,9 +22,6 @@ from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.durability.kit import command, small_disk, tree_env
 from tests.programs import execute
 from tests.store.records import NOON, SECOND, entries_of, span_line
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAY = 86_400 * SECOND
 
@@ -187,6 +184,32 @@ def test_damage_is_an_error_with_a_way_out(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="otel-ext rebuild"):
         SqliteWriter(tmp_path)
     store.close()
+
+
+@pytest.mark.parametrize("name", [schema.COMMON_FILE, file_of(Path(), NOON // DAY).name])
+@pytest.mark.parametrize("start", [0, 4_096], ids=["all of it", "its tables"])
+def test_a_damaged_store_is_closed(tmp_path: Path, name: str, start: int) -> None:
+    """Whichever part is damaged, the error is one of the store, and no file is left open."""
+    writer = SqliteWriter(tmp_path)
+    writer.write(entries_of(day_lines(2)))
+    writer.close()
+    with (tmp_path / name).open("r+b") as file:
+        file.seek(start)
+        file.write(b"x" * ((tmp_path / name).stat().st_size - start))
+    store = SqliteStore(tmp_path)
+
+    def ask() -> None:
+        store.processes()
+        list(store.candidates(TraceQuery()))
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    errors = list[StoreError]()
+    for use in (ask, lambda: SqliteWriter(tmp_path)):
+        with pytest.raises(StoreError, match="otel-ext rebuild") as raised:
+            use()
+        errors.append(raised.value)  # as long as they live, what they refer to does
+    store.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_a_writer_remembers_few_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from otel_ext.runtime.process.records import (
 )
 from otel_ext.store.entries import MOST_NUMBER
 from otel_ext.store.protocol import Position
-from otel_ext.store.sqlite.schema import open_common, sequence_of
+from otel_ext.store.sqlite.schema import closed_on_failure, open_common, sequence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,8 +37,8 @@ class Common:
 
     def __init__(self, folder: Path) -> None:
         self._connection = open_common(folder)
-        rows = self._connection.execute("select id, number from process")
-        self._numbers: dict[str, int] = dict(rows)
+        with closed_on_failure(self._connection):
+            self._numbers = self._read_numbers()
 
     @property
     def sequence(self) -> int:
@@ -123,7 +123,11 @@ class Common:
         """Undo what was not committed."""
         if self._connection.in_transaction:
             self._connection.execute("rollback")
-        self._numbers = dict(self._connection.execute("select id, number from process"))
+        self._numbers = self._read_numbers()
+
+    def _read_numbers(self) -> dict[str, int]:
+        """Return the numbers of the stored processes, by their ids."""
+        return dict(self._connection.execute("select id, number from process"))
 
     def positions(self) -> list[Position]:
         """Return up to where each file was read."""

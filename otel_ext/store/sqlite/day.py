@@ -18,7 +18,7 @@ from otel_ext.store.sqlite.rows import (
     rank_of,
     winner_of,
 )
-from otel_ext.store.sqlite.schema import PLACE_BITS, has_texts, open_day
+from otel_ext.store.sqlite.schema import PLACE_BITS, closed_on_failure, has_texts, open_day
 from otel_ext.store.sqlite.sums import Ended
 from otel_ext.store.sqlite.traces import TRACE_COLUMNS, TraceRow
 
@@ -57,10 +57,11 @@ class DayWriter:
         self._start_ns = start_ns
         self._number_of = number_of
         self._connection = connection = open_day(path)
-        self._has_texts = has_texts(connection)
         self._operations: dict[Operation, int] = {}
         self._keys: dict[str, bool] = {}
-        self._read_names()
+        with closed_on_failure(connection):
+            self._has_texts = has_texts(connection)
+            self._read_names()
         self._batch = self._new_batch(0)
 
     def _new_batch(self, change: int) -> Batch:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from otel_ext.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["not_writable", "store_error"]
+__all__ = ["not_writable", "store_error", "store_errors"]
 
 
 def not_writable(path: Path, error: OSError) -> StoreError:
@@ -36,3 +38,16 @@ def store_error(path: Path, error: sqlite3.Error) -> StoreError:
     else:
         hint, is_temporary = "Make it anew from the records: otel-ext rebuild DIR.", False
     return StoreError(f"{path}: {text}", hint=hint, is_temporary=is_temporary)
+
+
+@contextmanager
+def store_errors(path: Path) -> Generator[None]:
+    """Raise the error of the store for one of SQLite in the block.
+
+    Args:
+        path: The file that is used in it, or the folder of the store.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(path, error) from error

@@ -13,20 +13,22 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from otel_ext.errors import StoreError
-from otel_ext.store.sqlite.failures import not_writable, store_error
+from otel_ext.store.sqlite.failures import not_writable, store_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 __all__ = [
     "COMMON_FILE",
     "DAY_SUFFIX",
     "PLACE_BITS",
+    "closed_on_failure",
     "has_text_search",
     "has_texts",
     "mark_of",
@@ -183,28 +185,18 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
     Raises:
         StoreError: It is not one, or it was made by another version.
     """
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?mode=ro",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    address = f"file:{quote(os.fsencode(path))}?mode=ro"
+    with _connected(path, address, is_uri=True) as connection:
         if not _version_of(connection):
             connection.close()
             return None
-        return _checked(connection, path)
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
+        _check_version(connection, path)
+        return connection
 
 
 def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
-    try:
-        os.close(open_private(path))  # SQLite itself would let all users read it
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+    os.close(open_private(path))  # SQLite itself would let all users read it
+    with _connected(path, path) as connection:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
@@ -217,9 +209,35 @@ def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
                 f"begin; {tables} pragma application_id = {mark};"
                 f" pragma user_version = {_VERSION}; commit;"
             )
-        return _checked(connection, path)
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
+        _check_version(connection, path)
+        return connection
+
+
+@contextmanager
+def _connected(
+    path: Path, address: Path | str, *, is_uri: bool = False
+) -> Generator[sqlite3.Connection]:
+    """Connect to a file; the connection is closed if the block fails."""
+    with store_errors(path):
+        connection = sqlite3.connect(
+            address,
+            uri=is_uri,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        with closed_on_failure(connection):
+            yield connection
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Generator[None]:
+    """Close a connection if the block fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def open_private(path: Path) -> int:
@@ -235,15 +253,13 @@ def open_private(path: Path) -> int:
         raise not_writable(path, error) from error
 
 
-def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = _version_of(connection)
-    if version == _VERSION:
-        return connection
-    connection.close()
-    raise StoreError(
-        f"{path} has version {version}, this program reads version {_VERSION}",
-        hint="Make it anew from the records: otel-ext rebuild DIR.",
-    )
+    if version != _VERSION:
+        raise StoreError(
+            f"{path} has version {version}, this program reads version {_VERSION}",
+            hint="Make it anew from the records: otel-ext rebuild DIR.",
+        )
 
 
 def _version_of(connection: sqlite3.Connection) -> int:

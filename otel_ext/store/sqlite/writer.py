@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
@@ -26,7 +26,7 @@ from otel_ext.store.sqlite.days import (
     files_of,
     start_of,
 )
-from otel_ext.store.sqlite.failures import not_writable, store_error
+from otel_ext.store.sqlite.failures import not_writable, store_error, store_errors
 from otel_ext.store.sqlite.lock import WriterLock
 from otel_ext.store.sqlite.schema import COMMON_FILE
 from otel_ext.store.sqlite.sorting import SortedEntries
@@ -67,24 +67,20 @@ class SqliteWriter:
             folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
             raise not_writable(folder, error) from error
-        self._lock = WriterLock(folder)
-        try:
-            self._open(anew=anew)
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def _open(self, *, anew: bool) -> None:
-        folder = self._folder
-        if anew:
-            _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
-        self._common = Common(folder)
         self._days: dict[int, DayWriter] = {}
         self._homes: OrderedDict[str, int] = OrderedDict()
-        for day in days_in(folder):
-            self._day(day)
-        changes = (day.last_change for day in self._days.values())
-        self._change = max(self._common.sequence, *changes, 0)
+        with store_errors(folder), ExitStack() as opened:
+            opened.callback(WriterLock(folder).close)
+            if anew:
+                _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
+            self._common = Common(folder)
+            opened.callback(self._common.close)
+            opened.callback(self._close_days)
+            for day in days_in(folder):
+                self._day(day)
+            changes = (day.last_change for day in self._days.values())
+            self._change = max(self._common.sequence, *changes, 0)
+            self._opened = opened.pop_all()
 
     @property
     def change(self) -> int:
@@ -93,7 +89,8 @@ class SqliteWriter:
 
     def positions(self) -> Sequence[Position]:
         """Return up to where each file was read."""
-        return self._common.positions()
+        with store_errors(self._folder):
+            return self._common.positions()
 
     def write(self, entries: Sequence[Entry], positions: Sequence[Position] = ()) -> int:
         """Store entries; return the number of the last change. See `StoreWriter.write`."""
@@ -194,10 +191,11 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the store."""
+        self._opened.close()
+
+    def _close_days(self) -> None:
         for day in self._days.values():
             day.close()
-        self._common.close()
-        self._lock.close()
 
 
 def _delete(*paths: Path) -> None:
