@@ -63,7 +63,8 @@ class FolderReader:
         self, folder: Path, positions: Iterable[Position] = (), *, below: str = ""
     ) -> None:
         self._folder = folder
-        self._folders = [folder, folder / below] if below else [folder]
+        # By what their files' names in positions begin with.
+        self._folders = {"": folder, f"{below}/": folder / below} if below else {"": folder}
         self._known = {one.file: one for one in positions}
         self._files: dict[str, FollowedFile] = {}
         self._turn = ""
@@ -111,8 +112,8 @@ class FolderReader:
     def _names(self) -> dict[str, Path]:
         """Return the files by the names that positions have."""
         return {
-            str(path.relative_to(self._folder)): path
-            for folder in self._folders
+            prefix + path.name: path
+            for prefix, folder in self._folders.items()
             for path in list_segments(folder)
         }
 

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
     _Fields: TypeAlias = Mapping[str, object]
     _Key: TypeAlias = tuple[object, object, object]
 
-__all__ = ["Entry", "EntryReader", "LogEntry", "ProcessEntry", "SpanEntry"]
+__all__ = ["MOST_NUMBER", "Entry", "EntryReader", "LogEntry", "ProcessEntry", "SpanEntry"]
 
 _SPAN_ID: Final = 16
 _TRACE_ID: Final = 32
 _PHASES: Final = ("start", "update", "end")
-# What a database keeps as a number.
-_MOST: Final = 1 << 63
+MOST_NUMBER: Final = (1 << 63) - 1
+"""The greatest number that a database keeps."""
+
+_LEAST_NUMBER: Final = -(1 << 63)
 _MOST_TEXT: Final = 4_096
 
 
@@ -189,7 +191,7 @@ def _can_be_stored(span: Span) -> bool:
         return False
     numbers = span.seq, span.lineage[1], span.lineage[2], span.site[1]
     return (
-        -_MOST <= min(numbers) <= max(numbers) < _MOST
+        _LEAST_NUMBER <= min(numbers) <= max(numbers) <= MOST_NUMBER
         and len(span.trace_id) == _TRACE_ID
         and _is_hex(span.trace_id + span.span_id, _TRACE_ID + _SPAN_ID)
     )
@@ -226,13 +228,15 @@ def _process(line: bytes, meta: Mapping[str, object]) -> ProcessEntry | None:
 
 def _time_in(meta: Mapping[str, object]) -> int:
     """Return the time of a record, which a database can keep."""
-    return max(min(time_of(str(meta.get("timestamp"))), _MOST - 1), -_MOST)
+    return max(min(time_of(str(meta.get("timestamp"))), MOST_NUMBER), _LEAST_NUMBER)
 
 
 def _is_hex(text: str, size: int) -> bool:
-    if len(text) != size:
-        return False
+    """Whether a text has so many lower-case hex digits, as ids in records have.
+
+    A store keeps ids as bytes, which would be the same for upper-case digits.
+    """
     try:
-        return len(bytes.fromhex(text)) * 2 == size
+        return len(text) == size and bytes.fromhex(text).hex() == text
     except ValueError:
         return False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import orjson
@@ -32,32 +32,43 @@ _NOTHING = Observed()
 
 @lru_cache(maxsize=4_096)
 def _introduced(process_id: str, start: bytes) -> tuple[ProcessName, Process]:
-    """Return what a process has written about itself; kept, since each question needs it."""
+    """Return what a process has written about itself; kept, since most questions need it."""
     meta: dict[str, object] = orjson.loads(start)[META_KEY] if start else {}
     return ProcessName.from_start(meta), process_from(process_id, meta)
 
 
 class StoredTraces:
-    """Reads traces of a store; it knows the processes of the moment in which it was made.
+    """Reads traces of a store, and its processes once, when they are first needed.
+
+    There may be thousands of processes, and a list of traces without a search needs none.
 
     Args:
         store: The store.
         observed: What was seen of processes that may still run.
-
-    Attributes:
-        processes: The name of each process, by its id.
-        services: The service of each process that has one, by the process's id.
     """
 
     def __init__(self, store: Store, observed: Observed = _NOTHING) -> None:
         self._store = store
         self._observed = observed
-        self._facts: dict[str, Process] = {}
-        self.processes: dict[str, ProcessName] = {}
-        for process in store.processes():
-            facts = _introduced(process.id, process.start)
-            self.processes[process.id], self._facts[process.id] = facts
-        self.services = {name: one.service for name, one in self.processes.items() if one.service}
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[ProcessName, Process]]:
+        return {one.id: _introduced(one.id, one.start) for one in self._store.processes()}
+
+    @cached_property
+    def processes(self) -> dict[str, ProcessName]:
+        """The name of each process, by its id."""
+        return {process_id: name for process_id, (name, _) in self._known.items()}
+
+    @property
+    def services(self) -> dict[str, str]:
+        """The service of each process that has one, by the process's id."""
+        return self._services
+
+    @cached_property
+    def _services(self) -> dict[str, str]:
+        names = self.processes.items()
+        return {process_id: name.service for process_id, name in names if name.service}
 
     def trees_of(self, trace_id: str) -> list[TraceTree]:
         """Return the tree of a trace; several if processes use its id for different ones."""
@@ -91,6 +102,6 @@ class StoredTraces:
     def _decoded(self, line: bytes) -> Record | None:
         with suppress(RecordError):
             record = decode_line(line)
-            process = self._facts.get(record.process.id, record.process)
-            return record._replace(process=process)
+            known = self._known.get(record.process.id)
+            return record if known is None else record._replace(process=known[1])
         return None

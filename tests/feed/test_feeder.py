@@ -101,6 +101,14 @@ def test_another_file_of_the_same_name_is_read(fed: Fed, *, is_new: bool) -> Non
     assert fed.summaries() == [("1", 1, 0), ("2", 1, 0)]
 
 
+def test_a_file_whose_name_is_not_utf8(fed: Fed) -> None:
+    """A file of any name is read, once."""
+    fed.write(os.fsdecode(b"caf\xe9.jsonl"), span_line("end", 1))
+    assert fed.feed() == (1, 0)
+    assert fed.feed() == (0, 0)
+    assert fed.summaries() == [("1", 1, 0)]
+
+
 def test_a_deleted_file_leaves_no_position(fed: Fed) -> None:
     """The position in a file that is gone is forgotten; what was stored of it stays."""
     fed.write("a.jsonl", span_line("end", 1))
@@ -129,6 +137,8 @@ def test_damage_is_passed_over(fed: Fed) -> None:
         span_line("end", 1, seq=2**63),
         span_line("end", 1).replace(b'"' + b"0" * 31 + b"1", b'"' + b"g" * 31 + b"1"),
         span_line("end", 1).replace(b'"span_id":"', b'"span_id":"0'),
+        span_line("end", 0xAB, trace=2).replace(b"0ab", b"0AB"),
+        span_line("end", 2, trace=0xAB).replace(b"0ab", b"0AB"),
         b'{"__tracer_meta__": []}',
         b'{"__tracer_meta__": {"kind": "span"}}',
         b'{"__tracer_meta__": {"kind": "process", "process": 7, "event": 8}}',

@@ -6,6 +6,7 @@ import json
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -295,6 +296,19 @@ def test_processes(pair: Pair) -> None:
     assert not process.has_ended
     pair.write(process_line("process.end", seq=9, at=NOON + 6 * SECOND))
     assert pair.store.processes()[0].has_ended
+
+
+def test_a_list_without_a_search_reads_no_process(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes may be thousands, and are read once, only for a search or for whole records."""
+    pair.write(process_line(), span_line("end", 1), span_line("end", 1, trace=2, seq=2))
+    read = Mock(wraps=pair.store.processes)
+    monkeypatch.setattr(pair.store, "processes", read)
+    found = find_traces(pair.store, TraceQuery(), Observed(), limit=10)
+    assert (len(found.traces), read.call_count) == (2, 0)
+    found = find_traces(pair.store, TraceQuery(parse("service:shop")), Observed(), limit=10)
+    assert (len(found.traces), read.call_count) == (2, 1)
 
 
 def test_a_start_that_a_receiver_wrote(pair: Pair) -> None:

@@ -76,6 +76,24 @@ def test_any_record_is_stored_or_refused(name: str, lines: list[bytes], search: 
         pair.store.processes()
 
 
+@pytest.mark.parametrize("name", PAIRS)
+def test_ids_in_upper_case_are_other_ids(name: str) -> None:
+    """An id in upper-case digits is refused, or ignored; it is not mixed up with a valid one."""
+    reader = EntryReader()
+    span, log = span_line("end", 0xAB, trace=0xAB), log_line("hello", trace=0xAB)
+    child = span_line("end", 1, trace=0xAB, seq=2, parent=0xCD).replace(b"0cd", b"0CD")
+    for line in (span, span.replace(b"0ab", b"0AB"), log.replace(b"0ab", b"0AB"), child):
+        reader.add(line)
+    assert (reader.accepted, reader.refused) == (3, 1)
+    with PAIRS[name]() as pair:
+        pair.writer.write(reader.take())
+        (found,) = pair.store.candidates(TraceQuery())
+        assert (found.trace_id, found.spans) == (f"{0xAB:032x}", 2)
+        spans = pair.store.spans_of(found.trace_id).spans
+        assert {one.parent_span_id for one in spans} == {""}
+        assert [one.trace_id for one in pair.store.logs(LogQuery())] == [""]
+
+
 @given(text=st.text(min_size=1, max_size=40))
 @settings(deadline=None, max_examples=60)
 @pytest.mark.parametrize("name", PAIRS)

@@ -5,24 +5,23 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from otel_ext.errors import StoreError
 from otel_ext.search.parse import parse
 from otel_ext.store.entries import SpanEntry
+from otel_ext.store.protocol import Position
 from otel_ext.store.queries import TraceQuery
 from otel_ext.store.sqlite import schema
+from otel_ext.store.sqlite import writer as sqlite_writer
 from otel_ext.store.sqlite.days import StoreLimits, day_of, days_in, file_of, start_of
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.durability.kit import command, small_disk, tree_env
 from tests.programs import execute
 from tests.store.records import NOON, SECOND, entries_of, span_line
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 DAY = 86_400 * SECOND
 
@@ -92,6 +91,19 @@ def test_a_folder_name_that_is_not_utf8(tmp_path: Path) -> None:
     assert len(list(store.candidates(TraceQuery()))) == 1
     writer.close()
     store.close()
+
+
+def test_positions_are_kept(tmp_path: Path) -> None:
+    """Positions in files of any name and any inode are there again, those of gone files are not."""
+    odd = Position(os.fsdecode(b"caf\xe9.jsonl"), 2**64 - 1, 7)
+    gone = Position("gone.jsonl", 0, 0)
+    writer = SqliteWriter(tmp_path)
+    writer.write([], [Position("gone.jsonl", 2**63, 9), odd._replace(offset=3)])
+    writer.write([], [gone, odd])
+    writer.close()
+    writer = SqliteWriter(tmp_path)
+    assert writer.positions() == [odd]
+    writer.close()
 
 
 def test_times_far_away_make_no_files() -> None:
@@ -171,6 +183,45 @@ def test_damage_is_an_error_with_a_way_out(tmp_path: Path) -> None:
         list(store.candidates(TraceQuery()))
     with pytest.raises(StoreError, match="otel-ext rebuild"):
         SqliteWriter(tmp_path)
+    store.close()
+
+
+@pytest.mark.parametrize("name", [schema.COMMON_FILE, file_of(Path(), NOON // DAY).name])
+@pytest.mark.parametrize("start", [0, 4_096], ids=["all of it", "its tables"])
+def test_a_damaged_store_is_closed(tmp_path: Path, name: str, start: int) -> None:
+    """Whichever part is damaged, the error is one of the store, and no file is left open."""
+    writer = SqliteWriter(tmp_path)
+    writer.write(entries_of(day_lines(2)))
+    writer.close()
+    with (tmp_path / name).open("r+b") as file:
+        file.seek(start)
+        file.write(b"x" * ((tmp_path / name).stat().st_size - start))
+    store = SqliteStore(tmp_path)
+
+    def ask() -> None:
+        store.processes()
+        list(store.candidates(TraceQuery()))
+
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    errors = list[StoreError]()
+    for use in (ask, lambda: SqliteWriter(tmp_path)):
+        with pytest.raises(StoreError, match="otel-ext rebuild") as raised:
+            use()
+        errors.append(raised.value)  # as long as they live, what they refer to does
+    store.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_writer_remembers_few_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many traces come, each in one batch only, the writer's memory does not grow."""
+    monkeypatch.setattr(sqlite_writer, "_MOST_HOMES", 3)
+    writer, store = SqliteWriter(tmp_path), SqliteStore(tmp_path)
+    writer.write(entries_of([span_line("start", 1, trace=n, seq=n) for n in range(1, 8)]))
+    writer.write(entries_of([span_line("start", 1, trace=n, seq=n) for n in range(8, 11)]))
+    assert len(writer._homes) == 3  # noqa: SLF001 - what grows cannot be seen from outside
+    writer.write(entries_of([span_line("end", 1, trace=n, seq=n + 20) for n in range(1, 11)]))
+    assert [(one.spans, one.open) for one in store.candidates(TraceQuery())] == [(1, 0)] * 10
+    writer.close()
     store.close()
 
 

@@ -15,19 +15,20 @@ if TYPE_CHECKING:
     from otel_ext.store.queries import TraceQuery
     from otel_ext.store.sqlite.narrowing import Narrowed
 
-__all__ = ["SUMMARY_COLUMNS", "candidate_rows"]
+__all__ = ["SUMMARIES", "candidate_rows"]
 
-SUMMARY_COLUMNS: Final = (
-    "trace.number, id, start_ns, end_ns, lead_has_parent, lead_process, processes, spans, open,"
-    " stalled, errors, abandoned, cancelled, repeats, is_agent, change, operation.name"
+SUMMARIES: Final = (
+    "select trace.number, id, start_ns, end_ns, lead_has_parent, lead_process, processes, spans,"
+    " open, stalled, errors, abandoned, cancelled, repeats, is_agent, change, operation.name"
+    " from trace join operation on operation.number = lead_operation"
 )
-_FROM: Final = "from trace join operation on operation.number = lead_operation"
+"""Selects the rows that lists of traces are made of; a condition may follow."""
 
 
 def candidate_rows(
     connection: sqlite3.Connection, query: TraceQuery, narrowed: Narrowed, after: int | None
 ) -> Iterator[tuple[Any, ...]]:
-    """Yield rows of `SUMMARY_COLUMNS`.
+    """Yield rows of `SUMMARIES`.
 
     Args:
         connection: Of the day.
@@ -43,12 +44,11 @@ def candidate_rows(
     if not narrowed.spans or not has_texts(connection):
         if after is not None and is_by_time:
             where, values = f"{where} and trace.number {'<' if falls else '>'} ?", (*values, after)
-        # The operators keep a wide condition from choosing another order.
-        statement = f"select {SUMMARY_COLUMNS} {_FROM} where {where} order by {by} {direction}"
+        statement = f"{SUMMARIES} where {where} order by {by} {direction}"
         with closing(connection.execute(statement, values)) as rows:
             yield from rows
         return
-    statement = f"select {SUMMARY_COLUMNS} {_FROM} where {where} and trace.number = ?"
+    statement = f"{SUMMARIES} where {where} and trace.number = ?"
     found = (
         row
         for number in _numbers(connection, narrowed, falls=falls or not is_by_time)

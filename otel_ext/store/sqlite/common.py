@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.process.records import (
@@ -11,20 +12,20 @@ from otel_ext.runtime.process.records import (
     dropped_in,
     whole_number,
 )
-from otel_ext.store.sqlite.schema import open_common
+from otel_ext.store.entries import MOST_NUMBER
+from otel_ext.store.protocol import Position
+from otel_ext.store.sqlite.schema import closed_on_failure, open_common, sequence_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from otel_ext.store.entries import ProcessEntry
-    from otel_ext.store.protocol import Position
 
 __all__ = ["Common"]
 
-
-# The greatest number that a column holds.
-_MOST: Final = (1 << 63) - 1
+# Inodes are below this number, and some file systems use all of them.
+_INODES: Final = 1 << 64
 
 
 class Common:
@@ -36,14 +37,13 @@ class Common:
 
     def __init__(self, folder: Path) -> None:
         self._connection = open_common(folder)
-        rows = self._connection.execute("select id, number from process")
-        self._numbers: dict[str, int] = dict(rows)
+        with closed_on_failure(self._connection):
+            self._numbers = self._read_numbers()
 
     @property
     def sequence(self) -> int:
         """The number of the last change that was noted here."""
-        row = self._connection.execute("select value from fact where name = 'sequence'").fetchone()
-        return 0 if row is None else int(row[0])
+        return sequence_of(self._connection)
 
     def number_of(self, process: str) -> int:
         """Return the number of a process that `introduce` has stored."""
@@ -103,7 +103,7 @@ class Common:
                     entry.line,
                     entry.seq,
                     int(entry.event == PROCESS_END),
-                    min(dropped_in(entry.meta), _MOST),
+                    min(dropped_in(entry.meta), MOST_NUMBER),
                     entry.process,
                     entry.seq,
                 ),
@@ -114,7 +114,8 @@ class Common:
         execute = self._connection.execute
         execute("begin")
         execute("insert or replace into fact values ('sequence', ?)", (change,))
-        self._connection.executemany("insert or replace into position values (?, ?, ?)", positions)
+        rows = ((os.fsencode(one.file), _signed(one.inode), one.offset) for one in positions)
+        self._connection.executemany("insert or replace into position values (?, ?, ?)", rows)
         execute("delete from position where offset = 0")
         execute("commit")
 
@@ -122,12 +123,22 @@ class Common:
         """Undo what was not committed."""
         if self._connection.in_transaction:
             self._connection.execute("rollback")
-        self._numbers = dict(self._connection.execute("select id, number from process"))
+        self._numbers = self._read_numbers()
 
-    def positions(self) -> list[tuple[str, int, int]]:
-        """Return up to where each file was read: its name, its inode and the offset."""
-        return self._connection.execute("select file, inode, offset from position").fetchall()
+    def _read_numbers(self) -> dict[str, int]:
+        """Return the numbers of the stored processes, by their ids."""
+        return dict(self._connection.execute("select id, number from process"))
+
+    def positions(self) -> list[Position]:
+        """Return up to where each file was read."""
+        rows = self._connection.execute("select file, inode, offset from position")
+        return [Position(os.fsdecode(row[0]), row[1] % _INODES, row[2]) for row in rows]
 
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+
+def _signed(inode: int) -> int:
+    """Return the number that stands for an inode in a column."""
+    return inode if inode <= MOST_NUMBER else inode - _INODES

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.analysis.traces.forest import are_different
 from otel_ext.store.agents import is_agent_attribute, is_agent_key
 from otel_ext.store.sqlite.batch import Batch
+from otel_ext.store.sqlite.days import DAY_NS
 from otel_ext.store.sqlite.rows import (
     CODES,
     FIRST_END,
@@ -17,7 +18,7 @@ from otel_ext.store.sqlite.rows import (
     rank_of,
     winner_of,
 )
-from otel_ext.store.sqlite.schema import PLACE_BITS, has_texts, open_day
+from otel_ext.store.sqlite.schema import PLACE_BITS, closed_on_failure, has_texts, open_day
 from otel_ext.store.sqlite.sums import Ended
 from otel_ext.store.sqlite.traces import TRACE_COLUMNS, TraceRow
 
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["DayWriter"]
 
-_MICROSECONDS: Final = 86_400_000_000
+# Of a day.
+_MICROSECONDS: Final = DAY_NS // 1_000
 _MOST_PLACES: Final = 1 << PLACE_BITS
 # So many names of attributes are kept, to complete a search; programs may make them up.
 _MOST_KEYS: Final = 10_000
@@ -55,10 +57,11 @@ class DayWriter:
         self._start_ns = start_ns
         self._number_of = number_of
         self._connection = connection = open_day(path)
-        self._has_texts = has_texts(connection)
         self._operations: dict[Operation, int] = {}
         self._keys: dict[str, bool] = {}
-        self._read_names()
+        with closed_on_failure(connection):
+            self._has_texts = has_texts(connection)
+            self._read_names()
         self._batch = self._new_batch(0)
 
     def _new_batch(self, change: int) -> Batch:
@@ -147,7 +150,7 @@ class DayWriter:
         """Return the rows of a span that are stored, by the number of the process."""
         rows = self._connection.execute(
             "select process, number, state, seq, seen_ns, is_opener from span"
-            " where number >> 26 = ? and id = ?",
+            f" where number >> {PLACE_BITS} = ? and id = ?",
             (trace, span_id),
         )
         return {row[0]: OldRow(*row[1:]) for row in rows}
@@ -262,7 +265,7 @@ class DayWriter:
         self._batch.write_spans(self._connection)
         found = self._connection.execute(
             "select name, parent, start_ns, state, is_opener from span join operation"
-            " on operation.number = operation where span.number >> 26 = ? and id = ?",
+            f" on operation.number = operation where span.number >> {PLACE_BITS} = ? and id = ?",
             (trace.number, span_id),
         ).fetchall()
         facts = [(row[0], row[1], row[2] // 1_000) for row in found if CODES[row[3]][0] != "update"]

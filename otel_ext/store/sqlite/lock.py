@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import StoreError
+from otel_ext.store.sqlite.schema import open_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,16 +27,11 @@ class WriterLock:
         folder: The folder of the store.
 
     Raises:
-        StoreError: Another process has the lock.
+        StoreError: Another process has the lock, or its file cannot be opened.
     """
 
     def __init__(self, folder: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-        try:
-            self._descriptor = os.open(folder / _FILE, flags, 0o600)
-        except OSError as error:
-            hint = "Check that this user may write there."
-            raise StoreError(f"{folder}: {error.strerror}", hint=hint) from error
+        self._descriptor = open_private(folder / _FILE)
         try:
             if sys.platform != "win32":
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

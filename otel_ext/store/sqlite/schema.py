@@ -5,7 +5,7 @@ them by time, and the number of a span contains that of its trace, so that the s
 lie beside each other and need no index to be found::
 
     number of a trace = microseconds from the beginning of the day to its first known start
-    number of a span  = number of its trace << 26 | its place in the trace
+    number of a span  = number of its trace << PLACE_BITS | its place in the trace
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from otel_ext.errors import StoreError
-from otel_ext.store.sqlite.failures import store_error
+from otel_ext.store.sqlite.failures import not_writable, store_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
 __all__ = [
     "COMMON_FILE",
     "DAY_SUFFIX",
     "PLACE_BITS",
+    "closed_on_failure",
     "has_text_search",
     "has_texts",
     "mark_of",
     "open_common",
     "open_day",
+    "open_private",
     "open_to_read",
+    "sequence_of",
 ]
 
 PLACE_BITS: Final = 26
@@ -50,7 +54,7 @@ _CHECKPOINT_PAGES: Final = 4_000
 _COMMON: Final = """
 create table fact (name text primary key, value integer not null) without rowid;
 create table position (
-    file text primary key, inode integer not null, offset integer not null
+    file blob primary key, inode integer not null, offset integer not null
 ) without rowid;
 create table process (
     number integer primary key,
@@ -68,7 +72,7 @@ create table process (
 );
 """
 
-_DAY: Final = """
+_DAY: Final = f"""
 create table trace (
     number integer primary key,
     id blob not null unique,
@@ -110,7 +114,7 @@ create table span (
     error text,
     change integer not null
 );
-create unique index span_key on span (number >> 26, id, process);
+create unique index span_key on span (number >> {PLACE_BITS}, id, process);
 create index span_open on span (start_ns) where end_ns is null;
 create index span_error on span (number) where error is not null;
 create table sum (
@@ -181,28 +185,18 @@ def open_to_read(path: Path) -> sqlite3.Connection | None:
     Raises:
         StoreError: It is not one, or it was made by another version.
     """
-    try:
-        connection = sqlite3.connect(
-            f"file:{quote(os.fsencode(path))}?mode=ro",
-            uri=True,
-            timeout=_BUSY_SECONDS,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+    address = f"file:{quote(os.fsencode(path))}?mode=ro"
+    with _connected(path, address, is_uri=True) as connection:
         if not _version_of(connection):
             connection.close()
             return None
-        return _checked(connection, path)
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
+        _check_version(connection, path)
+        return connection
 
 
 def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
-    try:
-        _make_private(path)
-        connection = sqlite3.connect(
-            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+    os.close(open_private(path))  # SQLite itself would let all users read it
+    with _connected(path, path) as connection:
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = normal")
         connection.execute(f"pragma cache_size = -{_CACHE_KIB}")
@@ -215,30 +209,57 @@ def _open_to_write(path: Path, tables: str) -> sqlite3.Connection:
                 f"begin; {tables} pragma application_id = {mark};"
                 f" pragma user_version = {_VERSION}; commit;"
             )
-        return _checked(connection, path)
-    except sqlite3.Error as error:
-        raise store_error(path, error) from error
+        _check_version(connection, path)
+        return connection
 
 
-def _make_private(path: Path) -> None:
-    """Create a file that only this user can read; SQLite itself would let all of them."""
+@contextmanager
+def _connected(
+    path: Path, address: Path | str, *, is_uri: bool = False
+) -> Generator[sqlite3.Connection]:
+    """Connect to a file; the connection is closed if the block fails."""
+    with store_errors(path):
+        connection = sqlite3.connect(
+            address,
+            uri=is_uri,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        with closed_on_failure(connection):
+            yield connection
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Generator[None]:
+    """Close a connection if the block fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def open_private(path: Path) -> int:
+    """Open a file that only this user can read, and return its descriptor; create it if need be.
+
+    Raises:
+        StoreError: It cannot be opened, or it is a link.
+    """
     flags = os.O_CREAT | os.O_RDWR | getattr(os, "O_NOFOLLOW", 0)
     try:
-        os.close(os.open(path, flags, 0o600))
+        return os.open(path, flags, 0o600)
     except OSError as error:
-        hint = "Check that this user may write there."
-        raise StoreError(f"{path}: {error.strerror}", hint=hint) from error
+        raise not_writable(path, error) from error
 
 
-def _checked(connection: sqlite3.Connection, path: Path) -> sqlite3.Connection:
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     version = _version_of(connection)
-    if version == _VERSION:
-        return connection
-    connection.close()
-    raise StoreError(
-        f"{path} has version {version}, this program reads version {_VERSION}",
-        hint="Make it anew from the records: otel-ext rebuild DIR.",
-    )
+    if version != _VERSION:
+        raise StoreError(
+            f"{path} has version {version}, this program reads version {_VERSION}",
+            hint="Make it anew from the records: otel-ext rebuild DIR.",
+        )
 
 
 def _version_of(connection: sqlite3.Connection) -> int:
@@ -248,6 +269,12 @@ def _version_of(connection: sqlite3.Connection) -> int:
 def mark_of(connection: sqlite3.Connection) -> int:
     """Return a number that tells a file from a later one of the same name."""
     return int(connection.execute("pragma application_id").fetchone()[0])
+
+
+def sequence_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last change that is noted in the file common to all days."""
+    row = connection.execute("select value from fact where name = 'sequence'").fetchone()
+    return 0 if row is None else int(row[0])
 
 
 def has_texts(connection: sqlite3.Connection) -> bool:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import orjson
 
 from otel_ext.store.protocol import Slice, StoredProcess, StoredSpans, Totals, TraceSummary
-from otel_ext.store.sqlite.candidates import SUMMARY_COLUMNS, candidate_rows
+from otel_ext.store.sqlite.candidates import SUMMARIES, candidate_rows
 from otel_ext.store.sqlite.days import DAY_NS, days_in, file_of, start_of
 from otel_ext.store.sqlite.log_rows import logs_in
 from otel_ext.store.sqlite.names import OperationNames, ProcessNames
 from otel_ext.store.sqlite.narrowing import narrow
 from otel_ext.store.sqlite.pool import Pool
 from otel_ext.store.sqlite.rows import SOURCE_BITS, SPAN_ARRAYS, rows_in, spans_in
-from otel_ext.store.sqlite.schema import COMMON_FILE, PLACE_BITS, mark_of
+from otel_ext.store.sqlite.schema import COMMON_FILE, PLACE_BITS, mark_of, sequence_of
 from otel_ext.store.sqlite.statistics import Numbers, errors_in, slices_in
 from otel_ext.store.sqlite.sums import operations_in
 
@@ -46,9 +46,6 @@ _OPEN: Final = (
     f" where trace.number = span.number >> {PLACE_BITS}))"
     " from (select * from span where end_ns is null order by start_ns limit ?) as span"
 )
-_SUMMARY: Final = (
-    f"select {SUMMARY_COLUMNS} from trace join operation on operation.number = lead_operation"
-)
 
 
 class SqliteStore:
@@ -68,10 +65,7 @@ class SqliteStore:
     def change(self) -> int:
         """Return the number of the last change."""
         with self._pool.connection(self._folder / COMMON_FILE) as connection:
-            if connection is None:
-                return 0
-            row = connection.execute("select value from fact where name = 'sequence'").fetchone()
-            return 0 if row is None else int(row[0])
+            return 0 if connection is None else sequence_of(connection)
 
     def candidates(self, query: TraceQuery, after: Place | None = None) -> Iterator[TraceSummary]:
         """Yield the traces in which a search may find something. See `Store.candidates`."""
@@ -104,7 +98,7 @@ class SqliteStore:
 
     def changed_traces(self, after: int, limit: int) -> Sequence[TraceSummary]:
         """Return traces that were changed after a change. See `Store.changed_traces`."""
-        statement = f"{_SUMMARY} where change > ? and spans > 0 order by change desc limit ?"
+        statement = f"{SUMMARIES} where change > ? and spans > 0 order by change desc limit ?"
 
         def read(day: int, connection: sqlite3.Connection) -> list[TraceSummary]:
             return [
@@ -118,14 +112,14 @@ class SqliteStore:
         """Return what is known of a trace; None if it is not stored."""
 
         def read(day: int, connection: sqlite3.Connection) -> TraceSummary | None:
-            row = connection.execute(f"{_SUMMARY} where id = ? and spans > 0", (blob,)).fetchone()
+            row = connection.execute(f"{SUMMARIES} where id = ? and spans > 0", (blob,)).fetchone()
             return None if row is None else self._summary(day, row)
 
         blob = _blob_of(trace_id)
         return next((one for one in self._of_days(read) if one is not None), None)
 
     def _summary(self, day: int, row: tuple[Any, ...]) -> TraceSummary:
-        """Return what a row of `SUMMARY_COLUMNS` says."""
+        """Return what a row of `SUMMARIES` says."""
         number, trace_id, start_ns, end_ns, has_parent, lead, processes = row[:7]
         spans, is_open, stalled, errors, abandoned, cancelled, repeats = row[7:14]
         is_agent, change, name = row[14:]

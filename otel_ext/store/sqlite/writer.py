@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.errors import StoreError
-from otel_ext.store.protocol import Position
 from otel_ext.store.sqlite.common import Common
 from otel_ext.store.sqlite.day import DayWriter
 from otel_ext.store.sqlite.days import (
@@ -28,7 +26,7 @@ from otel_ext.store.sqlite.days import (
     files_of,
     start_of,
 )
-from otel_ext.store.sqlite.failures import store_error
+from otel_ext.store.sqlite.failures import not_writable, store_error, store_errors
 from otel_ext.store.sqlite.lock import WriterLock
 from otel_ext.store.sqlite.schema import COMMON_FILE
 from otel_ext.store.sqlite.sorting import SortedEntries
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.store.entries import Entry
+    from otel_ext.store.protocol import Position
     from otel_ext.store.sqlite.traces import TraceRow
 
 __all__ = ["SqliteWriter"]
@@ -67,26 +66,21 @@ class SqliteWriter:
         try:
             folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
         except OSError as error:
-            hint = "Check that this user may write there."
-            raise StoreError(f"{folder}: {error.strerror}", hint=hint) from error
-        self._lock = WriterLock(folder)
-        try:
-            self._open(anew=anew)
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def _open(self, *, anew: bool) -> None:
-        folder = self._folder
-        if anew:
-            _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
-        self._common = Common(folder)
+            raise not_writable(folder, error) from error
         self._days: dict[int, DayWriter] = {}
         self._homes: OrderedDict[str, int] = OrderedDict()
-        for day in days_in(folder):
-            self._day(day)
-        changes = (day.last_change for day in self._days.values())
-        self._change = max(self._common.sequence, *changes, 0)
+        with store_errors(folder), ExitStack() as opened:
+            opened.callback(WriterLock(folder).close)
+            if anew:
+                _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
+            self._common = Common(folder)
+            opened.callback(self._common.close)
+            opened.callback(self._close_days)
+            for day in days_in(folder):
+                self._day(day)
+            changes = (day.last_change for day in self._days.values())
+            self._change = max(self._common.sequence, *changes, 0)
+            self._opened = opened.pop_all()
 
     @property
     def change(self) -> int:
@@ -95,7 +89,8 @@ class SqliteWriter:
 
     def positions(self) -> Sequence[Position]:
         """Return up to where each file was read."""
-        return [Position(*row) for row in self._common.positions()]
+        with store_errors(self._folder):
+            return self._common.positions()
 
     def write(self, entries: Sequence[Entry], positions: Sequence[Position] = ()) -> int:
         """Store entries; return the number of the last change. See `StoreWriter.write`."""
@@ -128,18 +123,17 @@ class SqliteWriter:
         change: int,
     ) -> None:
         spans, logs = batch.spans.get(trace_id, {}), batch.logs.get(trace_id, [])
-        times = [one.span.start_ns for one in spans.values()] or [one.time_ns for one in logs]
         if not trace_id:
             for log in logs:
                 day = self._begun(day_of(log.time_ns, time_ns()), writing, change)
                 day.add_log(None, log)
             return
-        home = self._home_of(trace_id)
-        if home is None:
-            home = self._homes[trace_id] = day_of(min(times), time_ns())
-        day = self._begun(home, writing, change)
+        first_ns = min(
+            [one.span.start_ns for one in spans.values()] or [one.time_ns for one in logs]
+        )
         blob = bytes.fromhex(trace_id)
-        trace = day.find(blob) or day.new_trace(blob, min(times))
+        day = self._begun(self._home_of(trace_id, blob, first_ns), writing, change)
+        trace = day.find(blob) or day.new_trace(blob, first_ns)
         is_changed = day.add_spans(trace, spans.values()) or trace.is_new
         for log in logs:
             day.add_log(trace, log)
@@ -156,16 +150,14 @@ class SqliteWriter:
             day.begin(change)
         return day
 
-    def _home_of(self, trace_id: str) -> int | None:
-        """Return the day in whose file a trace lies; None if it is not stored."""
+    def _home_of(self, trace_id: str, blob: bytes, first_ns: int) -> int:
+        """Return the day in whose file a trace lies; for a new one, the day of its first time."""
         home = self._homes.get(trace_id)
         if home is None:
-            blob = bytes.fromhex(trace_id)
             numbers = sorted(self._days, reverse=True)
-            home = next((day for day in numbers if self._days[day].find(blob) is not None), None)
-            if home is None:
-                return None
-            self._homes[trace_id] = home
+            found = (day for day in numbers if self._days[day].find(blob) is not None)
+            home = next(found, day_of(first_ns, time_ns()))
+        self._homes[trace_id] = home
         self._homes.move_to_end(trace_id)
         if len(self._homes) > _MOST_HOMES:
             self._homes.popitem(last=False)
@@ -199,10 +191,11 @@ class SqliteWriter:
 
     def close(self) -> None:
         """Close the store."""
+        self._opened.close()
+
+    def _close_days(self) -> None:
         for day in self._days.values():
             day.close()
-        self._common.close()
-        self._lock.close()
 
 
 def _delete(*paths: Path) -> None:
