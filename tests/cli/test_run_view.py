@@ -45,6 +45,20 @@ def test_the_viewer_runs_as_long_as_the_program(tmp_path: Path) -> None:
     assert "records in 1 file" in (tmp_path / "output.txt").read_text()
 
 
+def test_the_viewer_ends_when_the_command_is_killed(tmp_path: Path) -> None:
+    """It is in a session of its own, so no signal reaches it; the program goes on."""
+    command = [OTEL_EXT, "run", "--view", "--", *python("-c", WAITS)]
+    with started(command, cwd=tmp_path) as process:
+        try:
+            wait_until(lambda: address_in(tmp_path), "the address is printed")
+            port = int(address_in(tmp_path).rpartition(":")[2])
+            process.kill()
+            process.wait(30)
+            wait_until(lambda: not is_listening(port), "the viewer has ended")
+        finally:
+            (tmp_path / "go").touch()
+
+
 def test_another_port_if_the_usual_one_is_taken(tmp_path: Path) -> None:
     """A second viewer gets a port of its own."""
     (tmp_path / "go").touch()

@@ -9,10 +9,12 @@ import asyncio
 import os
 import signal
 import sys
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import port_number, whole_number
+from otel_ext.cli.runner.viewer import WHILE_STDIN_OPEN
 from otel_ext.config import load_leniently
 from otel_ext.errors import MissingExtraError, UsageError
 from otel_ext.journal.files import can_make_files_in, is_folder, make_folder
@@ -30,6 +32,8 @@ __all__ = ["TOKEN_VARIABLE", "run", "set_up"]
 
 TOKEN_VARIABLE: Final = "OTEL_EXT_SERVE_TOKEN"  # noqa: S105 - its name
 """The environment variable with the token, which a command line would show to others."""
+
+_STDIN: Final = 0
 
 _DESCRIPTION: Final = """\
 Shows in the browser what runs now and what just happened, while it is being
@@ -96,6 +100,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="days with traces that the store keeps (default: 14)",
     )
+    parser.add_argument(WHILE_STDIN_OPEN, action="store_true", help=SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +113,7 @@ def run(args: argparse.Namespace) -> int:
         message = f"--host {printable(args.host)}: other machines could connect without a token"
         raise UsageError(message, hint=hint)
     options = _options(args)
-    asyncio.run(_serve(options))
+    asyncio.run(_serve(options, while_stdin_open=args.while_stdin_open))
     return 0
 
 
@@ -161,21 +166,37 @@ def _root(text: str) -> Path:
     return path.resolve()
 
 
-async def _serve(options: ServeOptions) -> None:
+async def _serve(options: ServeOptions, *, while_stdin_open: bool) -> None:
     from otel_ext.server.serving import ViewerServer  # noqa: PLC0415 - needs an extra
 
     server = ViewerServer(options)
     await server.start()
+    try:
+        stop = _stop_event(while_stdin_open=while_stdin_open)
+        for line in _greeting(server, options):
+            print_line(line)
+        sys.stdout.flush()
+        await stop.wait()
+        print_line("stopping: storing what is left")
+    finally:  # also if nothing reads the output any more
+        await server.stop()
+
+
+def _stop_event(*, while_stdin_open: bool) -> asyncio.Event:
+    """Return an event that a signal sets, and the end of the standard input if that is wanted."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    for line in _greeting(server, options):
-        print_line(line)
-    sys.stdout.flush()
-    await stop.wait()
-    print_line("stopping: storing what is left")
-    await server.stop()
+    if while_stdin_open:
+
+        def read() -> None:
+            if not os.read(_STDIN, 4_096):
+                loop.remove_reader(_STDIN)
+                stop.set()
+
+        loop.add_reader(_STDIN, read)
+    return stop
 
 
 def _greeting(server: ViewerServer, options: ServeOptions) -> list[str]:
