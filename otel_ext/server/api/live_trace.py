@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from otel_ext.server.api.running_now import Look
     from otel_ext.store.protocol import Store, StoredLog, TraceSummary
 
-__all__ = ["base_of", "live_trace"]
+__all__ = ["base_of", "live_trace", "winners"]
 
 _FORMAT: Final = "otel-ext-live-trace"
 _VERSION: Final = 1
@@ -64,10 +64,10 @@ def live_trace(context: Context, trace: TraceSummary, after: int = 0) -> dict[st
     # Before the rest is read: what changes meanwhile comes again with the next document.
     sequence = store.change()
     stored = store.spans_of(trace.trace_id, after)
-    names = context.traces().processes
-    winners = _winners(stored.spans)
-    writer = _Columns(base_of(trace), names, look, _causes(store, winners))
-    spans = writer.spans(winners)
+    names = context.processes()
+    shown = winners(stored.spans)
+    writer = _Columns(base_of(trace), names, look, _causes(store, shown))
+    spans = writer.spans(shown)
     query = LogQuery(trace_id=trace.trace_id, after_change=after)
     logs = writer.logs(store.logs(query))
     processes = writer.processes()  # the last that adds texts
@@ -95,8 +95,8 @@ def base_of(trace: TraceSummary) -> int:
     return day * _DAY_NS + number * 1_000
 
 
-def _winners(spans: Sequence[Span]) -> Sequence[Span]:
-    """Return the winner among the records that several processes have of a span."""
+def winners(spans: Sequence[Span]) -> Sequence[Span]:
+    """Return one record of each span: the winner, if several processes have recorded it."""
     found = {span.span_id: span for span in spans}
     if len(found) == len(spans):
         return spans

@@ -35,7 +35,7 @@ _MOST_SPANS: Final = 1_000
 def running(context: Context, _: Values | None = None) -> _Json:
     """Return the open spans of all processes that may run, the oldest first."""
     look, sequence, now_ns = context.running.look(), context.store.change(), context.now_ns()
-    names = context.traces().processes
+    names = context.processes()
     heard = look.heard
     spans = [
         *(_observed(one, names) for one in look.snapshot.spans),

@@ -146,11 +146,12 @@ class Changes:
         changed = context.store.changed_traces(after, _MOST_TRACES + 1)
         if not changed:
             return
-        writer = SummaryWriter(context.services(), context.running.look(), context.now_ns())
+        traces = context.traces()
+        writer = SummaryWriter(traces.services, context.running.look(), context.now_ns())
         node = self._wanted.node
         found: list[dict[str, object]] = []
         for trace in changed[:_MOST_TRACES]:
-            matches = None if node is None else matches_of(context.traces(), node, trace.trace_id)
+            matches = None if node is None else matches_of(traces, node, trace.trace_id)
             if matches is None or matches:
                 found.append(writer.write(trace, matches, len(matches or ())))
         more = len(changed) > _MOST_TRACES
