@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import SPAN_KINDS
 from otel_ext.record.sanitise.values import encode_object
+from otel_ext.server.api.parameters import place_text
 from otel_ext.server.api.running_now import is_since
 from otel_ext.store.queries import LogQuery
-from otel_ext.views.report_columns import STATES, Texts
+from otel_ext.store.sqlite.days import start_of
+from otel_ext.views.report_columns import RECORDED, STATES, Texts
 from otel_ext.views.report_data import local_zone
 
 if TYPE_CHECKING:
@@ -30,10 +32,7 @@ __all__ = ["base_of", "live_trace", "winners"]
 
 _FORMAT: Final = "otel-ext-live-trace"
 _VERSION: Final = 1
-_DAY_NS: Final = 86_400 * 10**9
 _MOST_LOGS: Final = 10_000
-# What a record alone says of an open span, which may be something else by now.
-_RECORDED: Final = frozenset({"running", "stalled"})
 _MOST_CAUSES: Final = 1_000
 _REPEATED: Final = (
     "Several processes use this trace id for different spans; of spans with the same id one is"
@@ -92,7 +91,7 @@ def live_trace(context: Context, trace: TraceSummary, after: int = 0) -> dict[st
 def base_of(trace: TraceSummary) -> int:
     """Return what the times of a trace are relative to, nanoseconds since the epoch."""
     day, number = trace.place
-    return day * _DAY_NS + number * 1_000
+    return start_of(day) + number * 1_000
 
 
 def winners(spans: Sequence[Span]) -> Sequence[Span]:
@@ -202,7 +201,7 @@ class _Columns:
         return self.texts.optional(self._where.get((span.process, *span.key), ""))
 
     def _state(self, span: Span) -> str:
-        if span.state not in _RECORDED:
+        if span.state not in RECORDED:
             return span.state
         # A look that was taken before cannot have seen it; later nothing would correct it.
         is_new = is_since(self._looked_ns, span.seen_ns)
@@ -243,12 +242,11 @@ class _Columns:
 
     def _log(self, log: StoredLog) -> tuple[object, ...]:
         fields = log.attributes
-        day, number = log.place
         return (
             log.span_id,
             log.time_ns - self.base_ns,
             self.texts.number(log.level or log.kind),
             self.texts.number(log.text),
             self.texts.optional(encode_object(fields).decode() if fields else ""),
-            f"{day}.{number}",
+            place_text(log.place),
         )
