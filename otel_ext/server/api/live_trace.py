@@ -6,6 +6,7 @@ the same in all documents of a trace.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_ext.record.decode import decode_line
@@ -233,12 +234,7 @@ class _Columns:
 
     def logs(self, logs: Iterable[StoredLog]) -> list[tuple[object, ...]]:
         """Return logs, the newest first, up to a limit."""
-        found: list[tuple[object, ...]] = []
-        for log in logs:
-            if len(found) >= _MOST_LOGS:
-                break
-            found.append(self._log(log))
-        return found
+        return [self._log(log) for log in islice(logs, _MOST_LOGS)]
 
     def _log(self, log: StoredLog) -> tuple[object, ...]:
         fields = log.attributes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
@@ -160,11 +161,8 @@ class Changes:
 
     def _logs(self, after: int) -> Iterator[_Event]:
         services = self._context.services()
-        logs: list[dict[str, object]] = []
-        for log in self._context.store.logs(LogQuery(after_change=after)):
-            if len(logs) >= _MOST_LOGS:
-                break
-            logs.append(log_document(log, services))
+        changed = self._context.store.logs(LogQuery(after_change=after))
+        logs = [log_document(log, services) for log in islice(changed, _MOST_LOGS)]
         if logs:
             yield "logs", {"logs": logs}
 
