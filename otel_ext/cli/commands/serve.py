@@ -18,6 +18,7 @@ from otel_ext.cli.runner.viewer import WHILE_STDIN_OPEN
 from otel_ext.config import load_leniently
 from otel_ext.errors import MissingExtraError, UsageError
 from otel_ext.journal.files import can_make_files_in, is_folder, make_folder
+from otel_ext.server.ports import OTLP_GRPC_PORT, OTLP_HTTP_PORT, VIEWER_PORT
 from otel_ext.server.security.access import is_loopback
 from otel_ext.setup.starting import with_usable_output
 from otel_ext.terminal.output import print_line
@@ -68,9 +69,9 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     for name, default, what in (
-        ("--port", 8318, "the viewer"),
-        ("--otlp-http-port", 4318, "OTLP over HTTP"),
-        ("--otlp-grpc-port", 4317, "OTLP over gRPC"),
+        ("--port", VIEWER_PORT, "the viewer"),
+        ("--otlp-http-port", OTLP_HTTP_PORT, "OTLP over HTTP"),
+        ("--otlp-grpc-port", OTLP_GRPC_PORT, "OTLP over gRPC"),
     ):
         parser.add_argument(
             name,

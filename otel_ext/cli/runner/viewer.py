@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.process.own_program import own_command
+from otel_ext.server.ports import VIEWER_PORT
 from otel_ext.terminal.output import warn, write_error
 from otel_ext.terminal.text import printable
 
@@ -26,7 +27,6 @@ WHILE_STDIN_OPEN: Final = "--while-stdin-open"
 
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 15.0
-_USUAL_PORT: Final = 8318
 _ADDRESS: Final = "viewer "
 
 
@@ -77,12 +77,12 @@ def _start(folder: Path) -> subprocess.Popen[bytes] | None:
 
 def _port() -> int:
     """Return the usual port if it is free, else any that is."""
-    for port in (_USUAL_PORT, 0):
+    for port in (VIEWER_PORT, 0):
         with suppress(OSError), socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             return int(listener.getsockname()[1])
-    return _USUAL_PORT
+    return VIEWER_PORT
 
 
 def _address(process: subprocess.Popen[bytes]) -> str:
