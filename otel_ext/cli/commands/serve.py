@@ -142,13 +142,13 @@ def _options(args: argparse.Namespace) -> ServeOptions:
 
 def _folder(given: str | None) -> Path:
     """Return the folder of records, which exists."""
+    if given == "":
+        raise UsageError("the name of the folder is empty", hint="Name a folder, or none")
     if given is None:
         config, _ = with_usable_output(load_leniently())
         path = config.output.folder
     else:
         path = Path(given)
-    if given == "":
-        raise UsageError("the name of the folder is empty", hint="Name a folder, or none")
     if path.exists() and not is_folder(path):
         hint = f"Name its folder: otel-ext serve {printable_path(path.parent)}"
         raise UsageError(f"{printable_path(path)}: a file, not a folder", hint=hint)

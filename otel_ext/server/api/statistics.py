@@ -77,11 +77,12 @@ def operations(context: Context, values: Values) -> dict[str, object]:
 def _percentiles(durations: Mapping[int, int], longest: int) -> dict[str, int | None]:
     """Return the durations that so many in a hundred do not exceed, within 4.5 %."""
     total = sum(durations.values())
+    ordered = sorted(durations.items())
     found: dict[str, int | None] = {}
     for percent in (50, 95, 99):
         below, value = 0, None
-        for duration in sorted(durations):
-            below += durations[duration]
+        for duration, count in ordered:
+            below += count
             value = min(duration, longest)
             if below * 100 >= total * percent:
                 break
