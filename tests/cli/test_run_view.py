@@ -7,15 +7,15 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
-from tests.programs import OTEL_EXT, execute, is_listening, python, started, wait_until
+from tests.programs import OTEL_EXT, environment, execute, is_listening, python, started, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 WAITS = (
-    "import time; from opentelemetry import trace\n"
+    "import os, time; from opentelemetry import trace\n"
     "with trace.get_tracer('a').start_as_current_span('job'):\n"
-    "    while not __import__('os').path.exists('go'): time.sleep(0.05)\n"
+    "    while not os.path.exists('go'): time.sleep(0.05)\n"
     "raise SystemExit(7)\n"
 )
 
@@ -78,8 +78,6 @@ def test_a_viewer_that_cannot_start(tmp_path: Path) -> None:
     broken = tmp_path / "starlette.py"
     broken.write_text("raise RuntimeError('broken')\n")
     command = [OTEL_EXT, "run", "--view", "--", *python("-c", WAITS)]
-    done = execute(
-        command, cwd=tmp_path, env=dict(__import__("os").environ, PYTHONPATH=str(tmp_path))
-    )
+    done = execute(command, cwd=tmp_path, env=environment(PYTHONPATH=str(tmp_path)))
     assert done.code == 7
     assert "the viewer has not started; the program runs without it" in done.err
