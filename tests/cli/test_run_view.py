@@ -7,9 +7,13 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
+import pytest
+
+from otel_ext.cli.runner import viewer as module
 from tests.programs import OTEL_EXT, environment, execute, is_listening, python, started, wait_until
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 WAITS = (
@@ -57,6 +61,22 @@ def test_the_viewer_ends_when_the_command_is_killed(tmp_path: Path) -> None:
             wait_until(lambda: not is_listening(port), "the viewer has ended")
         finally:
             (tmp_path / "go").touch()
+
+
+def test_an_interrupt_while_the_viewer_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends."""
+    viewers: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(process: subprocess.Popen[bytes]) -> str:
+        viewers.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_address", interrupt)
+    with pytest.raises(KeyboardInterrupt), module.viewer_beside(tmp_path, stays=False):
+        pass
+    assert viewers[0].poll() is not None
 
 
 def test_another_port_if_the_usual_one_is_taken(tmp_path: Path) -> None:
