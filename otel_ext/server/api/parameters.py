@@ -26,10 +26,10 @@ __all__ = [
     "TimeNs",
     "Values",
     "Whole",
+    "interval_in",
     "place_in",
     "place_text",
     "read_values",
-    "stretch_in",
     "wrong_cursor",
 ]
 
@@ -239,7 +239,7 @@ class Values:
         return name in self._values
 
 
-def stretch_in(values: Values, now_ns: int) -> tuple[int, int]:
+def interval_in(values: Values, now_ns: int) -> tuple[int, int]:
     """Return the beginning and the end of the time that is asked for, by default the last hour.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.server.api.parameters import place_in, place_text, stretch_in, wrong_cursor
+from otel_ext.server.api.parameters import interval_in, place_in, place_text, wrong_cursor
 from otel_ext.server.api.summaries import SummaryWriter
 from otel_ext.store.finding import find_traces
 from otel_ext.store.queries import TraceQuery
@@ -85,8 +85,8 @@ def _place(cursor: str, *, is_by_time: bool) -> tuple[Place | None, int]:
 
 
 def histogram(context: Context, values: Values) -> dict[str, object]:
-    """Return how many traces started in each of some equal stretches of time."""
-    since, until = stretch_in(values, context.now_ns())
+    """Return how many traces started in each of some equal intervals."""
+    since, until = interval_in(values, context.now_ns())
     buckets = values.number("buckets", _BUCKETS)
     width = -(-(until - since) // buckets)
     counts, errors = [0] * buckets, [0] * buckets
