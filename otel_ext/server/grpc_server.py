@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import grpc  # type: ignore[import-untyped]
 import grpc.aio  # type: ignore[import-untyped]
 
-from otel_ext.server.http.receiving import GRPC_CODES, otlp_answer
+from otel_ext.server.http.receiving import grpc_code, otlp_answer
 from otel_ext.server.intake import FORMS
 from otel_ext.server.security.answers import RequestError
 
@@ -36,7 +36,6 @@ _SERVICES: Final = {
     "opentelemetry.proto.collector.logs.v1.LogsService": "logs",
 }
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-_INVALID_ARGUMENT: Final = 3
 
 
 class GrpcServer:
@@ -113,7 +112,7 @@ class GrpcServer:
             try:
                 taken = await loop.run_in_executor(self._executor, self._intake.take, form, body)
             except RequestError as error:
-                code = _CODES[GRPC_CODES.get(error.status, _INVALID_ARGUMENT)]
+                code = _CODES[grpc_code(error.status)]
                 await context.abort(code, str(error))
                 raise
             finally:

@@ -11,6 +11,8 @@ from otel_ext.server.ingest.otlp.logs import read_logs, read_logs_json
 from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
 from otel_ext.server.ingest.result import RequestError as MalformedError
 from otel_ext.server.security.answers import RequestError
+from otel_ext.server.unavailable import unavailable
+from otel_ext.settings.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,10 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "Form", "Intake"]
 
-_MIB: Final = 1024 * 1024
 # More than this would take the process that stores half a minute.
-_MOST_WAITING: Final = 512 * _MIB
-_RETRY_SECONDS: Final = 1
+_MOST_WAITING: Final = 512 * MIB
 
 
 class Form(NamedTuple):
@@ -85,7 +85,7 @@ class Intake:
             RequestError: It cannot be read (400), or the records cannot be kept now (503).
         """
         if self._waiting() > _MOST_WAITING:
-            raise _unavailable("Too many records wait to be stored", "Send them again later.")
+            raise unavailable("Too many records wait to be stored", "Send them again later.")
         try:
             ingested = form.read(body, self._numbers)
         except MalformedError as error:
@@ -96,7 +96,7 @@ class Intake:
                 self._journal.append(ingested.lines)
             except JournalError as error:
                 self._counters.add("server.refused.disk")
-                raise _unavailable("The records cannot be kept now", error.hint) from error
+                raise unavailable("The records cannot be kept now", error.hint) from error
             self._since += len(ingested.lines)
         self._counters.add(f"server.received.{form.signal}", ingested.records)
         if ingested.rejected:
@@ -109,8 +109,3 @@ class Intake:
         if state is not self._said and not state.problem:
             self._said, self._since = state, 0
         return state.waiting + self._since
-
-
-def _unavailable(message: str, hint: str) -> RequestError:
-    headers = [(b"retry-after", str(_RETRY_SECONDS).encode())]
-    return RequestError(503, message, hint=hint, headers=headers)

@@ -26,6 +26,7 @@ from otel_ext.server.http.health import HEALTH_PATHS
 from otel_ext.server.http.pages import PAGE_PATHS
 from otel_ext.server.intake import Intake
 from otel_ext.server.live.hub import Hub
+from otel_ext.server.ports import OTLP_GRPC_PORT, OTLP_HTTP_PORT, VIEWER_PORT
 from otel_ext.server.received import ReceivedJournal
 from otel_ext.server.security.access import Access, origin_of
 from otel_ext.server.security.bodies import BodyReader
@@ -75,9 +76,9 @@ class ServeOptions:
 
     folder: Path
     host: str = "127.0.0.1"
-    port: int = 8318
-    otlp_http_port: int | None = 4318
-    otlp_grpc_port: int | None = 4317
+    port: int = VIEWER_PORT
+    otlp_http_port: int | None = OTLP_HTTP_PORT
+    otlp_grpc_port: int | None = OTLP_GRPC_PORT
     token: str | None = field(default=None, repr=False)
     names: Sequence[str] = ()
     roots: Sequence[Path] = ()

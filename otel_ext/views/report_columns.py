@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.views.report_cut import Cut
 
-__all__ = ["STATES", "ColumnWriter", "Texts"]
+__all__ = ["RECORDED", "STATES", "ColumnWriter", "Texts"]
 
 STATES: Final = (
     *("running", "stalled", "blocked", "hung", "lost", "open"),
@@ -28,8 +28,8 @@ STATES: Final = (
 """The states of spans, by their numbers in the document. `open`: it has no end, and nothing is
 known of its process, so that it may run or not."""
 
-# What a record alone says of an open span; the other states of open spans are observed.
-_RECORDED: Final = frozenset({"running", "stalled"})
+RECORDED: Final = frozenset({"running", "stalled"})
+"""The states that a record alone says of an open span; the others of open spans are observed."""
 
 
 class Texts:
@@ -140,7 +140,7 @@ class ColumnWriter:
         ]
 
     def _state(self, span: Span) -> str:
-        is_known = span.state not in _RECORDED or span.key in self._where
+        is_known = span.state not in RECORDED or span.key in self._where
         return span.state if is_known or not span.is_open else "open"
 
     def _process(self, span: Span) -> int:

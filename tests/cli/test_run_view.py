@@ -7,15 +7,19 @@ import socket
 import urllib.request
 from typing import TYPE_CHECKING
 
-from tests.programs import OTEL_EXT, execute, is_listening, python, started, wait_until
+import pytest
+
+from otel_ext.cli.runner import viewer as module
+from tests.programs import OTEL_EXT, environment, execute, is_listening, python, started, wait_until
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
 
 WAITS = (
-    "import time; from opentelemetry import trace\n"
+    "import os, time; from opentelemetry import trace\n"
     "with trace.get_tracer('a').start_as_current_span('job'):\n"
-    "    while not __import__('os').path.exists('go'): time.sleep(0.05)\n"
+    "    while not os.path.exists('go'): time.sleep(0.05)\n"
     "raise SystemExit(7)\n"
 )
 
@@ -45,6 +49,36 @@ def test_the_viewer_runs_as_long_as_the_program(tmp_path: Path) -> None:
     assert "records in 1 file" in (tmp_path / "output.txt").read_text()
 
 
+def test_the_viewer_ends_when_the_command_is_killed(tmp_path: Path) -> None:
+    """It is in a session of its own, so no signal reaches it; the program goes on."""
+    command = [OTEL_EXT, "run", "--view", "--", *python("-c", WAITS)]
+    with started(command, cwd=tmp_path) as process:
+        try:
+            wait_until(lambda: address_in(tmp_path), "the address is printed")
+            port = int(address_in(tmp_path).rpartition(":")[2])
+            process.kill()
+            process.wait(30)
+            wait_until(lambda: not is_listening(port), "the viewer has ended")
+        finally:
+            (tmp_path / "go").touch()
+
+
+def test_an_interrupt_while_the_viewer_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends."""
+    viewers: list[subprocess.Popen[bytes]] = []
+
+    def interrupt(process: subprocess.Popen[bytes]) -> str:
+        viewers.append(process)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_address", interrupt)
+    with pytest.raises(KeyboardInterrupt), module.viewer_beside(tmp_path, stays=False):
+        pass
+    assert viewers[0].poll() is not None
+
+
 def test_another_port_if_the_usual_one_is_taken(tmp_path: Path) -> None:
     """A second viewer gets a port of its own."""
     (tmp_path / "go").touch()
@@ -64,8 +98,6 @@ def test_a_viewer_that_cannot_start(tmp_path: Path) -> None:
     broken = tmp_path / "starlette.py"
     broken.write_text("raise RuntimeError('broken')\n")
     command = [OTEL_EXT, "run", "--view", "--", *python("-c", WAITS)]
-    done = execute(
-        command, cwd=tmp_path, env=dict(__import__("os").environ, PYTHONPATH=str(tmp_path))
-    )
+    done = execute(command, cwd=tmp_path, env=environment(PYTHONPATH=str(tmp_path)))
     assert done.code == 7
     assert "the viewer has not started; the program runs without it" in done.err

@@ -9,13 +9,16 @@ import asyncio
 import os
 import signal
 import sys
+from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import port_number, whole_number
+from otel_ext.cli.runner.viewer import WHILE_STDIN_OPEN
 from otel_ext.config import load_leniently
 from otel_ext.errors import MissingExtraError, UsageError
 from otel_ext.journal.files import can_make_files_in, is_folder, make_folder
+from otel_ext.server.ports import OTLP_GRPC_PORT, OTLP_HTTP_PORT, VIEWER_PORT
 from otel_ext.server.security.access import is_loopback
 from otel_ext.setup.starting import with_usable_output
 from otel_ext.terminal.output import print_line
@@ -30,6 +33,8 @@ __all__ = ["TOKEN_VARIABLE", "run", "set_up"]
 
 TOKEN_VARIABLE: Final = "OTEL_EXT_SERVE_TOKEN"  # noqa: S105 - its name
 """The environment variable with the token, which a command line would show to others."""
+
+_STDIN: Final = 0
 
 _DESCRIPTION: Final = """\
 Shows in the browser what runs now and what just happened, while it is being
@@ -64,9 +69,9 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     for name, default, what in (
-        ("--port", 8318, "the viewer"),
-        ("--otlp-http-port", 4318, "OTLP over HTTP"),
-        ("--otlp-grpc-port", 4317, "OTLP over gRPC"),
+        ("--port", VIEWER_PORT, "the viewer"),
+        ("--otlp-http-port", OTLP_HTTP_PORT, "OTLP over HTTP"),
+        ("--otlp-grpc-port", OTLP_GRPC_PORT, "OTLP over gRPC"),
     ):
         parser.add_argument(
             name,
@@ -96,6 +101,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="days with traces that the store keeps (default: 14)",
     )
+    parser.add_argument(WHILE_STDIN_OPEN, action="store_true", help=SUPPRESS)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -108,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
         message = f"--host {printable(args.host)}: other machines could connect without a token"
         raise UsageError(message, hint=hint)
     options = _options(args)
-    asyncio.run(_serve(options))
+    asyncio.run(_serve(options, while_stdin_open=args.while_stdin_open))
     return 0
 
 
@@ -136,13 +142,13 @@ def _options(args: argparse.Namespace) -> ServeOptions:
 
 def _folder(given: str | None) -> Path:
     """Return the folder of records, which exists."""
+    if given == "":
+        raise UsageError("the name of the folder is empty", hint="Name a folder, or none")
     if given is None:
         config, _ = with_usable_output(load_leniently())
         path = config.output.folder
     else:
         path = Path(given)
-    if given == "":
-        raise UsageError("the name of the folder is empty", hint="Name a folder, or none")
     if path.exists() and not is_folder(path):
         hint = f"Name its folder: otel-ext serve {printable_path(path.parent)}"
         raise UsageError(f"{printable_path(path)}: a file, not a folder", hint=hint)
@@ -161,21 +167,37 @@ def _root(text: str) -> Path:
     return path.resolve()
 
 
-async def _serve(options: ServeOptions) -> None:
+async def _serve(options: ServeOptions, *, while_stdin_open: bool) -> None:
     from otel_ext.server.serving import ViewerServer  # noqa: PLC0415 - needs an extra
 
     server = ViewerServer(options)
     await server.start()
+    try:
+        stop = _stop_event(while_stdin_open=while_stdin_open)
+        for line in _greeting(server, options):
+            print_line(line)
+        sys.stdout.flush()
+        await stop.wait()
+        print_line("stopping: storing what is left")
+    finally:  # also if nothing reads the output any more
+        await server.stop()
+
+
+def _stop_event(*, while_stdin_open: bool) -> asyncio.Event:
+    """Return an event that a signal sets, and the end of the standard input if that is wanted."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    for line in _greeting(server, options):
-        print_line(line)
-    sys.stdout.flush()
-    await stop.wait()
-    print_line("stopping: storing what is left")
-    await server.stop()
+    if while_stdin_open:
+
+        def read() -> None:
+            if not os.read(_STDIN, 4_096):
+                loop.remove_reader(_STDIN)
+                stop.set()
+
+        loop.add_reader(_STDIN, read)
+    return stop
 
 
 def _greeting(server: ViewerServer, options: ServeOptions) -> list[str]:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.process.own_program import own_command
+from otel_ext.server.ports import VIEWER_PORT
 from otel_ext.terminal.output import warn, write_error
 from otel_ext.terminal.text import printable
 
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["viewer_beside"]
+__all__ = ["WHILE_STDIN_OPEN", "viewer_beside"]
+
+WHILE_STDIN_OPEN: Final = "--while-stdin-open"
+"""The option with which `otel-ext serve` also stops when its standard input ends."""
 
 _START_SECONDS: Final = 20.0
 _STOP_SECONDS: Final = 15.0
-_USUAL_PORT: Final = 8318
 _ADDRESS: Final = "viewer "
 
 
@@ -31,34 +34,41 @@ _ADDRESS: Final = "viewer "
 def viewer_beside(folder: Path, *, stays: bool) -> Generator[None]:
     """Serve a folder for the block, and say where.
 
-    A viewer that cannot be started is reported; the program runs without it.
+    A viewer that cannot be started is reported; the program runs without it. It also ends when
+    this process is killed.
 
     Args:
         folder: The folder of records.
         stays: Whether the viewer goes on after the block, until Ctrl-C.
     """
     process = _start(folder)
-    address = "" if process is None else _address(process)
-    if address:
-        write_error(f"otel-ext: watch it at {address}\n")
-    try:
+    if process is None:
         yield
-        if address and process is not None and stays:
+        return
+    try:
+        address = _address(process)
+        if address:
+            write_error(f"otel-ext: watch it at {address}\n")
+        yield
+        if address and stays:
             write_error(f"otel-ext: the viewer goes on at {address} until Ctrl-C\n")
             with suppress(KeyboardInterrupt):
                 process.wait()
     finally:
-        if process is not None:
-            _stop(process)
+        _stop(process)
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes] | None:
     words = ["serve", str(folder), "--otlp-http-port", "0", "--otlp-grpc-port", "0"]
-    command = own_command("otel_ext.cli.main", [*words, "--port", str(_port())])
+    words += ["--port", str(_port()), WHILE_STDIN_OPEN]
     try:
-        # In a session of its own: Ctrl-C is for the program.
+        # In a session of its own: Ctrl-C is for the program. No signal tells it that this process
+        # is gone; the end of its standard input does.
         return subprocess.Popen(  # noqa: S603 - our own program
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+            own_command("otel_ext.cli.main", words),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
         )
     except OSError as error:
         warn(f"run: the viewer cannot be started: {error}")
@@ -67,12 +77,12 @@ def _start(folder: Path) -> subprocess.Popen[bytes] | None:
 
 def _port() -> int:
     """Return the usual port if it is free, else any that is."""
-    for port in (_USUAL_PORT, 0):
+    for port in (VIEWER_PORT, 0):
         with suppress(OSError), socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(("127.0.0.1", port))
             return int(listener.getsockname()[1])
-    return _USUAL_PORT
+    return VIEWER_PORT
 
 
 def _address(process: subprocess.Popen[bytes]) -> str:
@@ -104,5 +114,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.kill()
         process.wait()
     finally:
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()

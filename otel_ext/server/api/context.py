@@ -5,7 +5,6 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING, NamedTuple
 
-from otel_ext.server.security.answers import RequestError
 from otel_ext.store.stored import StoredTraces
 
 if TYPE_CHECKING:
@@ -13,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.analysis.traces.forest import Observed
-    from otel_ext.analysis.traces.tree import TraceTree
+    from otel_ext.observe.process_names import ProcessName
     from otel_ext.server.api.running_now import RunningNow
     from otel_ext.store.protocol import Store
 
-__all__ = ["About", "Context", "trees_of"]
+__all__ = ["About", "Context"]
 
 
 class About(NamedTuple):
@@ -62,24 +61,15 @@ class Context:
         """Return a reader of traces, open spans in the state in which they are now."""
         return StoredTraces(self.store, self.observed())
 
+    def processes(self) -> Mapping[str, ProcessName]:
+        """Return the name of each process, by its id; does not look at what runs now."""
+        return StoredTraces(self.store).processes
+
     def services(self) -> Mapping[str, str]:
         """Return the service of each process that has one, by the process's id."""
-        return self.traces().services
+        return StoredTraces(self.store).services
 
     @staticmethod
     def now_ns() -> int:
         """Return the time, nanoseconds since the epoch."""
         return time_ns()
-
-
-def trees_of(traces: StoredTraces, trace_id: str) -> list[TraceTree]:
-    """Return the trees of a trace.
-
-    Raises:
-        RequestError: There is no such trace.
-    """
-    trees = traces.trees_of(trace_id)
-    if not trees:
-        hint = "It may have been deleted with its day; copy the id from the list of traces."
-        raise RequestError(404, "There is no such trace", hint=hint)
-    return trees

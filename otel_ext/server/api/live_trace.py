@@ -6,14 +6,17 @@ the same in all documents of a trace.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from otel_ext.record.decode import decode_line
 from otel_ext.record.model import SPAN_KINDS
 from otel_ext.record.sanitise.values import encode_object
+from otel_ext.server.api.parameters import place_text
 from otel_ext.server.api.running_now import is_since
 from otel_ext.store.queries import LogQuery
-from otel_ext.views.report_columns import STATES, Texts
+from otel_ext.store.sqlite.days import start_of
+from otel_ext.views.report_columns import RECORDED, STATES, Texts
 from otel_ext.views.report_data import local_zone
 
 if TYPE_CHECKING:
@@ -26,14 +29,11 @@ if TYPE_CHECKING:
     from otel_ext.server.api.running_now import Look
     from otel_ext.store.protocol import Store, StoredLog, TraceSummary
 
-__all__ = ["base_of", "live_trace"]
+__all__ = ["base_of", "live_trace", "winners"]
 
 _FORMAT: Final = "otel-ext-live-trace"
 _VERSION: Final = 1
-_DAY_NS: Final = 86_400 * 10**9
 _MOST_LOGS: Final = 10_000
-# What a record alone says of an open span, which may be something else by now.
-_RECORDED: Final = frozenset({"running", "stalled"})
 _MOST_CAUSES: Final = 1_000
 _REPEATED: Final = (
     "Several processes use this trace id for different spans; of spans with the same id one is"
@@ -64,10 +64,10 @@ def live_trace(context: Context, trace: TraceSummary, after: int = 0) -> dict[st
     # Before the rest is read: what changes meanwhile comes again with the next document.
     sequence = store.change()
     stored = store.spans_of(trace.trace_id, after)
-    names = context.traces().processes
-    winners = _winners(stored.spans)
-    writer = _Columns(base_of(trace), names, look, _causes(store, winners))
-    spans = writer.spans(winners)
+    names = context.processes()
+    shown = winners(stored.spans)
+    writer = _Columns(base_of(trace), names, look, _causes(store, shown))
+    spans = writer.spans(shown)
     query = LogQuery(trace_id=trace.trace_id, after_change=after)
     logs = writer.logs(store.logs(query))
     processes = writer.processes()  # the last that adds texts
@@ -92,11 +92,11 @@ def live_trace(context: Context, trace: TraceSummary, after: int = 0) -> dict[st
 def base_of(trace: TraceSummary) -> int:
     """Return what the times of a trace are relative to, nanoseconds since the epoch."""
     day, number = trace.place
-    return day * _DAY_NS + number * 1_000
+    return start_of(day) + number * 1_000
 
 
-def _winners(spans: Sequence[Span]) -> Sequence[Span]:
-    """Return the winner among the records that several processes have of a span."""
+def winners(spans: Sequence[Span]) -> Sequence[Span]:
+    """Return one record of each span: the winner, if several processes have recorded it."""
     found = {span.span_id: span for span in spans}
     if len(found) == len(spans):
         return spans
@@ -202,7 +202,7 @@ class _Columns:
         return self.texts.optional(self._where.get((span.process, *span.key), ""))
 
     def _state(self, span: Span) -> str:
-        if span.state not in _RECORDED:
+        if span.state not in RECORDED:
             return span.state
         # A look that was taken before cannot have seen it; later nothing would correct it.
         is_new = is_since(self._looked_ns, span.seen_ns)
@@ -234,21 +234,15 @@ class _Columns:
 
     def logs(self, logs: Iterable[StoredLog]) -> list[tuple[object, ...]]:
         """Return logs, the newest first, up to a limit."""
-        found: list[tuple[object, ...]] = []
-        for log in logs:
-            if len(found) >= _MOST_LOGS:
-                break
-            found.append(self._log(log))
-        return found
+        return [self._log(log) for log in islice(logs, _MOST_LOGS)]
 
     def _log(self, log: StoredLog) -> tuple[object, ...]:
         fields = log.attributes
-        day, number = log.place
         return (
             log.span_id,
             log.time_ns - self.base_ns,
             self.texts.number(log.level or log.kind),
             self.texts.number(log.text),
             self.texts.optional(encode_object(fields).decode() if fields else ""),
-            f"{day}.{number}",
+            place_text(log.place),
         )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.server.security.answers import RequestError
+from otel_ext.server.api.parameters import place_in, place_text
 from otel_ext.store.queries import LogQuery
 
 if TYPE_CHECKING:
@@ -15,14 +14,12 @@ if TYPE_CHECKING:
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.parameters import Values
     from otel_ext.store.protocol import StoredLog
-    from otel_ext.store.queries import Place
 
 __all__ = ["log_document", "logs"]
 
 _LIMIT: Final = 200
 # After it the answer has what was found so far; `next` leads to the rest.
 _SECONDS: Final = 2.0
-_CURSOR: Final = re.compile(r"(\d{1,9})\.(\d{1,18})", re.ASCII)
 
 
 def logs(context: Context, values: Values) -> dict[str, object]:
@@ -34,7 +31,7 @@ def logs(context: Context, values: Values) -> dict[str, object]:
         levels=[values.text("level")] if values.has("level") else (),
         since_ns=values.number("since"),
         until_ns=values.number("until") if values.has("until") else None,
-        before=_place(values.text("cursor")),
+        before=place_in(values.text("cursor")),
     )
     services = context.services()
     found: list[dict[str, object]] = []
@@ -50,7 +47,7 @@ def logs(context: Context, values: Values) -> dict[str, object]:
         following = None
     return {
         "logs": found,
-        "next": None if following is None else f"{following[0]}.{following[1]}",
+        "next": None if following is None else place_text(following),
     }
 
 
@@ -62,7 +59,7 @@ def log_document(log: StoredLog, services: Mapping[str, str]) -> dict[str, objec
         services: The service of each process, by its id.
     """
     return {
-        "id": f"{log.place[0]}.{log.place[1]}",
+        "id": place_text(log.place),
         "time_ns": str(log.time_ns),
         "level": log.level,
         "text": log.text,
@@ -81,13 +78,3 @@ def _is_wanted(log: StoredLog, text: str, span_id: str) -> bool:
     wanted = text.casefold()
     values = (log.text, *map(str, log.attributes.values())) if wanted else ()
     return not wanted or any(wanted in value.casefold() for value in values)
-
-
-def _place(cursor: str) -> Place | None:
-    if not cursor:
-        return None
-    match = _CURSOR.fullmatch(cursor)
-    if match is None:
-        hint = "Take it from the answer before."
-        raise RequestError(400, "The parameter cursor is wrong", hint=hint)
-    return int(match[1]), int(match[2])

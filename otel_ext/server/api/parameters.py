@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_ext.search.nodes import Node
+    from otel_ext.store.queries import Place
 
 __all__ = [
     "Choice",
@@ -25,13 +26,17 @@ __all__ = [
     "TimeNs",
     "Values",
     "Whole",
+    "interval_in",
+    "place_in",
+    "place_text",
     "read_values",
-    "stretch_in",
+    "wrong_cursor",
 ]
 
 _MOST_NS: Final = (1 << 62) - 1
 _LONGEST_SEARCH: Final = 2_000
 _HOUR_NS: Final = 3_600 * 10**9
+_PLACE: Final = re.compile(r"(\d{1,9})\.(\d{1,18})", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ class Parameter(ABC):
         """Return the value of a text.
 
         Raises:
-            ValueError: It is none; the message says what would be one.
+            ValueError: The text is not a valid value; the message says what is one.
         """
 
     @property
@@ -234,7 +239,7 @@ class Values:
         return name in self._values
 
 
-def stretch_in(values: Values, now_ns: int) -> tuple[int, int]:
+def interval_in(values: Values, now_ns: int) -> tuple[int, int]:
     """Return the beginning and the end of the time that is asked for, by default the last hour.
 
     Args:
@@ -249,6 +254,39 @@ def stretch_in(values: Values, now_ns: int) -> tuple[int, int]:
     if since >= until:
         raise RequestError(400, "The parameter since is wrong", hint="Give a time before until.")
     return since, until
+
+
+def place_text(place: Place) -> str:
+    """Return a place as answers have it.
+
+    >>> place_text((20_000, 7))
+    '20000.7'
+    """
+    return f"{place[0]}.{place[1]}"
+
+
+def place_in(cursor: str) -> Place | None:
+    """Return the place in a cursor, behind which a list goes on; None if it is empty.
+
+    Raises:
+        RequestError: It is not a place.
+
+    >>> place_in("20000.7")
+    (20000, 7)
+    """
+    if not cursor:
+        return None
+    match = _PLACE.fullmatch(cursor)
+    if match is None:
+        raise wrong_cursor()
+    return int(match[1]), int(match[2])
+
+
+def wrong_cursor() -> RequestError:
+    """Return the error for a cursor that is not from an answer before."""
+    return RequestError(
+        400, "The parameter cursor is wrong", hint="Take it from the answer before."
+    )
 
 
 def read_values(parameters: Sequence[Parameter], given: Mapping[str, str]) -> Values:

@@ -65,12 +65,12 @@ ROUTES: Final[Sequence[Route]] = (
     Route("/agents", "Traces of agents, the newest first.", _LIST, agents, "Traces"),
     Route(
         "/traces/histogram",
-        "How many traces began in each of some equal stretches of time.",
+        "How many traces began in each of some equal intervals.",
         (
             _QUERY,
             _SINCE,
             _UNTIL,
-            Whole("buckets", "How many stretches.", least=1, most=500),
+            Whole("buckets", "How many intervals.", least=1, most=500),
         ),
         histogram,
         "Histogram",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.heard import Heard
     from otel_ext.server.api.parameters import Values
+    from otel_ext.server.api.running_now import Look
     from otel_ext.store.protocol import StoredProcess
 
 __all__ = ["processes", "running"]
@@ -34,8 +35,12 @@ _MOST_SPANS: Final = 1_000
 
 def running(context: Context, _: Values | None = None) -> _Json:
     """Return the open spans of all processes that may run, the oldest first."""
-    look, sequence, now_ns = context.running.look(), context.store.change(), context.now_ns()
-    names = context.traces().processes
+    return _running(context, context.running.look())
+
+
+def _running(context: Context, look: Look) -> _Json:
+    sequence, now_ns = context.store.change(), context.now_ns()
+    names = context.processes()
     heard = look.heard
     spans = [
         *(_observed(one, names) for one in look.snapshot.spans),
@@ -63,13 +68,13 @@ def running(context: Context, _: Values | None = None) -> _Json:
 
 def processes(context: Context, values: Values) -> _Json:
     """Return the processes: those that may run, or all."""
-    known = cast("list[_Json]", running(context)["processes"])
+    look = context.running.look()
+    known = cast("list[_Json]", _running(context, look)["processes"])
     if values.flag("all"):
         seen = {one["id"] for one in known}
         now_ns = context.now_ns()
-        recorded = context.running.look().recorded
         known += [
-            _process_stored(one, recorded, now_ns)
+            _process_stored(one, look.recorded, now_ns)
             for one in context.store.processes()
             if one.id not in seen
         ]

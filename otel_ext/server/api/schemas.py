@@ -10,7 +10,7 @@ from otel_ext.views.report_columns import STATES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["COMPONENTS", "TEXT", "Schema", "array", "fields", "named"]
+__all__ = ["COMPONENTS", "TEXT", "named"]
 
 Schema = dict[str, object]
 

@@ -8,25 +8,28 @@ import orjson
 
 from otel_ext.analysis.analyzer import TraceAnalyzer
 from otel_ext.analysis.json_forms import ANALYSES, comparison_as_json
-from otel_ext.server.api.context import trees_of
-from otel_ext.server.api.live_trace import base_of, live_trace
+from otel_ext.server.api.live_trace import base_of, live_trace, winners
 from otel_ext.server.security.answers import RequestError
 from otel_ext.views.report_data import span_details
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.parameters import Values
     from otel_ext.store.protocol import TraceSummary
+    from otel_ext.store.stored import StoredTraces
 
-__all__ = ["analysis", "comparison", "details", "span", "summary_of", "trace"]
+__all__ = ["analysis", "comparison", "details", "span", "trace"]
 
 _MOST_LINKING: Final = 50
 # In a larger trace, links to a span are looked for among so many spans only.
 _MOST_SEARCHED: Final = 2_000
 
 
-def summary_of(context: Context, trace_id: str) -> TraceSummary:
+def _summary_of(context: Context, trace_id: str) -> TraceSummary:
     """Return what is known of a trace.
 
     Raises:
@@ -34,45 +37,61 @@ def summary_of(context: Context, trace_id: str) -> TraceSummary:
     """
     found = context.store.summary(trace_id)
     if found is None:
-        hint = "It may have been deleted with its day; copy the id from the list of traces."
-        raise RequestError(404, "There is no such trace", hint=hint)
+        raise _no_trace()
     return found
+
+
+def _trees_of(traces: StoredTraces, trace_id: str) -> list[TraceTree]:
+    """Return the trees of a trace.
+
+    Raises:
+        RequestError: There is no such trace.
+    """
+    trees = traces.trees_of(trace_id)
+    if not trees:
+        raise _no_trace()
+    return trees
+
+
+def _no_trace() -> RequestError:
+    hint = "It may have been deleted with its day; copy the id from the list of traces."
+    return RequestError(404, "There is no such trace", hint=hint)
 
 
 def trace(context: Context, values: Values) -> dict[str, object]:
     """Return the spans of a trace, or what changed of them."""
-    found = summary_of(context, values.text("trace_id"))
+    found = _summary_of(context, values.text("trace_id"))
     after = values.number("after")
     return live_trace(context, found, after if after <= context.store.change() else 0)
 
 
 def span(context: Context, values: Values) -> dict[str, object]:
     """Return all that is known of one span."""
-    found = summary_of(context, values.text("trace_id"))
+    found = _summary_of(context, values.text("trace_id"))
     span_id = values.text("span_id")
-    own = [one for one in context.store.spans_of(found.trace_id).spans if one.span_id == span_id]
+    spans = context.store.spans_of(found.trace_id).spans
+    own = winners([one for one in spans if one.span_id == span_id])
     if not own:
         hint = "Copy the id from the trace; a parent that is not recorded has no details."
         raise RequestError(404, "There is no such span in this trace", hint=hint)
-    winner = max(own, key=lambda one: one.rank)
+    (winner,) = own
     line = context.store.lines_of([winner]).get((found.trace_id, span_id, winner.process))
-    record = context.traces().records_of([winner]).get(winner.key)
+    traces = context.traces()
+    record = traces.records_of([winner]).get(winner.key)
     document: dict[str, object] = orjson.loads(span_details(record, base_of(found))) or {}
     document["record"] = orjson.loads(line) if line else {}
     document["linked_from"] = [
         {"trace_id": other.trace_id, "span_id": other.span_id}
-        for other in _linked_from(context, winner)
+        for other in _linked_from(traces, spans[:_MOST_SEARCHED], winner)
     ]
     return document
 
 
-def _linked_from(context: Context, wanted: Span) -> list[Span]:
-    """Return spans of the same trace that link to a span."""
-    spans = context.store.spans_of(wanted.trace_id).spans[:_MOST_SEARCHED]
-    records = context.traces().records_of(spans)
+def _linked_from(traces: StoredTraces, spans: Sequence[Span], wanted: Span) -> list[Span]:
+    """Return those of some spans that link to one."""
     keys = {
         key
-        for key, record in records.items()
+        for key, record in traces.records_of(spans).items()
         if any((link.trace_id, link.span_id) == wanted.key for link in record.links)
     }
     return [one for one in spans if one.key in keys][:_MOST_LINKING]
@@ -80,15 +99,13 @@ def _linked_from(context: Context, wanted: Span) -> list[Span]:
 
 def details(context: Context, values: Values) -> bytes:
     """Return attributes, events and links of all spans of a trace."""
-    found = summary_of(context, values.text("trace_id"))
+    found = _summary_of(context, values.text("trace_id"))
     base = base_of(found)
-    best: dict[str, Span] = {}
-    for one in sorted(context.store.spans_of(found.trace_id).spans, key=lambda one: one.rank):
-        best[one.span_id] = one
-    records = context.traces().records_of(list(best.values()))
+    spans = winners(context.store.spans_of(found.trace_id).spans)
+    records = context.traces().records_of(spans)
     parts = (
-        b'"' + span_id.encode() + b'":' + span_details(records.get(one.key), base)
-        for span_id, one in best.items()
+        b'"' + one.span_id.encode() + b'":' + span_details(records[one.key], base)
+        for one in spans
         if one.key in records
     )
     return b'{"details":{' + b",".join(parts) + b"}}"
@@ -98,7 +115,7 @@ def analysis(context: Context, values: Values) -> dict[str, object]:
     """Return one analysis of a trace."""
     name = values.text("analysis")
     traces = context.traces()
-    analyzer = TraceAnalyzer(trees_of(traces, values.text("trace_id")), traces.services)
+    analyzer = TraceAnalyzer(_trees_of(traces, values.text("trace_id")), traces.services)
     return {name.replace("-", "_"): ANALYSES[name](analyzer)}
 
 
@@ -106,6 +123,6 @@ def comparison(context: Context, values: Values) -> bytes:
     """Return what differs between two traces."""
     traces = context.traces()
     before, after = (
-        TraceAnalyzer(trees_of(traces, values.text(name)), traces.services) for name in ("a", "b")
+        TraceAnalyzer(_trees_of(traces, values.text(name)), traces.services) for name in ("a", "b")
     )
     return comparison_as_json(after.compared_with(before))

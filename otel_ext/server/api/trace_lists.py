@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, cast
 
-from otel_ext.server.api.parameters import stretch_in
+from otel_ext.server.api.parameters import interval_in, place_in, place_text, wrong_cursor
 from otel_ext.server.api.summaries import SummaryWriter
-from otel_ext.server.security.answers import RequestError
 from otel_ext.store.finding import find_traces
 from otel_ext.store.queries import TraceQuery
 
@@ -24,7 +23,8 @@ _LIMIT: Final = 50
 _SECONDS: Final = 2.0
 _BUCKETS: Final = 60
 _MOST_FOUND: Final = 2_000
-_CURSOR: Final = re.compile(r"(\d{1,9})\.(\d{1,18})|\+(\d{1,9})", re.ASCII)
+# Where a list goes on that is not by time.
+_SKIP: Final = re.compile(r"\+\d{1,9}", re.ASCII)
 
 
 def traces(context: Context, values: Values, *, agents_only: bool = False) -> dict[str, object]:
@@ -54,8 +54,7 @@ def traces(context: Context, values: Values, *, agents_only: bool = False) -> di
     writer = SummaryWriter(context.services(), look, now_ns)
     following = None
     if found.last is not None:
-        day, number = found.last
-        following = f"{day}.{number}" if is_by_time else f"+{found.looked}"
+        following = place_text(found.last) if is_by_time else f"+{found.looked}"
     searched_until = None
     if is_by_time and not found.is_complete and found.last_start_ns is not None:
         searched_until = str(found.last_start_ns)
@@ -78,21 +77,16 @@ def agents(context: Context, values: Values) -> dict[str, object]:
 
 def _place(cursor: str, *, is_by_time: bool) -> tuple[Place | None, int]:
     """Return the place behind which a list goes on, and how many of its traces to skip."""
-    if not cursor:
-        return None, 0
-    match = _CURSOR.fullmatch(cursor)
-    if match is None or is_by_time == bool(match[3]):
-        raise RequestError(
-            400, "The parameter cursor is wrong", hint="Take it from the answer before."
-        )
-    if match[3]:
-        return None, int(match[3])
-    return (int(match[1]), int(match[2])), 0
+    if is_by_time or not cursor:
+        return place_in(cursor), 0
+    if _SKIP.fullmatch(cursor) is None:
+        raise wrong_cursor()
+    return None, int(cursor)
 
 
 def histogram(context: Context, values: Values) -> dict[str, object]:
-    """Return how many traces started in each of some equal stretches of time."""
-    since, until = stretch_in(values, context.now_ns())
+    """Return how many traces started in each of some equal intervals."""
+    since, until = interval_in(values, context.now_ns())
     buckets = values.number("buckets", _BUCKETS)
     width = -(-(until - since) // buckets)
     counts, errors = [0] * buckets, [0] * buckets

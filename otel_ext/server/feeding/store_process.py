@@ -89,7 +89,8 @@ class StoreProcess:
             problem = self.state.problem or f"the process that stores has ended ({code})"
             report_problem("serve: storing", problem)
             self._set(self.state._replace(problem=problem))
-            await asyncio.sleep(backoff.failed(monotonic()))
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff.failed(monotonic()))
 
     async def _run_once(self, backoff: Backoff) -> object:
         """Run the process to its end; return its exit code."""
@@ -99,7 +100,10 @@ class StoreProcess:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the server, which then ends it
         )
+        assert process.stdin is not None  # noqa: S101 - it is a pipe
         assert process.stdout is not None  # noqa: S101 - it is a pipe
+        if self._stopping.is_set():  # while it was being started
+            process.stdin.close()
         try:
             async for line in process.stdout:
                 state = decode_state(line)

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import asyncio
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import orjson
-from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_ext.errors import StoreError
 from otel_ext.server.api.openapi import openapi
 from otel_ext.server.api.parameters import read_values
 from otel_ext.server.api.routes import PREFIX, ROUTES
+from otel_ext.server.http.json_answers import json_answer
 from otel_ext.server.security.answers import RequestError
+from otel_ext.server.unavailable import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
 
     from starlette.requests import Request
+    from starlette.responses import Response
 
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.parameters import Values
     from otel_ext.server.api.routes import Route as Question
 
-__all__ = ["answering_routes", "given_in", "unavailable"]
-
-_JSON: Final = "application/json"
-_RETRY_SECONDS: Final = 1
+__all__ = ["answering_routes", "given_in", "unreadable"]
 
 
 def answering_routes(context: Context, executor: Executor) -> list[Route]:
@@ -46,7 +45,7 @@ def answering_routes(context: Context, executor: Executor) -> list[Route]:
     document = orjson.dumps(openapi(version("otel-ext")))
 
     async def describe(_: Request) -> Response:
-        return Response(document, media_type=_JSON)
+        return json_answer(document)
 
     return [*routes, Route(f"{PREFIX}/openapi.json", describe, methods=["GET"])]
 
@@ -64,10 +63,12 @@ def given_in(request: Request) -> dict[str, str]:
     return given
 
 
-def unavailable(error: StoreError) -> RequestError:
+def unreadable(error: StoreError) -> RequestError:
     """Return the error for a store that cannot be read now."""
-    headers = [(b"retry-after", str(_RETRY_SECONDS).encode())] if error.is_temporary else []
-    return RequestError(503, "The store cannot be read now", hint=error.hint, headers=headers)
+    message = "The store cannot be read now"
+    if error.is_temporary:
+        return unavailable(message, error.hint)
+    return unavailable(message, error.hint, retry_seconds=0)
 
 
 def _endpoint(
@@ -77,13 +78,13 @@ def _endpoint(
         try:
             found = question.answer(context, values)
         except StoreError as error:
-            raise unavailable(error) from error
+            raise unreadable(error) from error
         return found if isinstance(found, bytes) else orjson.dumps(found)
 
     async def endpoint(request: Request) -> Response:
         values = read_values(question.parameters, given_in(request))
         loop = asyncio.get_running_loop()
         content = await loop.run_in_executor(executor, answer, values)
-        return Response(content, media_type=_JSON)
+        return json_answer(content)
 
     return endpoint

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-import orjson
 from starlette.responses import Response
 from starlette.routing import Route
+
+from otel_ext.server.http.json_answers import json_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +23,6 @@ __all__ = ["HEALTH_PATHS", "health_routes"]
 
 HEALTH_PATHS: Final = ("/healthz", "/readyz", "/metrics")
 
-_JSON: Final = "application/json"
 _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ODD: Final = re.compile(r"[^a-z0-9_]")
 
@@ -37,7 +37,7 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
     """
 
     async def alive(_: Request) -> Response:
-        return Response(orjson.dumps({"status": "alive"}), media_type=_JSON)
+        return json_answer({"status": "alive"})
 
     async def ready(_: Request) -> Response:
         now = state()
@@ -46,9 +46,7 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
             "problem": now.problem,
             "waiting_bytes": now.waiting,
         }
-        return Response(
-            orjson.dumps(document), status_code=503 if now.problem else 200, media_type=_JSON
-        )
+        return json_answer(document, 503 if now.problem else 200)
 
     async def metrics(_: Request) -> Response:
         return Response(_metrics(state(), hub, counters), media_type=_METRICS)

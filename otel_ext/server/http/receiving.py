@@ -12,6 +12,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_ext.server.http.json_answers import JSON, json_answer
 from otel_ext.server.intake import FORMS
 from otel_ext.server.security.answers import RequestError
 
@@ -25,19 +26,25 @@ if TYPE_CHECKING:
     from otel_ext.server.intake import Form, Intake
     from otel_ext.server.security.bodies import BodyReader
 
-__all__ = ["GRPC_CODES", "RECORDS_PATH", "Receiver", "otlp_answer"]
+__all__ = ["Receiver", "grpc_code", "otlp_answer"]
 
-RECORDS_PATH: Final = "/api/v1/records"
+_RECORDS_PATH: Final = "/api/v1/records"
 
 PROTOBUF: Final = "application/x-protobuf"
-JSON: Final = "application/json"
 LINES: Final = ("application/x-ndjson", "application/jsonl", "application/stream+json")
 """The media types of lines of records."""
 
-
 _INVALID_ARGUMENT: Final = 3
-GRPC_CODES: Final = {408: 4, 413: 8, 503: 14}
-"""The codes of gRPC for statuses of HTTP; others are 3, that is, the request is wrong."""
+_GRPC_CODES: Final = {408: 4, 413: 8, 503: 14}
+
+
+def grpc_code(status: int) -> int:
+    """Return the code of gRPC for a status of HTTP; without one, the request is wrong.
+
+    >>> grpc_code(503), grpc_code(400)
+    (14, 3)
+    """
+    return _GRPC_CODES.get(status, _INVALID_ARGUMENT)
 
 
 def otlp_answer(signal: str, ingested: Ingested) -> bytes:
@@ -99,18 +106,18 @@ class Receiver:
 
     def records_route(self) -> Route:
         """Return the route for lines of records."""
-        return Route(RECORDS_PATH, self._records, methods=["POST"])
+        return Route(_RECORDS_PATH, self._records, methods=["POST"])
 
     async def _traces(self, request: Request) -> Response:
-        return await self._otlp(request, {PROTOBUF: "traces", JSON: "traces-json"})
+        return await self._otlp(request, {PROTOBUF: FORMS["traces"], JSON: FORMS["traces-json"]})
 
     async def _logs(self, request: Request) -> Response:
-        return await self._otlp(request, {PROTOBUF: "logs", JSON: "logs-json"})
+        return await self._otlp(request, {PROTOBUF: FORMS["logs"], JSON: FORMS["logs-json"]})
 
-    async def _otlp(self, request: Request, forms: Mapping[str, str]) -> Response:
+    async def _otlp(self, request: Request, forms: Mapping[str, Form]) -> Response:
         try:
             async with self._bodies.read(request.scope, request.receive, forms) as body:
-                form = FORMS[forms[body.media_type]]
+                form = forms[body.media_type]
                 ingested = await self._take(form, body.data)
         except RequestError as error:
             return _failure(error, is_json=_is_json(request))
@@ -126,7 +133,7 @@ class Receiver:
             "rejected": ingested.rejected,
             "reasons": ingested.reasons,
         }
-        return Response(orjson.dumps(document), media_type=JSON)
+        return json_answer(document)
 
     async def _take(self, form: Form, body: bytes) -> Ingested:
         loop = asyncio.get_running_loop()
@@ -147,7 +154,7 @@ def _failure(error: RequestError, *, is_json: bool) -> Response:
 
     https://opentelemetry.io/docs/specs/otlp/#failures
     """
-    code = GRPC_CODES.get(error.status, _INVALID_ARGUMENT)
+    code = grpc_code(error.status)
     text = str(error)
     if is_json:
         content = orjson.dumps({"code": code, "message": text})

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from otel_ext.errors import StoreError
 from otel_ext.server.api.parameters import read_values
 from otel_ext.server.api.routes import PREFIX, STREAM, TOPICS
-from otel_ext.server.http.answering import given_in, unavailable
+from otel_ext.server.http.answering import given_in, unreadable
 from otel_ext.server.live.changes import Changes, Wanted
 from otel_ext.server.security.answers import RequestError
 
@@ -83,7 +83,7 @@ def _begin(context: Context, wanted: Wanted, after: int) -> tuple[Changes, bytes
         changes = Changes(context, wanted, after)
         return changes, changes.hello()
     except StoreError as error:
-        raise unavailable(error) from error
+        raise unreadable(error) from error
 
 
 async def _events(

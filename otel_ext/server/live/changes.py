@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 import orjson
@@ -146,11 +147,12 @@ class Changes:
         changed = context.store.changed_traces(after, _MOST_TRACES + 1)
         if not changed:
             return
-        writer = SummaryWriter(context.services(), context.running.look(), context.now_ns())
+        traces = context.traces()
+        writer = SummaryWriter(traces.services, context.running.look(), context.now_ns())
         node = self._wanted.node
         found: list[dict[str, object]] = []
         for trace in changed[:_MOST_TRACES]:
-            matches = None if node is None else matches_of(context.traces(), node, trace.trace_id)
+            matches = None if node is None else matches_of(traces, node, trace.trace_id)
             if matches is None or matches:
                 found.append(writer.write(trace, matches, len(matches or ())))
         more = len(changed) > _MOST_TRACES
@@ -159,11 +161,8 @@ class Changes:
 
     def _logs(self, after: int) -> Iterator[_Event]:
         services = self._context.services()
-        logs: list[dict[str, object]] = []
-        for log in self._context.store.logs(LogQuery(after_change=after)):
-            if len(logs) >= _MOST_LOGS:
-                break
-            logs.append(log_document(log, services))
+        changed = self._context.store.logs(LogQuery(after_change=after))
+        logs = [log_document(log, services) for log in islice(changed, _MOST_LOGS)]
         if logs:
             yield "logs", {"logs": logs}
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.server.security.answers import RequestError
+from otel_ext.server.unavailable import unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -70,11 +70,10 @@ class Hub:
             RequestError: There are too many.
         """
         if self._streams >= self._most:
-            raise RequestError(
-                503,
+            raise unavailable(
                 f"There are {self._most} streams already",
-                hint="Close other windows of the viewer.",
-                headers=[(b"retry-after", str(_RETRY_SECONDS).encode())],
+                "Close other windows of the viewer.",
+                retry_seconds=_RETRY_SECONDS,
             )
 
     @contextmanager

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER
+from otel_ext.server.feeding import store_process as module
 from otel_ext.server.feeding.store_process import StoreProcess
 from otel_ext.server.received import ReceivedJournal
 from otel_ext.store.queries import TraceQuery
@@ -19,6 +21,8 @@ from tests.store.records import span_line
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pytest
 
     from otel_ext.server.feeding.messages import FeedState
 
@@ -46,6 +50,11 @@ class Stored:
             await asyncio.wait_for(self._changed.wait(), 30)
             self._changed.clear()
         return self.process.state
+
+    @property
+    def running(self) -> asyncio.subprocess.Process | None:
+        """The process, while there is one."""
+        return self.process._process  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
     def count(self) -> int:
         """Return how many traces are stored."""
@@ -82,9 +91,8 @@ def test_a_process_that_is_killed_is_started_again(tmp_path: Path) -> None:
         await stored.process.start()
         stored.received.append(line(1))
         await stored.until(lambda state: state.stored == 1)
-        running = stored.process._process  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-        assert running is not None
-        os.kill(running.pid, signal.SIGKILL)
+        assert stored.running is not None
+        os.kill(stored.running.pid, signal.SIGKILL)
         stored.received.append(line(2))
         await stored.until(lambda state: state.change == 2 and not state.problem)
         assert stored.count() == 2
@@ -106,5 +114,38 @@ def test_a_store_in_use(tmp_path: Path) -> None:
         writer.close()
         await stored.until(lambda state: state.stored == 1)
         await stored.process.stop()
+
+    asyncio.run(use())
+
+
+def test_a_stop_does_not_wait_for_the_next_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store that cannot be opened is tried again and again, ever more rarely."""
+    monkeypatch.setattr(module, "_INITIAL_SECONDS", 60.0)
+    monkeypatch.setattr(module, "_MAX_SECONDS", 60.0)
+    (tmp_path / STORE_FOLDER).write_text("no folder")
+
+    async def use() -> None:
+        stored = Stored(tmp_path)
+        await stored.process.start()
+        await stored.until(lambda state: bool(state.problem) and stored.running is None)
+        began = monotonic()
+        await stored.process.stop()
+        assert monotonic() - began < 5
+
+    asyncio.run(use())
+
+
+def test_a_stop_while_the_process_is_being_started(tmp_path: Path) -> None:
+    """It ends as soon as it has started."""
+
+    async def use() -> None:
+        stored = Stored(tmp_path)
+        await stored.process.start()
+        await asyncio.sleep(0)
+        began = monotonic()
+        await stored.process.stop()
+        assert monotonic() - began < 5
 
     asyncio.run(use())

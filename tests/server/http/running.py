@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from otel_ext.server.serving import ServeOptions, ViewerServer
-from tests.programs import OTEL_EXT, started, wait_until
+from tests.programs import OTEL_EXT, environment, started, wait_until
 
 if TYPE_CHECKING:
     import subprocess
@@ -86,18 +86,14 @@ def serving(folder: Path, **options: Any) -> Generator[Running]:  # noqa: ANN401
 
 @contextmanager
 def command_started(
-    folder: Path, ports: tuple[int, int, int], **environment: str
+    folder: Path, ports: tuple[int, int, int], **variables: str
 ) -> Generator[tuple[Running, subprocess.Popen[bytes]]]:
     """Run `otel-ext serve` until the end of the block."""
     output = folder.parent / "serve.txt"
     output.unlink(missing_ok=True)
     names = ("--port", "--otlp-http-port", "--otlp-grpc-port")
     words = [word for name, port in zip(names, ports, strict=True) for word in (name, str(port))]
-    env = None
-    if environment:
-        from tests.programs import environment as usual  # noqa: PLC0415 - the name is taken
-
-        env = usual(**environment)
+    env = environment(**variables)
     command = [OTEL_EXT, "serve", str(folder), *words]
     with started(command, cwd=folder.parent, output=output, env=env) as process:
         wait_until(
