@@ -1,4 +1,4 @@
-"""`Ingested`: what became of a request, and `RequestError`: why nothing did."""
+"""`Ingested`: what became of a request, and `MalformedError`: why nothing did."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ingested", "Outcome", "RequestError"]
+__all__ = ["Ingested", "MalformedError", "Outcome"]
 
 _MOST_REASONS: Final = 10
 _LONGEST_REASON: Final = 200
 
 
-class RequestError(OtelExtError, ValueError):
+class MalformedError(OtelExtError, ValueError):
     """The body of a request cannot be read at all; the answer is HTTP status 400."""
 
-    code = "request"
+    code = "malformed"
 
 
 class Ingested(NamedTuple):

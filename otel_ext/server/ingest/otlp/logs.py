@@ -53,7 +53,7 @@ def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) ->
         limits: How much it may contain.
 
     Raises:
-        RequestError: It is not protobuf, or has far too many log records.
+        MalformedError: It is not protobuf, or has far too many log records.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_logs(b"", Numbers())
@@ -82,7 +82,7 @@ def read_logs_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAUL
         limits: As for `read_logs`.
 
     Raises:
-        RequestError: It is not a JSON object with a list of log records, or too deep or large.
+        MalformedError: It is not a JSON object with a list of log records, or too deep or large.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_logs_json(b"{}", Numbers())

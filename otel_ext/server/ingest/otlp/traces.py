@@ -44,7 +44,7 @@ def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) 
         limits: How much it may contain.
 
     Raises:
-        RequestError: It is not protobuf, or has far too many spans.
+        MalformedError: It is not protobuf, or has far too many spans.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_traces(b"", Numbers())
@@ -113,7 +113,7 @@ def read_traces_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFA
         limits: As for `read_traces`.
 
     Raises:
-        RequestError: It is not a JSON object with a list of spans, or too deep or too large.
+        MalformedError: It is not a JSON object with a list of spans, or too deep or too large.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_traces_json(b"{}", Numbers())
