@@ -13,7 +13,7 @@ from otel_ext.mcp.sources.source import ListQuery
 from otel_ext.mcp.texts import Texts
 from otel_ext.mcp.toolbox import ask
 from otel_ext.record.model import Record, SpanEvent
-from tests.cli.written import DEAD, span, write
+from tests.cli.written import DEAD, FAR, span, write
 from tests.mcp.asking import asked, recorded_lines, spans_named, talk
 
 if TYPE_CHECKING:
@@ -161,11 +161,34 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     assert int(limit) == len(said.items) < 200
 
 
+def a_day_earlier(record: Record) -> Record:
+    """Return a record as it was made a day before."""
+    day = 86_400 * 10**9
+    return record._replace(start_ns=record.start_ns - day, time_ns=record.time_ns - day)
+
+
+@pytest.mark.parametrize("search", ["card:visa", "declined"])
+def test_an_old_trace_of_a_large_folder_is_searched(search: str, tmp_path: Path) -> None:
+    """By attributes and logs too, although the folder's files are not all kept in memory."""
+    old = span("old", 1, FAR, phase="end")._replace(attributes={"card": "visa"})
+    log = old._replace(kind="log", phase=None, name="declined", seq=2, start_ns=0, level="info")
+    news = [
+        span("new", 2, phase="end")._replace(span_id=f"{n:016x}", trace_id=f"{n:032x}")
+        for n in range(2, 1_200)
+    ]
+    write(tmp_path, DEAD, *news)
+    write(tmp_path, FAR, a_day_earlier(old), a_day_earlier(log))
+    source = FolderSource(tmp_path, large=1_000)
+    ask(source, Texts(), "find_traces", {})
+    found = ask(source, Texts(), "show_trace", {"trace_id": TRACE, "search": search}).text
+    assert "finds 1 span," in found
+    assert spans_named(found, "old") == [f"{1:016x}"]
+
+
 def test_of_a_large_folder_the_newest_traces_are_kept(tmp_path: Path) -> None:
     """A list says so; older traces are still found by their id."""
     old, new = span("old", 1, phase="end"), span("new", 2, phase="end")
-    day = 86_400 * 10**9
-    old = old._replace(start_ns=old.start_ns - day, time_ns=old.time_ns - day)
+    old = a_day_earlier(old)
     news = [new._replace(span_id=f"{n:016x}", trace_id=f"{n:032x}") for n in range(2, 1_200)]
     write(tmp_path, DEAD, old, *news)
     source = FolderSource(tmp_path, large=1_000)

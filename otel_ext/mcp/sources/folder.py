@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from otel_ext.observe.snapshot import ObservedSpan, Snapshot
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
+    from otel_ext.search.nodes import Node
 
 __all__ = ["FolderSource"]
 
@@ -107,7 +108,7 @@ class FolderSource:
     def traces(self, query: ListQuery) -> Listing:
         """Return some traces."""
         now = self._read()
-        node = parse(query.search) if query.search.strip() else None
+        node = _node_of(query.search)
         ordered = _ordered(now.trees(), query)
         begin = _position(query.cursor)
         found: list[TraceLine] = []
@@ -124,8 +125,8 @@ class FolderSource:
         searched_ns = ordered[end - 1].start_ns if stopped else 0
         return Listing(found, f"+{end}" if more else "", searched_ns, self._note())
 
-    def trace(self, trace_id: str) -> Trace:
-        """Return one trace."""
+    def trace(self, trace_id: str, search: str = "") -> Trace:
+        """Return one trace, and what a search finds in it; an empty text is no search."""
         now, trees = self._trees_of(trace_id)
         labels = {name: one.label for name, one in now.loaded.processes.items()}
         where = {
@@ -134,7 +135,9 @@ class FolderSource:
             if key[0] == trace_id
         }
         logs = len(now.loaded.logs.get(trace_id, ()))
-        return Trace(trees, now.loaded.services, labels, where, logs)
+        node = _node_of(search)
+        matches = None if node is None else [matches_in(tree, node, now.loaded) for tree in trees]
+        return Trace(trees, now.loaded.services, labels, where, logs, matches)
 
     def records(self, trace_id: str, span_id: str) -> Sequence[Record]:
         """Return the whole record of a span; several if processes use its ids."""
@@ -144,11 +147,6 @@ class FolderSource:
         for span in spans:
             found += now.loaded.records_of([span]).values()
         return found
-
-    def matches(self, trace: Trace, search: str) -> Sequence[set[int]]:
-        """Return the numbers of the spans that a search finds, for each tree of a trace."""
-        now, node = self._read(), parse(search)
-        return [matches_in(tree, node, now.loaded) for tree in trace.trees]
 
     def errors(self, since_ns: int) -> Sequence[ErrorLine]:
         """Return errors since a time, by where they began; the most frequent first."""
@@ -249,6 +247,11 @@ def _running_span(one: ObservedSpan) -> RunningSpan:
         str(one.location.frame) if one.location.is_now else "",
         str(opened_at(record)),
     )
+
+
+def _node_of(search: str) -> Node | None:
+    """Return what a search looks for; None for an empty text."""
+    return parse(search) if search.strip() else None
 
 
 def _position(cursor: str) -> int:

@@ -32,9 +32,9 @@ _PLAIN: Final = Canvas(0)
 
 def show_trace(question: Question) -> Answer:
     """Return a trace as a tree, or the part of it below a span, or what a search finds."""
-    trace, search = question.trace(), question.values.text("search")
-    matches = question.source.matches(trace, search) if search.strip() else None
-    answer = Answer(_heading(question, trace, matches))
+    trace = question.trace()
+    matches = trace.matches
+    answer = Answer(_heading(question, trace))
     is_found = False
     for number, tree in enumerate(trace.trees):
         part = _Part(question, trace, tree, None if matches is None else matches[number])
@@ -51,7 +51,7 @@ def show_trace(question: Question) -> Answer:
     return answer
 
 
-def _heading(question: Question, trace: Trace, matches: Sequence[Collection[int]] | None) -> str:
+def _heading(question: Question, trace: Trace) -> str:
     tree = trace.trees[0]
     spans = [span for each in trace.trees for span in each.spans if span.state != "missing"]
     times = times_of(tree)
@@ -65,8 +65,10 @@ def _heading(question: Question, trace: Trace, matches: Sequence[Collection[int]
     ):
         head += f", {count:,} {word}" if count else ""
     head += f", {count_of(trace.logs, 'log')}."
-    if matches is not None:
-        head += f" The search finds {count_of(sum(map(len, matches)), 'span')}, marked with *."
+    if trace.matches is not None:
+        head += (
+            f" The search finds {count_of(sum(map(len, trace.matches)), 'span')}, marked with *."
+        )
     return f"{head} A span without a state has ended well; × is for equal siblings."  # noqa: RUF001
 
 
