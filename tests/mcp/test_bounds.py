@@ -90,6 +90,27 @@ def test_a_flat_trace_is_read_on(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_several_trees_are_read_on(tmp_path: Path) -> None:
+    """The offset counts the rows of all trees, so that each span is shown once."""
+    for process in (DEAD, FAR):
+        records = [
+            span(f"{process.pid} work {number}", number, process, phase="end")
+            for number in range(1, 301)
+        ]
+        write(tmp_path, process, *records)
+    shown: list[str] = []
+    offset = 0
+    while True:
+        text = asked(tmp_path, "show_trace", trace_id=TRACE, offset=offset).text
+        shown += [line for line in recorded_lines(text) if line.startswith("- ")]
+        more = re.findall(r"more rows: go on with offset=(\d+)\.", text)
+        if not more:
+            break
+        (offset,) = map(int, more)
+        assert len(shown) == offset
+    assert len(shown) == len(set(shown)) == 600
+
+
 def test_a_bushy_trace_is_read_below_a_span(tmp_path: Path) -> None:
     """The upper levels are shown with how much is below; a span shows its part."""
     folder = large(tmp_path / "traces", bushy)
