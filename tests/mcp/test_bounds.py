@@ -149,6 +149,20 @@ def test_large_values_are_cut(tmp_path: Path) -> None:
     assert f'key 7 = "{"x" * 3_000}"' in one
 
 
+@pytest.mark.parametrize("character", ["x", "貨", "\U0001f69a", "\U000e0101"])
+def test_one_attribute_is_shown_whatever_its_characters(character: str, tmp_path: Path) -> None:
+    """A long value fits into the answer, also if its characters take many bytes."""
+    record = span("big", 1, phase="end")._replace(attributes={"card": character * 20_000})
+    write(tmp_path, DEAD, record)
+    which = {"trace_id": TRACE, "span_id": f"{1:016x}"}
+    text = asked(tmp_path, "show_span", **which, attribute="card").text
+    assert len(text.encode()) <= LIMIT
+    (line,) = recorded_lines(text)
+    assert line.startswith('card = "')
+    assert len(line.encode()) > LIMIT // 3
+    assert line.endswith(" characters)")
+
+
 def test_lists_are_read_on(tmp_path: Path) -> None:
     """A list of traces goes on at the cursor that an answer names, to its end."""
     records = [

@@ -21,6 +21,8 @@ __all__ = ["logs", "show_span"]
 # Characters of a value, and of one that is asked for by its key.
 _VALUE: Final = 400
 _WHOLE: Final = 16_000
+# Bytes of the line of the latter, which fits into an answer.
+_WHOLE_BYTES: Final = 18_000
 _STACK: Final = 4_000
 # Bytes of all attributes of a span.
 _FIELDS: Final = 9_000
@@ -61,8 +63,12 @@ def _attribute(question: Question, record: Record, name: str) -> str:
     if name not in record.attributes:
         hint = "show_span without the argument attribute lists those that it has"
         raise UsageError("the span has no such attribute", hint=hint)
-    value = record.attributes[name]
-    return f"{question.safe(name)} = {question.texts.value(value, _WHOLE)}"
+    value, limit = record.attributes[name], _WHOLE
+    line = f"{question.safe(name)} = {question.texts.value(value, limit)}"
+    while len(line.encode()) > _WHOLE_BYTES:
+        limit //= 2
+        line = f"{question.safe(name)} = {question.texts.value(value, limit)}"
+    return line
 
 
 def _lines(question: Question, record: Record) -> Iterator[str]:
