@@ -27,7 +27,7 @@ from otel_ext.settings.units import MIB
 from otel_ext.terminal.text import printable_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from otel_ext.analysis.traces.loaded import Loaded
@@ -96,7 +96,7 @@ class FolderSource:
 
     def running(self) -> Running:
         """Return what runs now."""
-        self._require_records()
+        self._checked_files()
         snapshot = self._snapshots.read()
         spans = [_running_span(one) for one in snapshot.spans]
         processes = [
@@ -185,27 +185,17 @@ class FolderSource:
 
     def _read(self) -> _Now:
         """Return what is there now."""
-        self._require_records()
+        files = self._checked_files()
         # Running spans first: a span that ends in between is then read as ended.
         snapshot = self._snapshots.read()
-        size = self._size()
+        size = _size_of(files)
         if self._loader is None or size - self._read_size > self._large:
-            since = start_of_newest(self._files(), _NEWEST) if size > self._large else ""
+            since = start_of_newest(files, _NEWEST) if size > self._large else ""
             self._since_ns = max(time_of(since) - _SLACK_NS, 1) if since else 0
             self._loader = Loader(self._folders, since_ns=self._since_ns, with_logs=True)
             self._read_size = size
         spans = {one.record.key: one for one in snapshot.spans}
         return _Now(self._loader.read(), snapshot, spans)
-
-    def _files(self) -> list[Path]:
-        return [file for folder in self._folders for file in list_segments(folder)]
-
-    def _size(self) -> int:
-        total = 0
-        for file in self._files():
-            with suppress(OSError):
-                total += file.stat().st_size
-        return total
 
     def _note(self) -> str:
         if not self._since_ns:
@@ -216,12 +206,11 @@ class FolderSource:
             " start `otel-ext serve` for it, and `otel-ext mcp --server URL`."
         )
 
-    def _require_records(self) -> None:
-        """Raise an error if nothing is recorded there."""
+    def _checked_files(self) -> list[Path]:
+        """Return the files of records; raise an error if nothing is recorded there."""
         try:
-            has_records = is_folder(self._folder) and bool(
-                self._files() or list_rings(self._folder)
-            )
+            files = [file for folder in self._folders for file in list_segments(folder)]
+            has_records = is_folder(self._folder) and bool(files or list_rings(self._folder))
         except OSError as error:
             hint = "Run otel-ext mcp as the user that wrote the records"
             message = f"{self.about()} cannot be read: {error.strerror}"
@@ -232,6 +221,15 @@ class FolderSource:
                 f" {printable_path(self._folder.absolute())} -- python app.py"
             )
             raise UsageError(f"there are no records in {self.about()} yet", hint=hint)
+        return files
+
+
+def _size_of(files: Iterable[Path]) -> int:
+    total = 0
+    for file in files:
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _running_span(one: ObservedSpan) -> RunningSpan:

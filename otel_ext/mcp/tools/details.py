@@ -50,7 +50,8 @@ def show_span(question: Question) -> Answer:
         if wanted:
             answer.add(_attribute(question, record, wanted))
         else:
-            answer.add_all(list(_lines(question, record)))
+            for line in _lines(question, record):
+                answer.add(line)
     if answer.left_out:
         answer.say(
             f"{count_of(answer.left_out, 'line')} left out: the argument attribute shows one"
@@ -166,11 +167,8 @@ def logs(question: Question) -> Answer:
         f"{count_of(len(chosen), 'log')} of the {whose}, by time"
         f"{_day(chosen)}; {count_of(len(found), 'log')} without level and text."
     )
-    shown = offset
-    for record in chosen[offset : offset + limit]:
-        if not answer.add(_log(question, record)):
-            break
-        shown += 1
+    wanted = chosen[offset : offset + limit]
+    shown = offset + answer.add_fitting((_log(question, one), None) for one in wanted)
     if shown < len(chosen):
         answer.say(f"{len(chosen) - shown:,} later ones left out: go on with offset={shown}.")
     return answer

@@ -130,10 +130,7 @@ class _Part:
         rows = self.kept[offset:]
         if rows and (note := self._question.note_on_trees(self._trace, self._tree)):
             answer.add(note)
-        for number, row in enumerate(rows):
-            if not answer.add(self._line(row)):
-                return number
-        return len(rows)
+        return answer.add_fitting((self._line(row), None) for row in rows)
 
     def say_hidden(self, answer: Answer) -> None:
         """Say what is left out of the deeper levels, and how to get it."""
