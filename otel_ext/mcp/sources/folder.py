@@ -12,7 +12,6 @@ from otel_ext.analysis.traces.observed import observed_of
 from otel_ext.analysis.traces.times import times_of
 from otel_ext.errors import UsageError
 from otel_ext.feed.feeder import RECEIVED_FOLDER
-from otel_ext.journal.files import is_folder
 from otel_ext.journal.names import list_rings, list_segments
 from otel_ext.journal.read.newest import start_of_newest
 from otel_ext.mcp.sources.source import ErrorLine, Listing, ProcessNow, Running, RunningSpan, Trace
@@ -209,8 +208,10 @@ class FolderSource:
     def _checked_files(self) -> list[Path]:
         """Return the files of records; raise an error if nothing is recorded there."""
         try:
-            files = [file for folder in self._folders for file in list_segments(folder)]
-            has_records = is_folder(self._folder) and bool(files or list_rings(self._folder))
+            files = [
+                file for folder in self._folders for file in list_segments(folder, or_fail=True)
+            ]
+            has_records = bool(files or list_rings(self._folder, or_fail=True))
         except OSError as error:
             hint = "Run otel-ext mcp as the user that wrote the records"
             message = f"{self.about()} cannot be read: {error.strerror}"
