@@ -31,8 +31,8 @@ class Question(NamedTuple):
         return self.texts.safe(text)
 
     def trace(self) -> Trace:
-        """Return the trace that the argument `trace_id` names."""
-        return self.source.trace(self.values.text("trace_id"))
+        """Return the trace that the argument `trace_id` names, and what `search` finds in it."""
+        return self.source.trace(self.values.text("trace_id"), self.values.text("search"))
 
     def note_on_trees(self, trace: Trace, tree: TraceTree) -> str:
         """Return which of several processes a tree is of; empty if there is one tree."""

@@ -35,17 +35,19 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Abandoned, Kind, Phase
 
-__all__ = ["decode_line"]
+__all__ = ["READ_KEYS", "decode_line"]
 
 _KINDS: Final = frozenset({"span", "log", "event", "process"})
 _PHASES: Final = frozenset({"start", "update", "end"})
-_READ_KEYS: Final = frozenset(
+READ_KEYS: Final = frozenset(
     (  # noqa: SIM905 - read as one line
         "timestamp event trace_id span_id file line function provisional version kind phase "
         "seq process parent_span_id span_kind scope links thread task start duration_ns status "
         "events abandoned level logger"
     ).split(),
 )
+"""The metadata that have a field of a record; the others are kept under `extra`."""
+
 # The encoder writes these texts without escaping them.
 _PATTERNS: Final = {
     "trace_id": re.compile(r"[0-9a-f]{32}|"),
@@ -126,7 +128,7 @@ def _record(meta: dict[str, object], attributes: dict[str, object]) -> Record:
         abandoned=_abandoned(meta),
         level=_text(meta.get("level", "")),
         logger=_text(meta.get("logger", "")),
-        extra={key: meta[key] for key in meta if key not in _READ_KEYS} or EMPTY,
+        extra={key: meta[key] for key in meta if key not in READ_KEYS} or EMPTY,
     )
 
 

@@ -9,7 +9,7 @@ from otel_ext.server.ingest.lines import read_lines
 from otel_ext.server.ingest.numbers import Numbers
 from otel_ext.server.ingest.otlp.logs import read_logs, read_logs_json
 from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
-from otel_ext.server.ingest.result import RequestError as MalformedError
+from otel_ext.server.ingest.result import MalformedError
 from otel_ext.server.security.answers import RequestError
 from otel_ext.server.unavailable import unavailable
 from otel_ext.settings.units import MIB

@@ -13,7 +13,7 @@ from otel_ext.mcp.sources.source import ListQuery
 from otel_ext.mcp.texts import Texts
 from otel_ext.mcp.toolbox import ask
 from otel_ext.record.model import Record, SpanEvent
-from tests.cli.written import DEAD, span, write
+from tests.cli.written import DEAD, FAR, span, write
 from tests.mcp.asking import asked, recorded_lines, spans_named, talk
 
 if TYPE_CHECKING:
@@ -90,6 +90,27 @@ def test_a_flat_trace_is_read_on(tmp_path: Path) -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_several_trees_are_read_on(tmp_path: Path) -> None:
+    """The offset counts the rows of all trees, so that each span is shown once."""
+    for process in (DEAD, FAR):
+        records = [
+            span(f"{process.pid} work {number}", number, process, phase="end")
+            for number in range(1, 301)
+        ]
+        write(tmp_path, process, *records)
+    shown: list[str] = []
+    offset = 0
+    while True:
+        text = asked(tmp_path, "show_trace", trace_id=TRACE, offset=offset).text
+        shown += [line for line in recorded_lines(text) if line.startswith("- ")]
+        more = re.findall(r"more rows: go on with offset=(\d+)\.", text)
+        if not more:
+            break
+        (offset,) = map(int, more)
+        assert len(shown) == offset
+    assert len(shown) == len(set(shown)) == 600
+
+
 def test_a_bushy_trace_is_read_below_a_span(tmp_path: Path) -> None:
     """The upper levels are shown with how much is below; a span shows its part."""
     folder = large(tmp_path / "traces", bushy)
@@ -128,6 +149,20 @@ def test_large_values_are_cut(tmp_path: Path) -> None:
     assert f'key 7 = "{"x" * 3_000}"' in one
 
 
+@pytest.mark.parametrize("character", ["x", "貨", "\U0001f69a", "\U000e0101"])
+def test_one_attribute_is_shown_whatever_its_characters(character: str, tmp_path: Path) -> None:
+    """A long value fits into the answer, also if its characters take many bytes."""
+    record = span("big", 1, phase="end")._replace(attributes={"card": character * 20_000})
+    write(tmp_path, DEAD, record)
+    which = {"trace_id": TRACE, "span_id": f"{1:016x}"}
+    text = asked(tmp_path, "show_span", **which, attribute="card").text
+    assert len(text.encode()) <= LIMIT
+    (line,) = recorded_lines(text)
+    assert line.startswith('card = "')
+    assert len(line.encode()) > LIMIT // 3
+    assert line.endswith(" characters)")
+
+
 def test_lists_are_read_on(tmp_path: Path) -> None:
     """A list of traces goes on at the cursor that an answer names, to its end."""
     records = [
@@ -161,11 +196,34 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     assert int(limit) == len(said.items) < 200
 
 
+def a_day_earlier(record: Record) -> Record:
+    """Return a record as it was made a day before."""
+    day = 86_400 * 10**9
+    return record._replace(start_ns=record.start_ns - day, time_ns=record.time_ns - day)
+
+
+@pytest.mark.parametrize("search", ["card:visa", "declined"])
+def test_an_old_trace_of_a_large_folder_is_searched(search: str, tmp_path: Path) -> None:
+    """By attributes and logs too, although the folder's files are not all kept in memory."""
+    old = span("old", 1, FAR, phase="end")._replace(attributes={"card": "visa"})
+    log = old._replace(kind="log", phase=None, name="declined", seq=2, start_ns=0, level="info")
+    news = [
+        span("new", 2, phase="end")._replace(span_id=f"{n:016x}", trace_id=f"{n:032x}")
+        for n in range(2, 1_200)
+    ]
+    write(tmp_path, DEAD, *news)
+    write(tmp_path, FAR, a_day_earlier(old), a_day_earlier(log))
+    source = FolderSource(tmp_path, large=1_000)
+    ask(source, Texts(), "find_traces", {})
+    found = ask(source, Texts(), "show_trace", {"trace_id": TRACE, "search": search}).text
+    assert "finds 1 span," in found
+    assert spans_named(found, "old") == [f"{1:016x}"]
+
+
 def test_of_a_large_folder_the_newest_traces_are_kept(tmp_path: Path) -> None:
     """A list says so; older traces are still found by their id."""
     old, new = span("old", 1, phase="end"), span("new", 2, phase="end")
-    day = 86_400 * 10**9
-    old = old._replace(start_ns=old.start_ns - day, time_ns=old.time_ns - day)
+    old = a_day_earlier(old)
     news = [new._replace(span_id=f"{n:016x}", trace_id=f"{n:032x}") for n in range(2, 1_200)]
     write(tmp_path, DEAD, old, *news)
     source = FolderSource(tmp_path, large=1_000)

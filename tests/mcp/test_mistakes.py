@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -118,6 +120,21 @@ def test_a_folder_without_records(tmp_path: Path) -> None:
         assert (await agent.ask("find_traces")).items[0]["name"] == "pay"
 
     talk(["later"], tmp_path, conversation)
+
+
+def test_a_folder_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What may not be listed is not taken for a folder without records."""
+
+    def refuse(folder: object) -> list[str]:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+
+    write(tmp_path, DEAD, span("pay", phase="end"))
+    monkeypatch.setattr("os.listdir", refuse)
+    for tool, arguments in VALID.items():
+        said = asked(tmp_path, tool, **arguments)
+        assert said.failed
+        assert f"the folder {tmp_path} cannot be read: Permission denied" in said.text
+        assert "as the user that wrote the records" in said.text
 
 
 HOSTILE = [

@@ -12,7 +12,6 @@ from otel_ext.analysis.traces.observed import observed_of
 from otel_ext.analysis.traces.times import times_of
 from otel_ext.errors import UsageError
 from otel_ext.feed.feeder import RECEIVED_FOLDER
-from otel_ext.journal.files import is_folder
 from otel_ext.journal.names import list_rings, list_segments
 from otel_ext.journal.read.newest import start_of_newest
 from otel_ext.mcp.sources.source import ErrorLine, Listing, ProcessNow, Running, RunningSpan, Trace
@@ -27,7 +26,7 @@ from otel_ext.settings.units import MIB
 from otel_ext.terminal.text import printable_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from otel_ext.analysis.traces.loaded import Loaded
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from otel_ext.observe.snapshot import ObservedSpan, Snapshot
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
+    from otel_ext.search.nodes import Node
 
 __all__ = ["FolderSource"]
 
@@ -95,7 +95,7 @@ class FolderSource:
 
     def running(self) -> Running:
         """Return what runs now."""
-        self._require_records()
+        self._checked_files()
         snapshot = self._snapshots.read()
         spans = [_running_span(one) for one in snapshot.spans]
         processes = [
@@ -107,7 +107,7 @@ class FolderSource:
     def traces(self, query: ListQuery) -> Listing:
         """Return some traces."""
         now = self._read()
-        node = parse(query.search) if query.search.strip() else None
+        node = _node_of(query.search)
         ordered = _ordered(now.trees(), query)
         begin = _position(query.cursor)
         found: list[TraceLine] = []
@@ -124,8 +124,8 @@ class FolderSource:
         searched_ns = ordered[end - 1].start_ns if stopped else 0
         return Listing(found, f"+{end}" if more else "", searched_ns, self._note())
 
-    def trace(self, trace_id: str) -> Trace:
-        """Return one trace."""
+    def trace(self, trace_id: str, search: str = "") -> Trace:
+        """Return one trace, and what a search finds in it; an empty text is no search."""
         now, trees = self._trees_of(trace_id)
         labels = {name: one.label for name, one in now.loaded.processes.items()}
         where = {
@@ -134,7 +134,9 @@ class FolderSource:
             if key[0] == trace_id
         }
         logs = len(now.loaded.logs.get(trace_id, ()))
-        return Trace(trees, now.loaded.services, labels, where, logs)
+        node = _node_of(search)
+        matches = None if node is None else [matches_in(tree, node, now.loaded) for tree in trees]
+        return Trace(trees, now.loaded.services, labels, where, logs, matches)
 
     def records(self, trace_id: str, span_id: str) -> Sequence[Record]:
         """Return the whole record of a span; several if processes use its ids."""
@@ -144,11 +146,6 @@ class FolderSource:
         for span in spans:
             found += now.loaded.records_of([span]).values()
         return found
-
-    def matches(self, trace: Trace, search: str) -> Sequence[set[int]]:
-        """Return the numbers of the spans that a search finds, for each tree of a trace."""
-        now, node = self._read(), parse(search)
-        return [matches_in(tree, node, now.loaded) for tree in trace.trees]
 
     def errors(self, since_ns: int) -> Sequence[ErrorLine]:
         """Return errors since a time, by where they began; the most frequent first."""
@@ -187,27 +184,17 @@ class FolderSource:
 
     def _read(self) -> _Now:
         """Return what is there now."""
-        self._require_records()
+        files = self._checked_files()
         # Running spans first: a span that ends in between is then read as ended.
         snapshot = self._snapshots.read()
-        size = self._size()
+        size = _size_of(files)
         if self._loader is None or size - self._read_size > self._large:
-            since = start_of_newest(self._files(), _NEWEST) if size > self._large else ""
+            since = start_of_newest(files, _NEWEST) if size > self._large else ""
             self._since_ns = max(time_of(since) - _SLACK_NS, 1) if since else 0
             self._loader = Loader(self._folders, since_ns=self._since_ns, with_logs=True)
             self._read_size = size
         spans = {one.record.key: one for one in snapshot.spans}
         return _Now(self._loader.read(), snapshot, spans)
-
-    def _files(self) -> list[Path]:
-        return [file for folder in self._folders for file in list_segments(folder)]
-
-    def _size(self) -> int:
-        total = 0
-        for file in self._files():
-            with suppress(OSError):
-                total += file.stat().st_size
-        return total
 
     def _note(self) -> str:
         if not self._since_ns:
@@ -218,12 +205,13 @@ class FolderSource:
             " start `otel-ext serve` for it, and `otel-ext mcp --server URL`."
         )
 
-    def _require_records(self) -> None:
-        """Raise an error if nothing is recorded there."""
+    def _checked_files(self) -> list[Path]:
+        """Return the files of records; raise an error if nothing is recorded there."""
         try:
-            has_records = is_folder(self._folder) and bool(
-                self._files() or list_rings(self._folder)
-            )
+            files = [
+                file for folder in self._folders for file in list_segments(folder, or_fail=True)
+            ]
+            has_records = bool(files or list_rings(self._folder, or_fail=True))
         except OSError as error:
             hint = "Run otel-ext mcp as the user that wrote the records"
             message = f"{self.about()} cannot be read: {error.strerror}"
@@ -234,6 +222,15 @@ class FolderSource:
                 f" {printable_path(self._folder.absolute())} -- python app.py"
             )
             raise UsageError(f"there are no records in {self.about()} yet", hint=hint)
+        return files
+
+
+def _size_of(files: Iterable[Path]) -> int:
+    total = 0
+    for file in files:
+        with suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 def _running_span(one: ObservedSpan) -> RunningSpan:
@@ -249,6 +246,11 @@ def _running_span(one: ObservedSpan) -> RunningSpan:
         str(one.location.frame) if one.location.is_now else "",
         str(opened_at(record)),
     )
+
+
+def _node_of(search: str) -> Node | None:
+    """Return what a search looks for; None for an empty text."""
+    return parse(search) if search.strip() else None
 
 
 def _position(cursor: str) -> int:

@@ -28,8 +28,10 @@ from otel_ext.search.parse import parse
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.mcp.sources.client import Document, ServerClient
     from otel_ext.mcp.sources.source import ListQuery, Trace
+    from otel_ext.search.nodes import Node
 
 __all__ = ["ServerSource"]
 
@@ -111,9 +113,15 @@ class ServerSource:
         ]
         return Listing(found, _text(document, "next"), _number(document, "searched_until_ns"))
 
-    def trace(self, trace_id: str) -> Trace:
-        """Return one trace."""
-        return trace_of(trace_id, self._client.get("traces", trace_id), self._client.address)
+    def trace(self, trace_id: str, search: str = "") -> Trace:
+        """Return one trace, and what a search finds in it; an empty text is no search."""
+        trace = trace_of(trace_id, self._client.get("traces", trace_id), self._client.address)
+        if not search.strip():
+            return trace
+        node = parse(search)
+        return trace._replace(
+            matches=[self._matches(tree, node, trace.services) for tree in trace.trees]
+        )
 
     def records(self, trace_id: str, span_id: str) -> Sequence[Record]:
         """Return the whole record of a span."""
@@ -122,26 +130,23 @@ class ServerSource:
             return [decode_line(orjson.dumps(document.get("record")))]
         return []
 
-    def matches(self, trace: Trace, search: str) -> Sequence[set[int]]:
-        """Return the numbers of the spans that a search finds, for each tree of a trace."""
-        node, found = parse(search), list[set[int]]()
-        for tree in trace.trees:
-            details: Mapping[str, object] = EMPTY
-            logs: dict[str, list[tuple[str, str]]] = {}
-            if needs_attributes(node):
-                answer = self._client.get("traces", tree.trace_id, "details")
-                details = _object(answer.get("details"))
-            if needs_logs(node):
-                for log in self.logs(tree.trace_id, ""):
-                    logs.setdefault(log.span_id, []).append((log.level or "event", log.name))
-            ids = [span.span_id for span in tree.spans]
-            attributes = [_attributes(details.get(one)) for one in ids]
-            texts = [logs.get(one, ()) for one in ids]
-            searched = SearchedTree(
-                tree, trace.services, attributes.__getitem__, texts.__getitem__, now_ns=time_ns()
-            )
-            found.append(searched.find(node))
-        return found
+    def _matches(self, tree: TraceTree, node: Node, services: Mapping[str, str]) -> set[int]:
+        """Return the numbers of the spans that a search finds."""
+        details: Mapping[str, object] = EMPTY
+        logs: dict[str, list[tuple[str, str]]] = {}
+        if needs_attributes(node):
+            answer = self._client.get("traces", tree.trace_id, "details")
+            details = _object(answer.get("details"))
+        if needs_logs(node):
+            for log in self.logs(tree.trace_id, ""):
+                logs.setdefault(log.span_id, []).append((log.level or "event", log.name))
+        ids = [span.span_id for span in tree.spans]
+        attributes = [_attributes(details.get(one)) for one in ids]
+        texts = [logs.get(one, ()) for one in ids]
+        searched = SearchedTree(
+            tree, services, attributes.__getitem__, texts.__getitem__, now_ns=time_ns()
+        )
+        return searched.find(node)
 
     def errors(self, since_ns: int) -> Sequence[ErrorLine]:
         """Return errors since a time by operation and text; the most frequent first."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.record.merge import SpanKey
@@ -161,6 +161,8 @@ class Trace(NamedTuple):
         where: By its key, where each open span is that was seen in a process that may run;
             empty if that is unknown.
         logs: How many logs and events it has.
+        matches: For each tree, the numbers of the spans that the search has found; None without
+            a search.
     """
 
     trees: Sequence[TraceTree]
@@ -168,6 +170,7 @@ class Trace(NamedTuple):
     labels: Mapping[str, str]
     where: Mapping[SpanKey, str]
     logs: int
+    matches: Sequence[Collection[int]] | None = None
 
 
 class ErrorLine(NamedTuple):
@@ -209,16 +212,12 @@ class Source(Protocol):
         """Return some traces."""
         ...
 
-    def trace(self, trace_id: str) -> Trace:
-        """Return one trace."""
+    def trace(self, trace_id: str, search: str = "") -> Trace:
+        """Return one trace, and what a search finds in it; an empty text is no search."""
         ...
 
     def records(self, trace_id: str, span_id: str) -> Sequence[Record]:
         """Return the whole record of a span; several if processes use its ids."""
-        ...
-
-    def matches(self, trace: Trace, search: str) -> Sequence[set[int]]:
-        """Return the numbers of the spans that a search finds, for each tree of a trace."""
         ...
 
     def errors(self, since_ns: int) -> Sequence[ErrorLine]:

@@ -21,6 +21,8 @@ __all__ = ["logs", "show_span"]
 # Characters of a value, and of one that is asked for by its key.
 _VALUE: Final = 400
 _WHOLE: Final = 16_000
+# Bytes of the line of the latter, which fits into an answer.
+_WHOLE_BYTES: Final = 18_000
 _STACK: Final = 4_000
 # Bytes of all attributes of a span.
 _FIELDS: Final = 9_000
@@ -48,7 +50,8 @@ def show_span(question: Question) -> Answer:
         if wanted:
             answer.add(_attribute(question, record, wanted))
         else:
-            answer.add_all(list(_lines(question, record)))
+            for line in _lines(question, record):
+                answer.add(line)
     if answer.left_out:
         answer.say(
             f"{count_of(answer.left_out, 'line')} left out: the argument attribute shows one"
@@ -61,8 +64,12 @@ def _attribute(question: Question, record: Record, name: str) -> str:
     if name not in record.attributes:
         hint = "show_span without the argument attribute lists those that it has"
         raise UsageError("the span has no such attribute", hint=hint)
-    value = record.attributes[name]
-    return f"{question.safe(name)} = {question.texts.value(value, _WHOLE)}"
+    value, limit = record.attributes[name], _WHOLE
+    line = f"{question.safe(name)} = {question.texts.value(value, limit)}"
+    while len(line.encode()) > _WHOLE_BYTES:
+        limit //= 2
+        line = f"{question.safe(name)} = {question.texts.value(value, limit)}"
+    return line
 
 
 def _lines(question: Question, record: Record) -> Iterator[str]:
@@ -160,11 +167,8 @@ def logs(question: Question) -> Answer:
         f"{count_of(len(chosen), 'log')} of the {whose}, by time"
         f"{_day(chosen)}; {count_of(len(found), 'log')} without level and text."
     )
-    shown = offset
-    for record in chosen[offset : offset + limit]:
-        if not answer.add(_log(question, record)):
-            break
-        shown += 1
+    wanted = chosen[offset : offset + limit]
+    shown = offset + answer.add_fitting((_log(question, one), None) for one in wanted)
     if shown < len(chosen):
         answer.say(f"{len(chosen) - shown:,} later ones left out: go on with offset={shown}.")
     return answer

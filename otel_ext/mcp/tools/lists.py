@@ -34,14 +34,10 @@ def find_traces(question: Question) -> Answer:
         values.text("cursor"),
     )
     found = question.source.traces(query)
-    shown = 0
     answer = Answer(
         f"{count_of(len(found.traces), 'trace')} of {question.source.about()}, {query.order} first."
     )
-    for one in found.traces:
-        if not answer.add(_line(question, one), _item(question, one)):
-            break
-        shown += 1
+    shown = answer.add_fitting((_line(question, one), _item(question, one)) for one in found.traces)
     answer.say(found.note)
     if shown < len(found.traces):
         answer.say(f"The last {len(found.traces) - shown:,} did not fit: use limit={shown}.")
@@ -95,11 +91,9 @@ def errors(question: Question) -> Answer:
         f"{count_of(len(found), 'different error')} in {question.source.about()} since {since},"
         " the most frequent first; trace and span are those of the newest."
     )
-    shown = 0
-    for one in found[:limit]:
-        if not answer.add(_error_line(question, one), _error_item(question, one)):
-            break
-        shown += 1
+    shown = answer.add_fitting(
+        (_error_line(question, one), _error_item(question, one)) for one in found[:limit]
+    )
     if shown < len(found):
         answer.say(
             f"{len(found) - shown:,} left out, less frequent: use a larger limit, or a shorter"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.mcp.answer import Answer
 from otel_ext.readable import count_of, duration, local_time
@@ -18,6 +19,20 @@ __all__ = ["running_now"]
 _LIMIT: Final = 50
 _MOST_PROCESSES: Final = 20
 _MOST_INDENT: Final = 12
+
+
+class _Place(NamedTuple):
+    """Where a span is in its tree.
+
+    Attributes:
+        span: The span.
+        depth: How many spans are above it.
+        is_innermost: Whether none is below it.
+    """
+
+    span: RunningSpan
+    depth: int
+    is_innermost: bool
 
 
 def running_now(question: Question) -> Answer:
@@ -54,25 +69,12 @@ def _add_processes(question: Question, answer: Answer, processes: Sequence[Proce
 
 
 def _add_spans(question: Question, answer: Answer, running: Running) -> None:
-    safe, limit = question.safe, question.values.number("limit", _LIMIT)
+    limit = question.values.number("limit", _LIMIT)
     labels = {one.id: one.label for one in running.processes}
-    shown = 0
-    for one, depth, is_innermost in _tree(running.spans):
-        if shown == limit:
-            break
-        line = f"{'  ' * min(depth, _MOST_INDENT)}{'*' if is_innermost else '-'} {safe(one.name)}"
-        line += f" {duration(one.age_ns)} {safe(one.state)}"
-        if one.where:
-            line += f" now at {safe(one.where)}"
-        if one.opened_at:
-            line += f" opened at {safe(one.opened_at)}"
-        if not depth:
-            line += f" [process {safe(labels.get(one.process, one.process))}]"
-            line += f" trace={safe(one.trace_id)}"
-        line += f" span={safe(one.span_id)}"
-        if not answer.add(line, _item(question, one, labels, is_innermost=is_innermost)):
-            break
-        shown += 1
+    shown = answer.add_fitting(
+        (_line(question, place, labels), _item(question, place, labels))
+        for place in islice(_tree(running.spans), limit)
+    )
     left = running.total - shown
     if left > 0:
         answer.say(
@@ -81,10 +83,22 @@ def _add_spans(question: Question, answer: Answer, running: Running) -> None:
         )
 
 
-def _item(
-    question: Question, one: RunningSpan, labels: Mapping[str, str], *, is_innermost: bool
-) -> dict[str, object]:
-    safe = question.safe
+def _line(question: Question, place: _Place, labels: Mapping[str, str]) -> str:
+    safe, (one, depth, is_innermost) = question.safe, place
+    line = f"{'  ' * min(depth, _MOST_INDENT)}{'*' if is_innermost else '-'} {safe(one.name)}"
+    line += f" {duration(one.age_ns)} {safe(one.state)}"
+    if one.where:
+        line += f" now at {safe(one.where)}"
+    if one.opened_at:
+        line += f" opened at {safe(one.opened_at)}"
+    if not depth:
+        line += f" [process {safe(labels.get(one.process, one.process))}]"
+        line += f" trace={safe(one.trace_id)}"
+    return f"{line} span={safe(one.span_id)}"
+
+
+def _item(question: Question, place: _Place, labels: Mapping[str, str]) -> dict[str, object]:
+    safe, (one, _, is_innermost) = question.safe, place
     return {
         "trace_id": safe(one.trace_id),
         "span_id": safe(one.span_id),
@@ -97,8 +111,8 @@ def _item(
     }
 
 
-def _tree(spans: Sequence[RunningSpan]) -> Iterator[tuple[RunningSpan, int, bool]]:
-    """Yield each span, below its parent, with its depth and whether none is below it."""
+def _tree(spans: Sequence[RunningSpan]) -> Iterator[_Place]:
+    """Yield each span, below its parent."""
     known = {(one.trace_id, one.span_id) for one in spans}
     children: dict[tuple[str, str], list[RunningSpan]] = {}
     roots: list[RunningSpan] = []
@@ -112,7 +126,7 @@ def _tree(spans: Sequence[RunningSpan]) -> Iterator[tuple[RunningSpan, int, bool
     while waiting:
         one, depth = waiting.pop()
         below = children.pop((one.trace_id, one.span_id), [])
-        yield one, depth, not below
+        yield _Place(one, depth, not below)
         waiting.extend((child, depth + 1) for child in reversed(below))
 
 

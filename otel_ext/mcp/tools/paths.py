@@ -90,11 +90,8 @@ def compare_traces(question: Question) -> Answer:
         " operation, the largest change first; calls and median before → after:"
     )
     changed = [one for one in found.differences if one.change != "equal"]
-    shown = 0
-    for one in changed[:_MOST_DIFFERENCES]:
-        if not answer.add(_difference(question, one)):
-            break
-        shown += 1
+    most = changed[:_MOST_DIFFERENCES]
+    shown = answer.add_fitting((_difference(question, one), None) for one in most)
     if shown < len(changed):
         answer.say(f"{count_of(len(changed) - shown, 'smaller change')} left out.")
     equal = len(found.differences) - len(changed)

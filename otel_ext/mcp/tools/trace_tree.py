@@ -32,17 +32,24 @@ _PLAIN: Final = Canvas(0)
 
 def show_trace(question: Question) -> Answer:
     """Return a trace as a tree, or the part of it below a span, or what a search finds."""
-    trace, search = question.trace(), question.values.text("search")
-    matches = question.source.matches(trace, search) if search.strip() else None
-    answer = Answer(_heading(question, trace, matches))
-    is_found = False
-    for number, tree in enumerate(trace.trees):
-        part = _Part(question, trace, tree, None if matches is None else matches[number])
-        rows = part.rows()
-        if rows:
-            is_found = True
-            part.write(answer, rows)
-    if not is_found:
+    trace = question.trace()
+    matches = trace.matches
+    answer = Answer(_heading(question, trace))
+    parts = [
+        _Part(question, trace, tree, None if matches is None else matches[number])
+        for number, tree in enumerate(trace.trees)
+    ]
+    # An offset counts the rows of all trees.
+    shown = offset = question.values.number("offset")
+    total = 0
+    for part in parts:
+        shown += part.write(answer, max(offset - total, 0))
+        total += len(part.kept)
+    if shown < total:
+        answer.say(f"{total - shown:,} more rows: go on with offset={shown}.")
+    for part in parts:
+        part.say_hidden(answer)
+    if not total:
         if matches is not None:
             answer.say("The search finds no span here.")
         else:
@@ -51,7 +58,7 @@ def show_trace(question: Question) -> Answer:
     return answer
 
 
-def _heading(question: Question, trace: Trace, matches: Sequence[Collection[int]] | None) -> str:
+def _heading(question: Question, trace: Trace) -> str:
     tree = trace.trees[0]
     spans = [span for each in trace.trees for span in each.spans if span.state != "missing"]
     times = times_of(tree)
@@ -65,8 +72,10 @@ def _heading(question: Question, trace: Trace, matches: Sequence[Collection[int]
     ):
         head += f", {count:,} {word}" if count else ""
     head += f", {count_of(trace.logs, 'log')}."
-    if matches is not None:
-        head += f" The search finds {count_of(sum(map(len, matches)), 'span')}, marked with *."
+    if trace.matches is not None:
+        head += (
+            f" The search finds {count_of(sum(map(len, trace.matches)), 'span')}, marked with *."
+        )
     return f"{head} A span without a state has ended well; × is for equal siblings."  # noqa: RUF001
 
 
@@ -78,6 +87,9 @@ class _Part:
         trace: The trace.
         tree: The tree.
         matches: The numbers of the spans that a search has found; None without a search.
+
+    Attributes:
+        kept: The rows to show, which are those of the upper levels.
     """
 
     def __init__(
@@ -93,10 +105,14 @@ class _Part:
         self._times = times_of(tree)
         self._matches = matches
         self._after = tree.after()
-        self._top = 0
+        rows = self._rows()
+        self._top = rows[0].depth if rows else 0
+        self._deepest = self._deepest_of(rows)
+        self.kept = [row for row in rows if row.depth <= self._deepest]
+        self._hidden = [row for row in rows if row.depth > self._deepest]
 
-    def rows(self) -> list[Row]:
-        """Return the rows to show."""
+    def _rows(self) -> list[Row]:
+        """Return the rows that are asked for, of all levels."""
         span_id, tree, matches = self._question.values.text("span_id"), self._tree, self._matches
         if not span_id:
             return rows_of(tree, _PLAIN, matches=matches)
@@ -107,34 +123,28 @@ class _Part:
         rows = rows_of(tree, _PLAIN, matches=matches)
         if all(row.number != number or row.siblings for row in rows):  # it is one of equal siblings
             rows = rows_of(tree, _PLAIN, matches=matches, fold=False)
-        rows = [row for row in rows if number <= row.number < self._after[number]]
-        self._top = rows[0].depth if rows else 0
-        return rows
+        return [row for row in rows if number <= row.number < self._after[number]]
 
-    def write(self, answer: Answer, rows: list[Row]) -> None:
-        """Add the rows to an answer, and say what is left out."""
-        if note := self._question.note_on_trees(self._trace, self._tree):
+    def write(self, answer: Answer, offset: int) -> int:
+        """Add the rows from an offset on to an answer; return how many fit."""
+        rows = self.kept[offset:]
+        if rows and (note := self._question.note_on_trees(self._trace, self._tree)):
             answer.add(note)
-        deepest, offset = self._deepest(rows), self._question.values.number("offset")
-        kept = [row for row in rows if row.depth <= deepest]
-        shown = offset
-        for row in kept[offset:]:
-            if not answer.add(self._line(row, is_last=row.depth == deepest)):
-                break
-            shown += 1
-        if shown < len(kept):
-            answer.say(f"{len(kept) - shown:,} more rows: go on with offset={shown}.")
-        hidden = [row for row in rows if row.depth > deepest]
-        if hidden:
-            answer.say(
-                f"{count_of(len(hidden), 'row')} of deeper levels left out (+N below): span_id of"
-                " a span shows what is below it, search only what it finds, such as `error`."
-            )
-            failed = sum(self._tree.spans[row.number].has_failed for row in hidden)
-            if failed:
-                answer.say(f"{failed:,} of them have failed.")
+        return answer.add_fitting((self._line(row), None) for row in rows)
 
-    def _deepest(self, rows: Sequence[Row]) -> int:
+    def say_hidden(self, answer: Answer) -> None:
+        """Say what is left out of the deeper levels, and how to get it."""
+        if not self._hidden:
+            return
+        answer.say(
+            f"{count_of(len(self._hidden), 'row')} of deeper levels left out (+N below): span_id of"
+            " a span shows what is below it, search only what it finds, such as `error`."
+        )
+        failed = sum(self._tree.spans[row.number].has_failed for row in self._hidden)
+        if failed:
+            answer.say(f"{failed:,} of them have failed.")
+
+    def _deepest_of(self, rows: Sequence[Row]) -> int:
         """Return the deepest level that is shown: at least two levels, and all if they fit."""
         counts: dict[int, int] = {}
         for row in rows:
@@ -147,7 +157,7 @@ class _Part:
             deepest = depth
         return deepest
 
-    def _line(self, row: Row, *, is_last: bool) -> str:
+    def _line(self, row: Row) -> str:
         safe, tree = self._question.safe, self._tree
         span, depth = tree.spans[row.number], row.depth - self._top
         is_found = self._matches is not None and row.number in self._matches
@@ -167,7 +177,7 @@ class _Part:
         line += f" {safe(span.error)}" if span.error else ""
         line += self._place(row.number) + self._process(row.number)
         below = self._after[row.number] - row.number - 1
-        line += f" (+{below:,} below)" if is_last and below else ""
+        line += f" (+{below:,} below)" if row.depth == self._deepest and below else ""
         return f"{line} span={safe(span.span_id)}"
 
     def _place(self, number: int) -> str:

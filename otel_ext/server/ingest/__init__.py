@@ -1,7 +1,7 @@
 """Turns the bodies of requests into lines of records, without reading or writing anything else.
 
 A caller passes the bytes of a body, no longer compressed and within its limit of size. It gets an
-`Ingested` with the lines to append to a file, or a `RequestError`, and nothing else is raised.
+`Ingested` with the lines to append to a file, or a `MalformedError`, and nothing else is raised.
 
 - `otlp.traces`: `read_traces` and `read_traces_json` for OTLP's spans.
 - `otlp.logs`: `read_logs` and `read_logs_json` for OTLP's log records. Those that otel-ext's own

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-__all__ = ["IngestLimits"]
+__all__ = ["DEFAULT_LIMITS", "IngestLimits"]
 
 
 @dataclass(frozen=True)
@@ -42,3 +43,7 @@ class IngestLimits:
     json_depth: int = 128
     lines: int = 200_000
     foreign_values: int = 3_000_000
+
+
+DEFAULT_LIMITS: Final = IngestLimits()
+"""The limits of a request for which nothing else is given."""

@@ -16,22 +16,22 @@ from otel_ext.record.schema.depth import is_deeper
 from otel_ext.record.schema.metadata import Reasons, check_meta
 from otel_ext.record.schema.parsing import MAX_LINE_DEPTH, parse_line
 from otel_ext.record.schema.tolerant import is_readable
-from otel_ext.server.ingest.limits import IngestLimits
+from otel_ext.server.ingest.limits import DEFAULT_LIMITS
 from otel_ext.server.ingest.result import Outcome
 
 if TYPE_CHECKING:
+    from otel_ext.server.ingest.limits import IngestLimits
     from otel_ext.server.ingest.result import Ingested
 
 __all__ = ["read_lines"]
 
-_DEFAULT: Final = IngestLimits()
 _HEAD: Final = f'{{"{META_KEY}":'.encode()
 _KEY: Final = f'"{META_KEY}"'.encode()
 _NO_META: Final = f"has no {META_KEY}"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
-def read_lines(body: bytes, limits: IngestLimits = _DEFAULT) -> Ingested:
+def read_lines(body: bytes, limits: IngestLimits = DEFAULT_LIMITS) -> Ingested:
     r"""Return the lines of a body that are records, in their order; empty ones are skipped.
 
     A record of a later release is accepted, as by all readers of the format. A line is returned
@@ -49,7 +49,7 @@ def read_lines(body: bytes, limits: IngestLimits = _DEFAULT) -> Ingested:
     for number, line in enumerate(BytesIO(body), 1):
         if number > limits.lines:
             left_out = body.count(b"\n") + (not body.endswith(b"\n")) - limits.lines
-            outcome.reject(f"a request may have {limits.lines} lines", left_out)
+            outcome.reject_beyond(limits.lines, "lines", left_out)
             break
         if _is_canonical(line):
             add(line)

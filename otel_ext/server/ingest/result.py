@@ -1,26 +1,26 @@
-"""`Ingested`: what became of a request, and `RequestError`: why nothing did."""
+"""`Ingested`: what became of a request, and `MalformedError`: why nothing did."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.errors import OtelExtError
+from otel_ext.errors import OtelExtError, RecordError
 from otel_ext.record.sanitise.scalars import clean_text
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Ingested", "Outcome", "RequestError"]
+__all__ = ["Ingested", "MalformedError", "Outcome", "reason_of"]
 
 _MOST_REASONS: Final = 10
 _LONGEST_REASON: Final = 200
 
 
-class RequestError(OtelExtError, ValueError):
+class MalformedError(OtelExtError, ValueError):
     """The body of a request cannot be read at all; the answer is HTTP status 400."""
 
-    code = "request"
+    code = "malformed"
 
 
 class Ingested(NamedTuple):
@@ -76,6 +76,17 @@ class Outcome:
         self.rejected += count
         self.note(reason)
 
+    def reject_beyond(self, most: int, noun: str, count: int) -> None:
+        """Reject the records beyond the limit of a request, if there are any.
+
+        Args:
+            most: The limit.
+            noun: What they are, in the plural.
+            count: How many there are beyond it.
+        """
+        if count:
+            self.reject(f"a request may have {most} {noun}", count)
+
     def note(self, reason: str) -> None:
         """Note what is left out of a record, or else wrong in the request."""
         if reason in self._reasons:
@@ -95,3 +106,8 @@ class Outcome:
             reasons.append(f"and {self._more} more")
         lines = b"".join(self._lines)
         return Ingested(lines, self._records, self.rejected, "; ".join(reasons))
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a record is rejected, whatever was raised while it was read."""
+    return str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"

@@ -28,6 +28,7 @@ __all__ = [
     "error_document",
     "error_headers",
     "exception_handlers",
+    "retry_after",
     "send_error",
 ]
 
@@ -88,6 +89,15 @@ def error_headers(body: bytes, headers: Iterable[Header] = ()) -> list[Header]:
     """Return the headers of an error with this body."""
     length = str(len(body)).encode()
     return [(b"content-type", b"application/json"), (b"content-length", length), *headers]
+
+
+def retry_after(seconds: int) -> Header:
+    """Return the header that says when a client may try again.
+
+    >>> retry_after(1)
+    (b'retry-after', b'1')
+    """
+    return b"retry-after", str(seconds).encode()
 
 
 async def send_error(send: Send, error: RequestError) -> None:

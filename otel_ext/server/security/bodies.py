@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from starlette.requests import ClientDisconnect
 
 from otel_ext.readable import size
-from otel_ext.server.security.answers import RequestError
+from otel_ext.server.security.answers import RequestError, retry_after
 from otel_ext.server.security.inflate import Gunzip, Identity, MalformedBodyError
 from otel_ext.server.security.limits import DEFAULT_LIMITS
 from otel_ext.server.security.origin_check import header_values
@@ -223,7 +223,7 @@ class BodyReader:
             503,
             "The server has no memory left for more requests",
             hint="Try again later.",
-            headers=[(b"retry-after", str(self._limits.retry_after_seconds).encode())],
+            headers=[retry_after(self._limits.retry_after_seconds)],
         )
 
 

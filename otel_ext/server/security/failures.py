@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from otel_ext.runtime.guard import report_problem
 from otel_ext.server.security.answers import INTERNAL_ERROR, RequestError, send_error
+from otel_ext.server.security.origin_check import header_values
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -135,8 +136,7 @@ class _LingeringRequest:
 
 
 def _has_body(scope: Scope) -> bool:
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    return any(
-        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
-        for name, value in headers
+    lengths = header_values(scope, b"content-length")
+    return bool(header_values(scope, b"transfer-encoding")) or any(
+        length != b"0" for length in lengths
     )

@@ -21,16 +21,15 @@ from typing import TYPE_CHECKING, ClassVar, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from otel_ext.readable import size
-from otel_ext.runtime.counters import Counters
 from otel_ext.server.security.answers import (
     RequestError,
     error_document,
     error_headers,
+    retry_after,
     send_error,
 )
 from otel_ext.server.security.connections import ConnectionLimit, ReaderWatch
 from otel_ext.server.security.failures import Linger
-from otel_ext.server.security.limits import DEFAULT_LIMITS, ServerLimits
 from otel_ext.server.security.response_headers import SECURITY_HEADERS, ResponseHeaders
 
 if TYPE_CHECKING:
@@ -42,6 +41,9 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
     from uvicorn.server import ServerState
 
+    from otel_ext.runtime.counters import Counters
+    from otel_ext.server.security.limits import ServerLimits
+
 __all__ = ["GuardedProtocol", "guarded_protocol"]
 
 # The longest time, in seconds, until a connection that is late is noticed.
@@ -52,7 +54,7 @@ _MOST_PIPELINED: Final = 8
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection, with limits.
+    """One connection, with limits; `guarded_protocol` makes the class of one server.
 
     Attributes:
         limits: The limits.
@@ -64,9 +66,9 @@ class GuardedProtocol(HttpToolsProtocol):
             event loop; None while there is one.
     """
 
-    limits: ClassVar[ServerLimits] = DEFAULT_LIMITS
-    open_connections: ClassVar[ConnectionLimit] = ConnectionLimit(DEFAULT_LIMITS.connections)
-    counters: ClassVar[Counters] = Counters()
+    limits: ClassVar[ServerLimits]
+    open_connections: ClassVar[ConnectionLimit]
+    counters: ClassVar[Counters]
 
     def __init__(
         self,
@@ -295,7 +297,7 @@ def _overloaded(limits: ServerLimits) -> ASGIApp:
         "The server has too many connections",
         hint="Try again later.",
         headers=[
-            (b"retry-after", str(limits.retry_after_seconds).encode()),
+            retry_after(limits.retry_after_seconds),
             (b"connection", b"close"),
         ],
     )

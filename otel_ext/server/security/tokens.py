@@ -33,7 +33,7 @@ class TokenAuthority:
         session_seconds: How long a browser stays signed in.
         clock: Returns seconds since the epoch.
 
-    >>> authority = TokenAuthority("a-token-for-the-example")
+    >>> authority = TokenAuthority("a-token-for-the-example", link_seconds=9, session_seconds=9)
     >>> code = authority.new_code()
     >>> authority.redeem(code), authority.redeem(code)
     (True, False)
@@ -45,8 +45,8 @@ class TokenAuthority:
         self,
         token: str,
         *,
-        link_seconds: float = 3600.0,
-        session_seconds: float = 30 * 86_400.0,
+        link_seconds: float,
+        session_seconds: float,
         clock: Callable[[], float] = time,
     ) -> None:
         self._token = token.encode()

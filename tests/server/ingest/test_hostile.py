@@ -1,4 +1,4 @@
-"""Whatever is received, nothing but `RequestError` is raised, and the work is bounded."""
+"""Whatever is received, nothing but `MalformedError` is raised, and the work is bounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from otel_ext.record.schema.validation import validate_line
 from otel_ext.server.ingest.lines import read_lines
 from otel_ext.server.ingest.otlp.logs import read_logs, read_logs_json
 from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
-from otel_ext.server.ingest.result import RequestError
+from otel_ext.server.ingest.result import MalformedError
 from tests.examples import examples
 from tests.formats.test_bad_parts import mutated
 from tests.server.ingest.otlp_requests import (
@@ -79,7 +79,7 @@ def read(name: str, body: bytes) -> Ingested | None:
     """Return what a reader makes of a body; None if it is refused. All lines must be valid."""
     try:
         result = READERS[name](body)
-    except RequestError as error:
+    except MalformedError as error:
         refusal = str(error)
     else:
         return checked(name, result)

@@ -14,7 +14,7 @@ from otel_ext.record.sanitise.values import MAX_LINE_BYTES
 from otel_ext.server.ingest.limits import IngestLimits
 from otel_ext.server.ingest.otlp.logs import read_logs, read_logs_json
 from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
-from otel_ext.server.ingest.result import RequestError
+from otel_ext.server.ingest.result import MalformedError
 from tests.server.ingest.otlp_requests import (
     NOW,
     SPAN,
@@ -71,7 +71,7 @@ def test_log_records_beyond_the_limit_are_rejected() -> None:
 def test_far_too_many_spans_are_refused() -> None:
     """Without counting them, which takes time as well."""
     body = spans_request([span()] * 31).SerializeToString()
-    with pytest.raises(RequestError, match="too many parts"):
+    with pytest.raises(MalformedError, match="too many parts"):
         read_traces(body, numbers(), FEW)
 
 
@@ -154,7 +154,7 @@ def test_too_many_values_are_refused(value: object) -> None:
     assert [one["__tracer_meta__"]["event"] for one in contents(result)] == ["one.end"]
     assert result.rejected == 2
     assert "the request has more than 200 values" in result.reasons
-    with pytest.raises(RequestError, match="more than 200 brackets and commas"):
+    with pytest.raises(MalformedError, match="more than 200 brackets and commas"):
         read_traces_json(as_json(request), numbers(), FEW)
 
 
@@ -163,7 +163,7 @@ def test_far_too_many_lists_of_spans_are_refused() -> None:
     limits = IngestLimits(records=3)
     empty = "{}," * 40 + "{}"
     for many in (empty, f'{{"scopeSpans": [{empty}]}}'):
-        with pytest.raises(RequestError, match="too many parts"):
+        with pytest.raises(MalformedError, match="too many parts"):
             read_traces_json(f'{{"resourceSpans": [{many}]}}'.encode(), numbers(), limits)
 
 
@@ -210,7 +210,7 @@ def test_json_may_nest_within_the_limit() -> None:
     for _ in range(5):
         value = any_value([value])
     body = as_json(spans_request([span(attributes={"a": value})]))
-    with pytest.raises(RequestError, match="nests deeper than 30 levels"):
+    with pytest.raises(MalformedError, match="nests deeper than 30 levels"):
         read_traces_json(body, numbers(), limits)
     assert contents(read_traces_json(body, numbers()))
 

@@ -10,7 +10,7 @@ import orjson
 from otel_ext.formats.read.otlp_values import otlp_field
 from otel_ext.formats.read.pieces import fields_of, items_of
 from otel_ext.record.schema.depth import is_deeper
-from otel_ext.server.ingest.result import RequestError
+from otel_ext.server.ingest.result import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,22 +34,22 @@ def load_request(body: bytes, name: str, limits: IngestLimits) -> Fields:
         limits: How much it may contain.
 
     Raises:
-        RequestError: It is not a JSON object, too deep, or has too many values.
+        MalformedError: It is not a JSON object, too deep, or has too many values.
     """
     if body.count(b"{") + body.count(b"[") + body.count(b",") > limits.json_values:
-        raise RequestError(
+        raise MalformedError(
             f"the request has more than {limits.json_values} brackets and commas",
             hint="Send it in several.",
         )
     if is_deeper(body, limits.json_depth):
-        raise RequestError(f"the request nests deeper than {limits.json_depth} levels")
+        raise MalformedError(f"the request nests deeper than {limits.json_depth} levels")
     document = _parsed(body)
     if not isinstance(document, dict):
-        raise RequestError("the request is not a JSON object")
+        raise MalformedError("the request is not a JSON object")
     request = cast("Fields", document)
     found = otlp_field(request, name)
     if found is not None and not isinstance(found, list):
-        raise RequestError(f"{name} is not a list")
+        raise MalformedError(f"{name} is not a list")
     return request
 
 
@@ -61,9 +61,9 @@ def _parsed(body: bytes) -> object:
     try:
         return json.loads(body)  # JavaScript escapes halves of surrogate pairs
     except RecursionError:
-        raise RequestError("the request nests too deep") from None
+        raise MalformedError("the request nests too deep") from None
     except ValueError as error:  # also of an integer with too many digits
-        raise RequestError(f"the request is not JSON: {str(error)[:_LONGEST]}") from None
+        raise MalformedError(f"the request is not JSON: {str(error)[:_LONGEST]}") from None
 
 
 def take_records(request: Fields, path: tuple[str, str, str], most: int) -> tuple[int, int]:
@@ -78,7 +78,7 @@ def take_records(request: Fields, path: tuple[str, str, str], most: int) -> tupl
         How many are kept, and how many are not.
 
     Raises:
-        RequestError: There are far too many lists of records.
+        MalformedError: There are far too many lists of records.
 
     >>> request = {"resourceSpans": [{"scopeSpans": [{"spans": [1, 2, 3]}]}]}
     >>> take_records(request, ("resourceSpans", "scopeSpans", "spans"), 2), request
@@ -87,7 +87,7 @@ def take_records(request: Fields, path: tuple[str, str, str], most: int) -> tupl
     kept = left_out = 0
     for number, records in enumerate(_lists(request, path)):
         if number > most * _GROUPS:
-            raise RequestError("the request has too many parts", hint="Send it in several.")
+            raise MalformedError("the request has too many parts", hint="Send it in several.")
         room = most - kept
         left_out += max(len(records) - room, 0)
         del records[room:]

@@ -15,7 +15,7 @@ from otel_ext.record.codec import encode_line
 from otel_ext.record.model import Scope
 from otel_ext.runtime.process.records import PROCESS_START
 from otel_ext.server.ingest.cut import cut, cut_scope
-from otel_ext.server.ingest.limits import IngestLimits
+from otel_ext.server.ingest.limits import DEFAULT_LIMITS
 from otel_ext.server.ingest.otlp.json_text import load_request, take_records
 from otel_ext.server.ingest.otlp.log_records import log_record
 from otel_ext.server.ingest.otlp.origin import Origin, Origins
@@ -24,12 +24,13 @@ from otel_ext.server.ingest.otlp.received import received_json, received_log
 from otel_ext.server.ingest.otlp.values import ValueBudget
 from otel_ext.server.ingest.otlp.wire import groups_in
 from otel_ext.server.ingest.processes import Processes
-from otel_ext.server.ingest.result import Outcome
+from otel_ext.server.ingest.result import Outcome, reason_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from otel_ext.formats.read.pieces import Fields
+    from otel_ext.server.ingest.limits import IngestLimits
     from otel_ext.server.ingest.numbers import Numbers
     from otel_ext.server.ingest.otlp.received import Received
     from otel_ext.server.ingest.otlp.wire import Group
@@ -37,11 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["read_logs", "read_logs_json"]
 
-_DEFAULT: Final = IngestLimits()
 _PATH: Final = ("resourceLogs", "scopeLogs", "logRecords")
 
 
-def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) -> Ingested:
+def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LIMITS) -> Ingested:
     """Return the lines of the log records in an `ExportLogsServiceRequest` in protobuf.
 
     Those that otel-ext's exporter has made of its own records become these records again, spans
@@ -53,7 +53,7 @@ def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) ->
         limits: How much it may contain.
 
     Raises:
-        RequestError: It is not protobuf, or has far too many log records.
+        MalformedError: It is not protobuf, or has far too many log records.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_logs(b"", Numbers())
@@ -73,7 +73,9 @@ def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) ->
     return made.result(left_out)
 
 
-def read_logs_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) -> Ingested:
+def read_logs_json(
+    body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LIMITS
+) -> Ingested:
     """Return the lines of the log records in such a request in JSON.
 
     Args:
@@ -82,7 +84,7 @@ def read_logs_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAUL
         limits: As for `read_logs`.
 
     Raises:
-        RequestError: It is not a JSON object with a list of log records, or too deep or large.
+        MalformedError: It is not a JSON object with a list of log records, or too deep or large.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_logs_json(b"{}", Numbers())
@@ -133,19 +135,18 @@ class _Logs:
             except DecodeError:
                 self._reject("it is not valid protobuf")
             except Exception as error:  # noqa: BLE001 - a hostile record may raise anything
-                self._reject(_reason(error))
+                self._reject(reason_of(error))
 
     def read_object(self, fields: Fields, origin: Origin) -> None:
         """Add one log record in JSON."""
         try:
             self._add(received_json(fields, self._clock), origin)
         except Exception as error:  # noqa: BLE001 - as above
-            self._reject(_reason(error))
+            self._reject(reason_of(error))
 
     def result(self, left_out: int) -> Ingested:
         """Return what became of the request, of which some records are left out."""
-        if left_out:
-            self.outcome.reject(f"a request may have {self._limits.records} log records", left_out)
+        self.outcome.reject_beyond(self._limits.records, "log records", left_out)
         return self.outcome.result()
 
     def _reject(self, reason: str) -> None:
@@ -180,7 +181,3 @@ def _objects(request: Fields, lost: list[str]) -> Iterator[tuple[Origin, Fields]
             origin = Origin(resource, made_by, process_id)
             for log in objects_of(otlp_field(of_scope, _PATH[2]), _PATH[2], lost):
                 yield origin, log
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"

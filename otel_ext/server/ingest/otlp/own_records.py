@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_ext.exporters.otlp.encoding.logs import ORIGIN
 from otel_ext.formats.read.imported import is_process_id
 from otel_ext.formats.read.pieces import fields_of, items_of
+from otel_ext.record.decode import READ_KEYS
 from otel_ext.record.model import (
     ABANDONED_CAUSES,
     EMPTY,
@@ -39,16 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["own_process_id", "own_record"]
 
 _PREFIX: Final = "otel_ext."
-_KINDS: Final = frozenset({"span", "log", "event", "process"})
-_PHASES: Final = frozenset({"start", "update", "end"})
-# The names of fields of a record, which no further metadata has.
-_FIELDS: Final = frozenset(
-    (  # noqa: SIM905 - read as one line
-        "timestamp event trace_id span_id file line function provisional version kind phase seq "
-        "process parent_span_id span_kind scope links thread task start duration_ns status events "
-        "abandoned level logger resource"
-    ).split()
-)
+# Metadata that other fields of the record hold.
+_FIELDS: Final = READ_KEYS | {"resource"}
 _OWN: Final = frozenset(
     f"{_PREFIX}{name}"
     for name in (
@@ -64,7 +57,7 @@ def own_process_id(received: Received) -> str:
     """Return the id of the process that has made a record of otel-ext; empty for other ones."""
     found = received.attributes.get("otel_ext.process")
     kind = _text(received.attributes, "otel_ext.kind")
-    is_own = received.event_name.startswith(_PREFIX) and kind in _KINDS
+    is_own = received.event_name.startswith(_PREFIX) and are_valid({"kind": kind})
     return found if is_own and is_process_id(found) else ""
 
 
@@ -81,7 +74,9 @@ def own_record(received: Received, process: Process, scope: Scope | None) -> Rec
     body = received.body
     file, line, function, thread_id, thread_name = _origin(fields)
     has_ids = received.has_ids
-    if not isinstance(body, str) or (kind == "span" and not (has_ids and phase in _PHASES)):
+    if not isinstance(body, str) or (
+        kind == "span" and not (has_ids and are_valid({"phase": phase}))
+    ):
         return None
     record = Record(
         kind=kind,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import RecordError
 from otel_ext.formats.read.otlp_values import otlp_attributes, otlp_field, otlp_value
 from otel_ext.formats.read.pieces import hex_id
 from otel_ext.formats.read.times import nanoseconds
+from otel_ext.record.schema.tolerant import are_valid
 from otel_ext.server.ingest.otlp.values import attributes_of, value_of, without_bytes
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Received", "received_json", "received_log"]
 
-_TRACE_ID: Final = re.compile("(?!0{32})[0-9a-f]{32}")
-_SPAN_ID: Final = re.compile("(?!0{16})[0-9a-f]{16}")
 _EVENT_NAME: Final = "event.name"  # before OTLP 1.5, an attribute
 _SEVERITIES: Final = {
     f"SEVERITY_NUMBER_{name}{number or ''}": index * 4 + max(number, 1)
@@ -57,7 +55,7 @@ class Received(NamedTuple):
     @property
     def has_ids(self) -> bool:
         """Whether both ids are there and valid."""
-        return bool(_TRACE_ID.fullmatch(self.trace_id) and _SPAN_ID.fullmatch(self.span_id))
+        return are_valid({"trace_id": self.trace_id, "span_id": self.span_id})
 
     @property
     def ids(self) -> dict[str, object]:

@@ -12,27 +12,27 @@ from otel_ext.formats.read.imported import Rejected, label_of
 from otel_ext.formats.read.otlp import read_otlp
 from otel_ext.record.codec import encode_line
 from otel_ext.server.ingest.cut import cut, cut_scope
-from otel_ext.server.ingest.limits import IngestLimits
+from otel_ext.server.ingest.limits import DEFAULT_LIMITS
 from otel_ext.server.ingest.otlp.json_text import load_request, take_records
 from otel_ext.server.ingest.otlp.origin import Origins
 from otel_ext.server.ingest.otlp.spans import SpanSource, span_record
 from otel_ext.server.ingest.otlp.values import ValueBudget
 from otel_ext.server.ingest.otlp.wire import groups_in
 from otel_ext.server.ingest.processes import INTRODUCTION, Processes, received
-from otel_ext.server.ingest.result import Outcome
+from otel_ext.server.ingest.result import Outcome, reason_of
 
 if TYPE_CHECKING:
+    from otel_ext.server.ingest.limits import IngestLimits
     from otel_ext.server.ingest.numbers import Numbers
     from otel_ext.server.ingest.otlp.wire import Group
     from otel_ext.server.ingest.result import Ingested
 
 __all__ = ["read_traces", "read_traces_json"]
 
-_DEFAULT: Final = IngestLimits()
 _PATH: Final = ("resourceSpans", "scopeSpans", "spans")
 
 
-def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) -> Ingested:
+def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LIMITS) -> Ingested:
     """Return the lines of the spans in an `ExportTraceServiceRequest` in protobuf.
 
     A span without an end becomes a start, any other one an end. One that is damaged costs no
@@ -44,7 +44,7 @@ def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) 
         limits: How much it may contain.
 
     Raises:
-        RequestError: It is not protobuf, or has far too many spans.
+        MalformedError: It is not protobuf, or has far too many spans.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_traces(b"", Numbers())
@@ -65,7 +65,8 @@ def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) 
             source = SpanSource(process, scope, limits, budget, outcome.note)
             _read_group(group, seq, source, processes, outcome)
         seq += len(group.records)
-    return _with_left_out(outcome, left_out, limits)
+    outcome.reject_beyond(limits.records, "spans", left_out)
+    return outcome.result()
 
 
 def _read_group(
@@ -85,7 +86,8 @@ def _read_group(
         except DecodeError:
             outcome.reject("a span: it is not valid protobuf")
         except Exception as error:  # noqa: BLE001 - a hostile span may raise anything
-            outcome.reject(_reason(None if span is None else span.name, error))
+            label = label_of(None if span is None else span.name)
+            outcome.reject(f"{label}: {reason_of(error)}")
         else:
             if is_first:
                 is_first = False
@@ -93,18 +95,9 @@ def _read_group(
             outcome.add(line)
 
 
-def _reason(name: str | None, error: Exception) -> str:
-    what = str(error) if isinstance(error, RecordError) else f"{type(error).__name__}: {error}"
-    return f"{label_of(name)}: {what}"
-
-
-def _with_left_out(outcome: Outcome, left_out: int, limits: IngestLimits) -> Ingested:
-    if left_out:
-        outcome.reject(f"a request may have {limits.records} spans", left_out)
-    return outcome.result()
-
-
-def read_traces_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFAULT) -> Ingested:
+def read_traces_json(
+    body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LIMITS
+) -> Ingested:
     """Return the lines of the spans in such a request in JSON.
 
     Args:
@@ -113,7 +106,7 @@ def read_traces_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFA
         limits: As for `read_traces`.
 
     Raises:
-        RequestError: It is not a JSON object with a list of spans, or too deep or too large.
+        MalformedError: It is not a JSON object with a list of spans, or too deep or too large.
 
     >>> from otel_ext.server.ingest.numbers import Numbers
     >>> read_traces_json(b"{}", Numbers())
@@ -134,6 +127,7 @@ def read_traces_json(body: bytes, numbers: Numbers, limits: IngestLimits = _DEFA
             try:
                 outcome.add(encode_line(cut(record, limits)))
             except Exception as error:  # noqa: BLE001 - a hostile span may raise anything
-                outcome.reject(_reason(item.name, error))
+                outcome.reject(f"{label_of(item.name)}: {reason_of(error)}")
     outcome.rejected += count - made  # those of which the reader has made no record
-    return _with_left_out(outcome, left_out, limits)
+    outcome.reject_beyond(limits.records, "spans", left_out)
+    return outcome.result()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.server.ingest.result import RequestError
+from otel_ext.server.ingest.result import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +62,7 @@ def groups_in(body: bytes, most: int) -> Groups:
         most: How many records are taken at most.
 
     Raises:
-        RequestError: It is not protobuf, or has more than ten times as many records or groups
+        MalformedError: It is not protobuf, or has more than ten times as many records or groups
             of them.
 
     >>> groups_in(bytes.fromhex("0a 06 12 04 12 02 6162"), 10)
@@ -71,7 +71,7 @@ def groups_in(body: bytes, most: int) -> Groups:
     try:
         return _Reader(body, most * _FIELDS).groups(most)
     except IndexError:
-        raise RequestError("the request is not valid protobuf: it ends too early") from None
+        raise MalformedError("the request is not valid protobuf: it ends too early") from None
 
 
 class _Reader:
@@ -119,14 +119,14 @@ class _Reader:
         """Yield number, start and end of the fields of a message that are messages or texts.
 
         Raises:
-            RequestError: They are not fields, or too many.
+            MalformedError: They are not fields, or too many.
             IndexError: The body ends within a number.
         """
         body = self._body
         while at < stop:
             self._left -= 1
             if self._left < 0:
-                raise RequestError("the request has too many parts", hint="Send it in several.")
+                raise MalformedError("the request has too many parts", hint="Send it in several.")
             tag, at = _varint(body, at)
             kind = tag & 7
             if kind == _BYTES:
@@ -137,9 +137,9 @@ class _Reader:
             elif kind in _FIXED:
                 end = at + _FIXED[kind]
             else:
-                raise RequestError(f"the request is not valid protobuf: a field of type {kind}")
+                raise MalformedError(f"the request is not valid protobuf: a field of type {kind}")
             if end > stop or not tag >> 3:
-                raise RequestError(f"the request is not valid protobuf: see byte {at}")
+                raise MalformedError(f"the request is not valid protobuf: see byte {at}")
             if kind == _BYTES:
                 yield tag >> 3, at, end
             at = end
@@ -160,4 +160,4 @@ def _varint(body: bytes, at: int) -> tuple[int, int]:
             return number, at
         shift += 7
         if shift > _LONGEST_VARINT:
-            raise RequestError("the request is not valid protobuf: a number of more than 64 bits")
+            raise MalformedError("the request is not valid protobuf: a number of more than 64 bits")
