@@ -1,8 +1,9 @@
 /** The live tail of logs: the newest below, older ones on the way up. */
 
 import { signal } from "@preact/signals";
-import { type ApiError, asApiError, type Client, isAbort } from "../../live/client";
+import { asApiError, type Client } from "../../live/client";
 import { type LogNow, logs } from "../../live/contract";
+import { Loading } from "../loading";
 import type { Query } from "../route";
 
 export const LEVELS = ["debug", "info", "warning", "error"] as const;
@@ -25,9 +26,10 @@ export class LogsModel {
   /** The oldest first. */
   readonly logs = signal<LogNow[]>([]);
   readonly next = signal<string | null>(null);
-  readonly isLoading = signal(false);
   readonly hasLoaded = signal(false);
-  readonly problem = signal<ApiError | null>(null);
+  private readonly loading = new Loading();
+  readonly isLoading = this.loading.isLoading;
+  readonly problem = this.loading.problem;
   readonly chosen = signal("");
   /** Whether the newest stay in sight. */
   readonly isFollowing = signal(true);
@@ -35,7 +37,6 @@ export class LogsModel {
   readonly unseen = signal(0);
   private choice: LogChoice = { q: "", level: "", trace: "" };
   private known = new Set<string>();
-  private abort = new AbortController();
 
   constructor(private readonly client: Client) {}
 
@@ -85,38 +86,30 @@ export class LogsModel {
 
   private async refresh(): Promise<void> {
     try {
-      const found = await this.ask("", new AbortController().signal);
+      const found = await this.ask("");
       this.take(found.logs);
     } catch (error) {
-      if (!isAbort(error)) this.problem.value = asApiError(error);
-    }
-  }
-
-  private async load(cursor: string): Promise<void> {
-    this.abort.abort();
-    this.abort = new AbortController();
-    const { signal } = this.abort;
-    this.isLoading.value = true;
-    try {
-      const found = await this.ask(cursor, signal);
-      const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
-      for (const log of older) this.known.add(log.id);
-      this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
-      this.next.value = found.next;
-      this.problem.value = null;
-      this.hasLoaded.value = true;
-    } catch (error) {
-      if (isAbort(error)) return;
       this.problem.value = asApiError(error);
-    } finally {
-      if (!signal.aborted) this.isLoading.value = false;
     }
   }
 
-  private ask(cursor: string, signal: AbortSignal) {
+  private load(cursor: string): Promise<void> {
+    return this.loading.run(
+      (signal) => this.ask(cursor, { signal }),
+      (found) => {
+        const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
+        for (const log of older) this.known.add(log.id);
+        this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
+        this.next.value = found.next;
+        this.hasLoaded.value = true;
+      },
+    );
+  }
+
+  private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
     const { q, level, trace } = this.choice;
     const query = { q, level, trace_id: trace, limit: PAGE, cursor };
-    return this.client.get("logs", logs, { query, signal, exact: true });
+    return this.client.get("logs", logs, { query, exact: true, ...options });
   }
 }
 

@@ -1,15 +1,17 @@
 /** The list of traces: pages, live changes that move no row, and traces that are unfolded. */
 
 import { computed, signal } from "@preact/signals";
-import { type ApiError, asApiError, type Client, isAbort } from "../../live/client";
+import { asApiError, type Client } from "../../live/client";
 import {
   type Histogram,
   histogram,
   ORDERS,
   type Order,
   type Summary,
+  type TraceList,
   traceList,
 } from "../../live/contract";
+import { Loading } from "../loading";
 import type { Query } from "../route";
 import { isTooLarge, Unfolded } from "./unfolded";
 
@@ -46,9 +48,10 @@ export class TracesModel {
   readonly waiting = signal<ReadonlySet<string>>(new Set());
   readonly next = signal<string | null>(null);
   readonly searchedUntil = signal<bigint | null>(null);
-  readonly isLoading = signal(false);
   readonly hasLoaded = signal(false);
-  readonly problem = signal<ApiError | null>(null);
+  private readonly loading = new Loading();
+  readonly isLoading = this.loading.isLoading;
+  readonly problem = this.loading.problem;
   readonly histogram = signal<Histogram | null>(null);
   readonly unfolded = signal<ReadonlyMap<string, Unfolded>>(new Map());
   readonly chosen = signal("");
@@ -65,7 +68,6 @@ export class TracesModel {
     return most;
   });
   private readonly changedAt = new Map<string, number>();
-  private abort = new AbortController();
   private histogramTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly client: Client) {}
@@ -174,7 +176,7 @@ export class TracesModel {
       const query = { q, since, until, buckets: 120 };
       this.histogram.value = await this.client.get("traces/histogram", histogram, { query });
     } catch (error) {
-      if (!isAbort(error) && asApiError(error).status !== 0) this.histogram.value = null;
+      if (asApiError(error).status !== 0) this.histogram.value = null;
     }
   }
 
@@ -202,46 +204,43 @@ export class TracesModel {
   /** Asks for the first page again, after the page was elsewhere. */
   private async refresh(): Promise<void> {
     try {
-      const found = await this.ask("", new AbortController().signal);
+      const found = await this.ask("");
       this.take(found.traces, [], found.sequence);
     } catch (error) {
-      if (!isAbort(error)) this.problem.value = asApiError(error);
+      this.problem.value = asApiError(error);
     }
     void this.loadHistogram();
   }
 
-  private async load(cursor: string): Promise<void> {
-    this.abort.abort();
-    this.abort = new AbortController();
-    const { signal } = this.abort;
-    this.isLoading.value = true;
-    try {
-      const found = await this.ask(cursor, signal);
-      const summaries = new Map(cursor ? this.summaries.peek() : []);
-      for (const one of found.traces) {
-        const newer = this.summaries.peek().get(one.trace_id);
-        const isNewer = (this.changedAt.get(one.trace_id) ?? 0) > found.sequence;
-        summaries.set(one.trace_id, newer && isNewer ? newer : one);
-      }
-      this.summaries.value = summaries;
-      const ids = found.traces.map((one) => one.trace_id);
-      this.ids.value = cursor ? [...new Set([...this.ids.peek(), ...ids])] : ids;
-      this.next.value = found.next;
-      this.searchedUntil.value = found.searched_until_ns;
-      this.problem.value = null;
-      this.hasLoaded.value = true;
-      if (!cursor) void this.loadHistogram();
-    } catch (error) {
-      if (isAbort(error)) return;
-      this.problem.value = asApiError(error);
-    } finally {
-      if (!signal.aborted) this.isLoading.value = false;
-    }
+  private load(cursor: string): Promise<void> {
+    return this.loading.run(
+      (signal) => this.ask(cursor, { signal }),
+      (found) => {
+        this.fill(found, cursor);
+        if (!cursor) void this.loadHistogram();
+      },
+    );
   }
 
-  private ask(cursor: string, signal: AbortSignal) {
+  /** Shows a page of the list: below the others, or alone if it is the first one. */
+  private fill(found: TraceList, cursor: string): void {
+    const summaries = new Map(cursor ? this.summaries.peek() : []);
+    for (const one of found.traces) {
+      const newer = this.summaries.peek().get(one.trace_id);
+      const isNewer = (this.changedAt.get(one.trace_id) ?? 0) > found.sequence;
+      summaries.set(one.trace_id, newer && isNewer ? newer : one);
+    }
+    this.summaries.value = summaries;
+    const ids = found.traces.map((one) => one.trace_id);
+    this.ids.value = cursor ? [...new Set([...this.ids.peek(), ...ids])] : ids;
+    this.next.value = found.next;
+    this.searchedUntil.value = found.searched_until_ns;
+    this.hasLoaded.value = true;
+  }
+
+  private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
     const query = { ...this.choice.peek(), limit: PAGE, cursor };
-    return this.client.get("traces", traceList, { query, signal });
+    return this.client.get("traces", traceList, { query, ...options });
   }
 }
 
