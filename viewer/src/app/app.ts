@@ -78,7 +78,7 @@ export class App {
           this.tell(event.now_ns);
           this.catchUp();
         },
-        traces: (event, sequence) => taker().traces(event.traces, event.gone, sequence),
+        traces: (event, sequence) => taker().traces(event, sequence),
         trace: (event) => taker().trace(event),
         logs: (event) => taker().logs(event.logs),
         running: (event) => {
@@ -152,7 +152,7 @@ export class App {
   };
 
   private readonly changes: Changes = {
-    traces: (changed, gone, sequence) => this.traces.take(changed, gone, sequence),
+    traces: (event, sequence) => this.traces.take(event, sequence),
     trace: (answer) => this.trace.peek()?.take(answer),
     logs: (logs) => this.logs.take(logs),
     running: (event) => this.now.take(event),

@@ -232,7 +232,12 @@ export type Info = Of<typeof info>;
 export const hello = object({ sequence: count, now_ns: instant, info });
 export type Hello = Of<typeof hello>;
 
-export const changedTraces = object({ traces: listOf(summary), gone: optional(texts, []) });
+export const changedTraces = object({
+  traces: listOf(summary),
+  /** Whether more traces changed than the event holds. */
+  more: optional(flag, false),
+});
+export type ChangedTraces = Of<typeof changedTraces>;
 export const changedLogs = object({ logs: listOf(log) });
 
 const statistics = nullable(object({ calls: count, self_ns: number }));

@@ -92,7 +92,7 @@ test("paused, nothing changes and what comes is counted; then it is all there", 
   await eventually(() => rowTexts(mounted.root).length === 2);
   await type(".");
   const added = summaryOf("2".repeat(32), { name: "late", start_ns: String(BigInt(NOW) + 9n) });
-  mounted.server.source.send("traces", { traces: [added], gone: [] }, 8);
+  mounted.server.source.send("traces", { traces: [added], more: false }, 8);
   await settled();
   expect(rowTexts(mounted.root)).toHaveLength(2);
   expect($(".live")?.textContent).toContain("Paused · 1 new");

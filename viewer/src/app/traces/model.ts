@@ -3,6 +3,7 @@
 import { computed, signal } from "@preact/signals";
 import { asApiError, type Client } from "../../live/client";
 import {
+  type ChangedTraces,
   type Histogram,
   histogram,
   ORDERS,
@@ -26,6 +27,8 @@ const MOST_NUMBERS = 50_000;
 const MOST_UNFOLDED = 10;
 /** How long the histogram waits after new traces. */
 const HISTOGRAM_MS = 5_000;
+/** How long the list waits after an event that does not hold all changes. */
+const AGAIN_MS = 1_000;
 
 /** What chooses the traces. */
 export interface Choice {
@@ -69,6 +72,7 @@ export class TracesModel {
   });
   private readonly changedAt = new Map<string, number>();
   private histogramTimer: ReturnType<typeof setTimeout> | undefined;
+  private againTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly client: Client) {}
 
@@ -96,8 +100,9 @@ export class TracesModel {
     await this.load("");
   }
 
-  /** Takes changes of the stream. */
-  take(changed: Summary[], gone: string[], sequence: number): void {
+  /** Takes changes of the stream; asks for the list again where the event does not hold all. */
+  take({ traces: changed, more }: ChangedTraces, sequence: number): void {
+    if (more) this.askAgainSoon();
     const summaries = new Map(this.summaries.peek());
     const arrived: Summary[] = [];
     for (const one of changed) {
@@ -108,20 +113,13 @@ export class TracesModel {
       else summaries.set(id, one);
       if (!isTooLarge(one)) void this.unfolded.peek().get(id)?.load();
     }
-    for (const id of gone) summaries.delete(id);
-    const removed = new Set(gone);
-    const ids =
-      gone.length > 0 ? this.ids.peek().filter((id) => !removed.has(id)) : this.ids.peek();
     const { order, until } = this.choice.peek();
     const isInserted = order === "newest" && !until && !this.isHeld && this.hasLoaded.peek();
     if (isInserted && arrived.length > 0) {
       arrived.sort((one, other) => Number(other.start_ns - one.start_ns));
       for (const one of arrived) summaries.set(one.trace_id, one);
-      this.ids.value = merged(arrived, ids, summaries);
-    } else {
-      this.ids.value = ids;
-      if (!until) this.wait(arrived);
-    }
+      this.ids.value = merged(arrived, this.ids.peek(), summaries);
+    } else if (!until) this.wait(arrived);
     this.summaries.value = summaries;
     if (arrived.length > 0) this.histogramSoon();
     if (this.changedAt.size > MOST_NUMBERS) this.changedAt.clear();
@@ -194,6 +192,15 @@ export class TracesModel {
     }, HISTOGRAM_MS);
   }
 
+  private askAgainSoon(): void {
+    this.againTimer ??= setTimeout(() => {
+      this.againTimer = undefined;
+      if (this.isLoading.peek()) this.askAgainSoon();
+      else if (this.isHeld) void this.refresh();
+      else void this.load("");
+    }, AGAIN_MS);
+  }
+
   private wait(arrived: Summary[]): void {
     if (arrived.length === 0) return;
     const waiting = new Set(this.waiting.peek());
@@ -205,7 +212,7 @@ export class TracesModel {
   private async refresh(): Promise<void> {
     try {
       const found = await this.ask("");
-      this.take(found.traces, [], found.sequence);
+      this.take({ traces: found.traces, more: false }, found.sequence);
     } catch (error) {
       this.problem.value = asApiError(error);
     }
