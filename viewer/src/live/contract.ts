@@ -210,6 +210,7 @@ export const log = object({
 });
 export type LogNow = Of<typeof log>;
 export const logs = object({ logs: listOf(log), next: nullable(text) });
+export type LogList = Of<typeof logs>;
 
 export const completion = object({
   words: listOf(object({ text, count: optional(count, 0) })),

@@ -75,6 +75,44 @@ test("coming back asks for what was missed", async () => {
   expect(shown()).toBe("3 4 5");
 });
 
+test("coming back after more logs than a page leaves none out", async () => {
+  server.routes.set("logs", () => ({ logs: [given(9), given(8)], next: "d" }));
+  await model.show(logChoiceOf({}));
+  expect(shown()).toBe("8 9");
+  expect(model.next.value).toBe("d");
+  model.follow(false);
+  server.routes.set("logs", () => ({ logs: [given(15), given(14)], next: "e" }));
+  await model.show(logChoiceOf({}));
+  expect(shown()).toBe("8 9 14 15");
+});
+
+test("a problem is shown until the server answers again", async () => {
+  server.isAway = true;
+  await model.show(logChoiceOf({}));
+  expect(model.problem.value?.status).toBe(0);
+  server.isAway = false;
+  await model.show(logChoiceOf({}));
+  expect(model.problem.value).toBeNull();
+});
+
+test("an answer for a choice that was left is ignored", async () => {
+  let go = () => {};
+  server.routes.set("logs", (url) => ({
+    logs: [given(url.searchParams.get("level") ? 5 : 6, { level: "error" })],
+    next: null,
+  }));
+  server.delay = () =>
+    new Promise((resolve) => {
+      go = () => resolve();
+    });
+  const before = model.show(logChoiceOf({}));
+  server.delay = null;
+  await model.show(logChoiceOf({ level: "error" }));
+  go();
+  await before;
+  expect(shown()).toBe("5");
+});
+
 test.each([
   ["DEBUG", 0],
   ["info", 1],

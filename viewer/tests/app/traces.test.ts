@@ -103,6 +103,23 @@ test("the list is asked for again where changes do not hold all that is new, onc
   }
 });
 
+test("what waits does not wait any more once the list holds it; what is later does", async () => {
+  model.isHeld = true;
+  take([checked(6)], 9);
+  take([checked(7)], 11);
+  model.isHeld = false;
+  server.routes.set("traces", () => ({
+    traces: [given(9), given(8)],
+    next: "d",
+    searched_until_ns: null,
+    sequence: 10,
+    now_ns: NOW,
+  }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect([...model.waiting.value]).toEqual([id(7)]);
+});
+
 test("a change that is older than one before is ignored", () => {
   take([checked(2, { spans: 9 })], 12);
   take([checked(2, { spans: 4 })], 11);
@@ -123,6 +140,45 @@ test("coming back to the same choice keeps the rows and takes what is new", asyn
   await model.more();
   await model.show(choiceOf({}));
   expect(shown()).toEqual([3, 2, 1]);
+});
+
+test("coming back after more new traces than a page leaves none out", async () => {
+  const found = { searched_until_ns: null, sequence: 20, now_ns: NOW };
+  server.routes.set("traces", () => ({ ...found, traces: [given(9), given(8)], next: "d" }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect(model.next.value).toBe("d");
+  model.isHeld = true;
+  server.routes.set("traces", () => ({ ...found, traces: [given(15), given(14)], next: "e" }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect([...model.waiting.value]).toEqual([id(15), id(14)]);
+});
+
+test("an answer for a choice that was left is ignored", async () => {
+  const waiting: (() => void)[] = [];
+  server.routes.set("traces", (url) => {
+    const traces = url.searchParams.has("q") ? [given(5)] : [given(7), given(3)];
+    return { traces, next: null, searched_until_ns: null, sequence: 20, now_ns: NOW };
+  });
+  server.routes.set("traces/histogram", (url) => ({
+    from_ns: NOW,
+    to_ns: NOW,
+    width_ns: url.searchParams.has("q") ? 2 : 1,
+    traces: [1],
+    errors: [0],
+  }));
+  server.delay = () => new Promise((resolve) => waiting.push(() => resolve()));
+  const before = model.show(choiceOf({}));
+  const histogramBefore = model.loadHistogram();
+  server.delay = null;
+  await model.show(choiceOf({ q: "x" }));
+  await model.loadHistogram();
+  for (const go of waiting) go();
+  await before;
+  await histogramBefore;
+  expect(shown()).toEqual([5]);
+  expect(model.histogram.value?.width_ns).toBe(2);
 });
 
 test("a choice that cannot be asked for shows no rows of another; a wrong search keeps them", async () => {

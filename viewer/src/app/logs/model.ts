@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { asApiError, type Client } from "../../live/client";
-import { type LogNow, logs } from "../../live/contract";
+import { type LogList, type LogNow, logs } from "../../live/contract";
 import { Loading } from "../loading";
 import type { Query } from "../route";
 
@@ -42,8 +42,8 @@ export class LogsModel {
 
   async show(choice: LogChoice): Promise<void> {
     const isSame = JSON.stringify(choice) === JSON.stringify(this.choice);
-    this.choice = choice;
     if (isSame && this.hasLoaded.peek()) return this.refresh();
+    this.choice = choice;
     this.known = new Set();
     await this.load("");
     const error = this.problem.peek();
@@ -85,25 +85,34 @@ export class LogsModel {
   }
 
   private async refresh(): Promise<void> {
+    const choice = this.choice;
     try {
       const found = await this.ask("");
-      this.take(found.logs);
+      if (choice !== this.choice) return;
+      // Without a log in common, the tail would lack those between the two.
+      const isApart = found.next !== null && !found.logs.some((log) => this.known.has(log.id));
+      if (isApart && this.isFollowing.peek()) this.fill(found, "");
+      else this.take(found.logs);
+      this.problem.value = null;
     } catch (error) {
-      this.problem.value = asApiError(error);
+      if (choice === this.choice) this.problem.value = asApiError(error);
     }
   }
 
   private load(cursor: string): Promise<void> {
     return this.loading.run(
       (signal) => this.ask(cursor, { signal }),
-      (found) => {
-        const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
-        for (const log of older) this.known.add(log.id);
-        this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
-        this.next.value = found.next;
-        this.hasLoaded.value = true;
-      },
+      (found) => this.fill(found, cursor),
     );
+  }
+
+  /** Shows a page of logs: above the others, or alone if it is the newest one. */
+  private fill(found: LogList, cursor: string): void {
+    const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
+    for (const log of older) this.known.add(log.id);
+    this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
+    this.next.value = found.next;
+    this.hasLoaded.value = true;
   }
 
   private ask(cursor: string, options: { signal?: AbortSignal } = {}) {

@@ -169,13 +169,17 @@ export class TracesModel {
   }
 
   async loadHistogram(): Promise<void> {
-    const { q, since, until } = this.choice.peek();
+    const choice = this.choice.peek();
+    const { q, since, until } = choice;
+    let found: Histogram | null;
     try {
       const query = { q, since, until, buckets: 120 };
-      this.histogram.value = await this.client.get("traces/histogram", histogram, { query });
+      found = await this.client.get("traces/histogram", histogram, { query });
     } catch (error) {
-      if (asApiError(error).status !== 0) this.histogram.value = null;
+      if (asApiError(error).status === 0) return;
+      found = null;
     }
+    if (choice === this.choice.peek()) this.histogram.value = found;
   }
 
   private forget(): void {
@@ -210,11 +214,17 @@ export class TracesModel {
 
   /** Asks for the first page again, after the page was elsewhere. */
   private async refresh(): Promise<void> {
+    const choice = this.choice.peek();
     try {
       const found = await this.ask("");
-      this.take({ traces: found.traces, more: false }, found.sequence);
+      if (choice !== this.choice.peek()) return;
+      // Without a trace in common, the list would lack those between the two.
+      const known = this.summaries.peek();
+      const isApart = found.next !== null && !found.traces.some((one) => known.has(one.trace_id));
+      if (isApart && !this.isHeld) this.fill(found, "");
+      else this.take({ traces: found.traces, more: false }, found.sequence);
     } catch (error) {
-      this.problem.value = asApiError(error);
+      if (choice === this.choice.peek()) this.problem.value = asApiError(error);
     }
     void this.loadHistogram();
   }
@@ -243,6 +253,9 @@ export class TracesModel {
     this.next.value = found.next;
     this.searchedUntil.value = found.searched_until_ns;
     this.hasLoaded.value = true;
+    if (cursor) return;
+    const isLater = (id: string) => (this.changedAt.get(id) ?? 0) > found.sequence;
+    this.waiting.value = new Set([...this.waiting.peek()].filter(isLater));
   }
 
   private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
