@@ -103,6 +103,15 @@ test("the list is asked for again where changes do not hold all that is new, onc
   }
 });
 
+test("a trace that waited and comes in with its next change does not wait any more", () => {
+  model.isHeld = true;
+  take([checked(6), checked(7)], 11);
+  model.isHeld = false;
+  take([checked(6, { spans: 4 })], 12);
+  expect(shown()).toEqual([6, 3, 2]);
+  expect([...model.waiting.value]).toEqual([id(7)]);
+});
+
 test("what waits does not wait any more once the list holds it; what is later does", async () => {
   model.isHeld = true;
   take([checked(6)], 9);

@@ -119,6 +119,7 @@ export class TracesModel {
       arrived.sort((one, other) => Number(other.start_ns - one.start_ns));
       for (const one of arrived) summaries.set(one.trace_id, one);
       this.ids.value = merged(arrived, this.ids.peek(), summaries);
+      this.waiting.value = new Set([...this.waiting.peek()].filter((id) => !summaries.has(id)));
     } else if (!until) this.wait(arrived);
     this.summaries.value = summaries;
     if (arrived.length > 0) this.histogramSoon();
