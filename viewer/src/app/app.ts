@@ -107,7 +107,7 @@ export class App {
     });
     const stopShown = effect(() => {
       void this.shown.value;
-      untracked(() => this.showPage());
+      untracked(this.loadPage);
     });
     const stopAway = effect(() => {
       if (this.stream.connection.value.state === "away") this.clock.stop();
@@ -173,7 +173,7 @@ export class App {
   private catchUp(): void {
     if (hasRunning(this.navigation.page.peek())) void this.loadRunning();
     else void this.loadProcesses();
-    this.showPage();
+    this.loadPage();
   }
 
   /** Counts what hangs, for the tab, where running spans are not followed. */
@@ -204,8 +204,8 @@ export class App {
     return addressOfRoute({ page, id, query: { ...query, open: "", sort: "" } });
   });
 
-  /** Loads what the page shows. */
-  private showPage(): void {
+  /** Asks the server for what the page shows. */
+  readonly loadPage = (): void => {
     const { page, id, query } = this.navigation.route.peek();
     if (page === "traces" && isSearch(query.q)) void this.traces.show(choiceOf(query));
     if (page === "logs" && isSearch(query.q)) void this.logs.show(logChoiceOf(query));
@@ -216,7 +216,7 @@ export class App {
       void this.comparison.ask({ a: query.a, b: query.b });
     if (page === "agents" && !id) void this.agents.ask({ limit: 100 });
     if (page === "trace" || page === "agents") void this.trace.peek()?.load();
-  }
+  };
 
   private modelOf(id: string): TraceModel {
     const known = this.open.get(id);

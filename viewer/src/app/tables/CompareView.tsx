@@ -39,7 +39,7 @@ export function CompareView() {
           the other way round
         </a>
       </div>
-      {error && <Failed error={error} onRetry={() => void app.comparison.ask({ a, b })} />}
+      {error && <Failed error={error} onRetry={app.loadPage} />}
       {found && <Differences found={found} />}
       <div class="sides">
         <SideTrace title="Before" one={one} longest={longest} found={found} />

@@ -23,7 +23,7 @@ export function ErrorsView() {
     return words.every((word) => text.includes(word));
   });
   const at = shown.findIndex((one) => keyOf(one) === chosen.value);
-  useRefresh(() => void errors.ask({ since: query.since, limit: 200 }));
+  useRefresh();
   usePageKeys({
     ...moveKeys(shown.length, at, (row) => {
       const one = shown[row];
@@ -37,8 +37,7 @@ export function ErrorsView() {
     },
   });
   const error = errors.problem.value;
-  if (error && !errors.value.value)
-    return <Failed error={error} onRetry={() => void errors.ask({ since: query.since })} />;
+  if (error && !errors.value.value) return <Failed error={error} onRetry={app.loadPage} />;
   const count = shown.reduce((sum, one) => sum + one.count, 0);
   return (
     <>

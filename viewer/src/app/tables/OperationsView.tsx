@@ -26,7 +26,7 @@ export function OperationsView() {
   const rows = sortedOperations(all, sort, query.q ?? "");
   const at = rows.findIndex((one) => keyOf(one) === chosen.value);
   const list = useRows(rows.length, at, HEAD_HEIGHT, chosen.value);
-  useRefresh(() => void operations.ask({ since: query.since, service: query.service }));
+  useRefresh();
   const open = (one: OperationNow | undefined) => {
     if (one) navigation.go("traces", { q: searchOf(one), since: query.since ?? "" });
     return undefined;
@@ -39,8 +39,7 @@ export function OperationsView() {
     Enter: () => open(rows[at]),
   });
   const error = operations.problem.value;
-  if (error && !operations.value.value)
-    return <Failed error={error} onRetry={() => void operations.ask({ since: query.since })} />;
+  if (error && !operations.value.value) return <Failed error={error} onRetry={app.loadPage} />;
   return (
     <>
       {error && <FailedLine error={error} />}
