@@ -169,7 +169,6 @@ export const operation = object({
   p99_ns: nullable(number),
   max_ns: nullable(number),
   total_ns: number,
-  slowest: nullable(text),
   last: nullable(text),
   /** Upper end in nanoseconds, and how many. */
   buckets: listOf(bucket),

@@ -45,7 +45,6 @@ const operation = (name: string, more: Partial<OperationNow> = {}): OperationNow
   p99_ns: 1,
   max_ns: 1,
   total_ns: 1,
-  slowest: null,
   last: null,
   buckets: [],
   ...more,

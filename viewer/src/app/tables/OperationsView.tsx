@@ -76,7 +76,7 @@ export function OperationsView() {
                   </div>
                 ))}
                 <span role="columnheader">Durations</span>
-                <span role="columnheader">Examples</span>
+                <span role="columnheader">Example</span>
               </div>
             }
           >
@@ -162,11 +162,6 @@ function Row({ one, index, isChosen, onOpen }: RowProps) {
         <Bars buckets={one.buckets} />
       </span>
       <span role="gridcell">
-        {one.slowest && (
-          <a class="link" href={traceAddress(one.slowest)} tabIndex={-1}>
-            slowest
-          </a>
-        )}{" "}
         {one.last && (
           <a class="link" href={traceAddress(one.last)} tabIndex={-1}>
             last
