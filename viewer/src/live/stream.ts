@@ -37,7 +37,7 @@ export interface Topics {
  * `sequence` is the number of the last change that the event holds; 0 if the event has no number.
  */
 export interface Handlers {
-  hello: (event: Hello, isAgain: boolean) => void;
+  hello: (event: Hello) => void;
   traces: (event: ChangedTraces, sequence: number) => void;
   trace: (event: LiveTraceAnswer) => void;
   logs: (event: Of<typeof changedLogs>, sequence: number) => void;
@@ -66,7 +66,6 @@ export class Stream {
   private source: Source | null = null;
   private topics: Topics = { topics: [] };
   private lastEvent = 0;
-  private hasBeenLive = false;
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -80,7 +79,6 @@ export class Stream {
   open(topics: Topics): void {
     this.topics = topics;
     this.lastEvent = topics.after ?? 0;
-    this.hasBeenLive = false;
     this.tries = 0;
     this.connect();
   }
@@ -109,8 +107,7 @@ export class Stream {
     listen("hello", hello, (event) => {
       this.tries = 0;
       this.connection.value = { state: "live" };
-      this.handlers.hello(event, this.hasBeenLive);
-      this.hasBeenLive = true;
+      this.handlers.hello(event);
     });
     listen("traces", changedTraces, this.handlers.traces);
     listen("trace", liveTrace, this.handlers.trace);
