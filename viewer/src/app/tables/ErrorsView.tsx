@@ -8,6 +8,7 @@ import { moveKeys } from "../list";
 import { traceAddress } from "../route";
 import { Failed, FailedLine } from "../shell/Failed";
 import { fullTime, timeBeside } from "../times";
+import { NothingMatches } from "./NothingMatches";
 import { Period } from "./Period";
 import { useRefresh } from "./useRefresh";
 
@@ -100,17 +101,7 @@ function Group({ one, id, isChosen }: { one: ErrorGroupNow; id: string; isChosen
 }
 
 function Nothing({ isLoading, isFiltered }: { isLoading: boolean; isFiltered: boolean }) {
-  const app = useApp();
-  if (isFiltered) {
-    return (
-      <div class="empty">
-        <h2>No error matches</h2>
-        <button type="button" onClick={() => app.navigation.set({ q: "" })}>
-          Show all
-        </button>
-      </div>
-    );
-  }
+  if (isFiltered) return <NothingMatches title="No error matches" />;
   if (isLoading) return <div class="empty dim">Looking …</div>;
   return (
     <div class="empty">

@@ -12,6 +12,7 @@ import { addressOfRoute, traceAddress } from "../route";
 import { Failed, FailedLine } from "../shell/Failed";
 import { NothingYet } from "../shell/NothingYet";
 import { Bars } from "./Bars";
+import { NothingMatches } from "./NothingMatches";
 import { Period } from "./Period";
 import { clicked, OPERATION_COLUMNS, sortedOperations, sortOf } from "./sort";
 import { useRefresh } from "./useRefresh";
@@ -173,17 +174,7 @@ function Row({ one, index, isChosen, onOpen }: RowProps) {
 }
 
 function Nothing({ isLoading, isFiltered }: { isLoading: boolean; isFiltered: boolean }) {
-  const app = useApp();
-  if (isFiltered) {
-    return (
-      <div class="empty">
-        <h2>No operation matches</h2>
-        <button type="button" onClick={() => app.navigation.set({ q: "" })}>
-          Show all
-        </button>
-      </div>
-    );
-  }
+  if (isFiltered) return <NothingMatches title="No operation matches" />;
   if (isLoading) return <div class="empty dim">Counting …</div>;
   return <NothingYet title="No operations yet" />;
 }
