@@ -13,6 +13,7 @@ import {
   traceList,
 } from "../live/contract";
 import { editorLink } from "../live/editor";
+import { isTraceId } from "../live/shape";
 import { type NewSource, Stream, type Topics } from "../live/stream";
 import type { Surroundings, Theme } from "../model/view";
 import { parse } from "../search/parse";
@@ -142,8 +143,7 @@ export class App {
   /** What the view of a trace gets from this page. */
   readonly around: Surroundings = {
     editorLink: (place) => editorLink(this.info.value?.editor ?? null, place),
-    spanLink: (traceId, spanId) =>
-      /^[0-9a-f]{32}$/.test(traceId) ? traceAddress(traceId, spanId) : null,
+    spanLink: (traceId, spanId) => (isTraceId(traceId) ? traceAddress(traceId, spanId) : null),
     neighbour: (by) => {
       const id = this.traces.neighbour(this.navigation.route.value.id, by);
       return id ? () => this.navigation.go("trace", {}, id) : null;

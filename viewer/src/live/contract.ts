@@ -89,7 +89,6 @@ export const spanDetails = object({
   record: optional(attributes, {}),
   linked_from: optional(listOf(link), []),
 });
-export type LiveDetails = Of<typeof spanDetails>;
 
 /** The details of all spans of a trace, by the ids of the spans. */
 export const allDetails = object({ details: mapOf(spanDetails) });

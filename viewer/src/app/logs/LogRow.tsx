@@ -1,6 +1,7 @@
 /** One log of the tail. */
 
 import type { LogNow } from "../../live/contract";
+import { isTraceId } from "../../live/shape";
 import { visible } from "../../model/format";
 import { ROW_HEIGHT } from "../../view/hooks";
 import { levelOf } from "../../view/WaterfallRow";
@@ -42,7 +43,7 @@ export function LogRow({ log, index, isChosen, onChoose }: Props) {
         {visible(log.service.slice(0, 100))}
       </span>
       <span role="gridcell" class="mono">
-        {/^[0-9a-f]{32}$/.test(log.trace_id) && (
+        {isTraceId(log.trace_id) && (
           <a
             class="link"
             href={traceAddress(log.trace_id, log.span_id)}

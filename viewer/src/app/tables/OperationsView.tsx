@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { OperationNow } from "../../live/contract";
-import { duration, number, visible } from "../../model/format";
+import { countOf, duration, number, visible } from "../../model/format";
 import { Grid } from "../../view/Grid";
 import { HEAD_HEIGHT, ROW_HEIGHT, useRows } from "../../view/hooks";
 import { hueOf } from "../../view/look";
@@ -45,9 +45,7 @@ export function OperationsView() {
     <>
       {error && <FailedLine error={error} />}
       <div class="tools">
-        <strong>
-          {number(rows.length)} {rows.length === 1 ? "operation" : "operations"}
-        </strong>
+        <strong>{countOf(rows.length, "operation")}</strong>
         <Period />
       </div>
       <div class="table operations">
