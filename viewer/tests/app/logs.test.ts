@@ -1,8 +1,9 @@
 /** The tail of logs: order, levels, older pages, and that it stands still while it is scrolled. */
 
 import { beforeEach, expect, test } from "vitest";
-import { LogsModel, logChoiceOf, rankOf } from "../../src/app/logs/model";
+import { LogsModel, logChoiceOf } from "../../src/app/logs/model";
 import { type LogNow, log } from "../../src/live/contract";
+import { levelOf, rankOf } from "../../src/model/levels";
 import { NOW, TRACE } from "../live/answers";
 import { FakeServer } from "../live/fakes";
 
@@ -119,7 +120,9 @@ test.each([
   ["Warning", 2],
   ["critical", 3],
   ["Exception", 3],
+  ["alert", 3],
   ["odd", 1],
 ])("the level %s has rank %i", (level, rank) => {
   expect(rankOf(level)).toBe(rank);
+  expect(levelOf(level)).toBe(["debug", "info", "warning", "error"][rank]);
 });

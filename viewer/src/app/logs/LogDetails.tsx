@@ -3,8 +3,8 @@
 import type { LogNow } from "../../live/contract";
 import { isTraceId } from "../../live/shape";
 import { visible } from "../../model/format";
+import { levelOf } from "../../model/levels";
 import { Value } from "../../view/Attributes";
-import { levelOf } from "../../view/WaterfallRow";
 import { useApp } from "../context";
 import { traceAddress } from "../route";
 import { fullTime } from "../times";

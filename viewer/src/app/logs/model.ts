@@ -3,10 +3,9 @@
 import { signal } from "@preact/signals";
 import { asApiError, type Client } from "../../live/client";
 import { type LogList, type LogNow, logs } from "../../live/contract";
+import { LEVELS, rankOf } from "../../model/levels";
 import { Loading } from "../loading";
 import type { Query } from "../route";
-
-export const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 const PAGE = 200;
 /** How many logs are kept; the oldest go first. */
@@ -120,12 +119,4 @@ export class LogsModel {
     const query = { q, level, trace_id: trace, limit: PAGE, cursor };
     return this.client.get("logs", logs, { query, exact: true, ...options });
   }
-}
-
-/** Returns how severe a level is; one that is not known counts as information. */
-export function rankOf(level: string): number {
-  const word = level.toLowerCase();
-  if (/err|crit|fatal|exc|alert|emerg/.test(word)) return 3;
-  if (word.startsWith("warn")) return 2;
-  return /debug|trace|notset/.test(word) ? 0 : 1;
 }
