@@ -85,6 +85,9 @@ test("coming back after more logs than a page leaves none out", async () => {
   server.routes.set("logs", () => ({ logs: [given(15), given(14)], next: "e" }));
   await model.show(logChoiceOf({}));
   expect(shown()).toBe("8 9 14 15");
+  model.follow(true);
+  await expect.poll(shown).toBe("14 15");
+  expect(model.next.value).toBe("e");
 });
 
 test("a problem is shown until the server answers again", async () => {

@@ -36,6 +36,8 @@ export class LogsModel {
   readonly unseen = signal(0);
   private choice: LogChoice = { q: "", level: "", trace: "" };
   private known = new Set<string>();
+  /** Whether logs are missing between those shown, until the reader follows the newest again. */
+  private hasGap = false;
 
   constructor(private readonly client: Client) {}
 
@@ -80,7 +82,9 @@ export class LogsModel {
 
   follow(isFollowing: boolean): void {
     this.isFollowing.value = isFollowing;
-    if (isFollowing) this.unseen.value = 0;
+    if (!isFollowing) return;
+    this.unseen.value = 0;
+    if (this.hasGap && !this.isLoading.peek()) void this.load("");
   }
 
   private async refresh(): Promise<void> {
@@ -91,7 +95,10 @@ export class LogsModel {
       // Without a log in common, the tail would lack those between the two.
       const isApart = found.next !== null && !found.logs.some((log) => this.known.has(log.id));
       if (isApart && this.isFollowing.peek()) this.fill(found, "");
-      else this.take(found.logs);
+      else {
+        this.hasGap ||= isApart;
+        this.take(found.logs);
+      }
       this.problem.value = null;
     } catch (error) {
       if (choice === this.choice) this.problem.value = asApiError(error);
@@ -112,6 +119,7 @@ export class LogsModel {
     this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
     this.next.value = found.next;
     this.hasLoaded.value = true;
+    if (!cursor) this.hasGap = false;
   }
 
   private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
