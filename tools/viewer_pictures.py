@@ -36,7 +36,7 @@ OTEL_EXT: Final = [sys.executable, "-m", "otel_ext"]
 SIZE: Final[ViewportSize] = {"width": 1300, "height": 800}
 # How long the shop is open before the first picture.
 SECONDS: Final = 30
-PATIENCE: Final = 60
+TIMEOUT: Final = 60
 
 
 class Shot(NamedTuple):
@@ -121,13 +121,18 @@ def server(work: Path) -> Generator[str]:
         port = listener.getsockname()[1]
     words = ("serve", "traces", "--port", str(port), "--otlp-http-port", "0")
     with started(work, "server", *OTEL_EXT, *words, "--otlp-grpc-port", "0"):
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end:
-            with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        end = time.monotonic() + TIMEOUT
+        while not is_listening(port):
+            if time.monotonic() > end:
+                raise TimeoutError(f"the server does not listen after {TIMEOUT} s")
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
+
+
+def is_listening(port: int) -> bool:
+    """Return whether a server on this machine takes connections on a port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 /** The run of an agent that repairs a test, with a second agent within it, as its spans arrive. */
 
+import type { TraceColumns } from "../src/agents";
 import type { AgentSpan } from "../src/agents/model";
 import type { Attributes, Json, SpanDetails } from "../src/data/contract";
 
@@ -309,4 +310,21 @@ export function agentRun(after = 64): {
     };
   });
   return { spans, details };
+}
+
+/** Returns spans by columns, as a trace has them. */
+export function columnsOf(spans: AgentSpan[]): TraceColumns {
+  const ids = spans.map((span) => span.id);
+  return {
+    ids,
+    parent: spans.map((span) => ids.indexOf(span.parent)),
+    start: spans.map((span) => span.start),
+    until: spans.map((span) => span.until),
+    logs: [],
+    name: (span) => spans[span]?.name ?? "",
+    stateOf: (span) => spans[span]?.state ?? "ended",
+    isOpen: (span) => spans[span]?.end === null,
+    service: (span) => spans[span]?.service ?? "",
+    error: (span) => spans[span]?.error ?? "",
+  };
 }

@@ -3,9 +3,8 @@
 import { signal } from "@preact/signals";
 import { render } from "preact";
 import { type AgentsClient, AgentsView, type TraceColumns } from "../src/agents";
-import type { AgentSpan } from "../src/agents/model";
 import "../src/view/styles/index.css";
-import { agentRun } from "./agents";
+import { agentRun, columnsOf } from "./agents";
 
 const asked = new URLSearchParams(location.hash.slice(1));
 const theme = asked.get("theme");
@@ -27,22 +26,6 @@ const client: AgentsClient = {
   now: () => secondsNow() * 1e9,
   details: async () => (asked.has("empty") ? {} : agentRun(secondsNow()).details),
 };
-
-function columnsOf(spans: AgentSpan[]): TraceColumns {
-  const ids = spans.map((span) => span.id);
-  return {
-    ids,
-    parent: spans.map((span) => ids.indexOf(span.parent)),
-    start: spans.map((span) => span.start),
-    until: spans.map((span) => span.until),
-    logs: [],
-    name: (span) => spans[span]?.name ?? "",
-    stateOf: (span) => spans[span]?.state ?? "ended",
-    isOpen: (span) => spans[span]?.end === null,
-    service: (span) => spans[span]?.service ?? "",
-    error: (span) => spans[span]?.error ?? "",
-  };
-}
 
 function Page() {
   return (

@@ -273,7 +273,7 @@ function stream(store: Store, url: URL, request: IncomingMessage, response: Serv
         ? changed.filter((id) => matchesIn(store, id, q).length > 0)
         : changed;
       if (wanted.length > 0)
-        send("traces", { traces: wanted.map((id) => summaryOf(store, id)), gone: [] }, sequence);
+        send("traces", { traces: wanted.map((id) => summaryOf(store, id)), more: false }, sequence);
     }
     if (topics.includes("logs") && sequence > sent) {
       const added = store.logs.filter((log) => log.sequence > sent);

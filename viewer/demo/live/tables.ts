@@ -45,11 +45,6 @@ export function operationsOf(store: Store) {
     const ended = spans.filter((span) => span.end !== null);
     const durations = ended.map((span) => (span.end ?? 0) - span.start).sort((a, b) => a - b);
     const at = (part: number) => durations[Math.ceil(durations.length * part) - 1] ?? null;
-    const slowest = ended.reduce<StoredSpan | null>(
-      (most, span) =>
-        (span.end ?? 0) - span.start > (most ? (most.end ?? 0) - most.start : -1) ? span : most,
-      null,
-    );
     const buckets: [number, number][] = Array.from({ length: 24 }, (_, power) => [
       1e5 * 2 ** power,
       durations.filter(
@@ -68,7 +63,6 @@ export function operationsOf(store: Store) {
       p99_ns: at(0.99),
       max_ns: at(1),
       total_ns: durations.reduce((sum, one) => sum + one, 0),
-      slowest: slowest?.trace ?? null,
       last: spans.at(-1)?.trace ?? null,
       buckets,
     };

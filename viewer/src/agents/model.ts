@@ -113,7 +113,7 @@ export interface Call {
 /** A tool that a model called, that a program ran, or both. */
 export interface Tool {
   type: "tool";
-  /** The span that ran it; null if there is none. */
+  /** The span that records how the tool ran; null if no span does. */
   span: AgentSpan | null;
   /** The span of the call or message that asks for it. */
   caller: AgentSpan;

@@ -4,7 +4,7 @@ import type { Attributes, Json } from "../data/contract";
 import { parseExact, toJson } from "../data/exact";
 
 /** How many entries of a list are read; of a longer one the last. */
-export const MOST_ENTRIES = 20_000;
+const MOST_ENTRIES = 20_000;
 const MOST_NAME = 300;
 const MOST_DEPTH = 12;
 

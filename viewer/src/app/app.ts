@@ -13,6 +13,7 @@ import {
   traceList,
 } from "../live/contract";
 import { editorLink } from "../live/editor";
+import { isTraceId } from "../live/shape";
 import { type NewSource, Stream, type Topics } from "../live/stream";
 import type { Surroundings, Theme } from "../model/view";
 import { parse } from "../search/parse";
@@ -78,7 +79,7 @@ export class App {
           this.tell(event.now_ns);
           this.catchUp();
         },
-        traces: (event, sequence) => taker().traces(event.traces, event.gone, sequence),
+        traces: (event, sequence) => taker().traces(event, sequence),
         trace: (event) => taker().trace(event),
         logs: (event) => taker().logs(event.logs),
         running: (event) => {
@@ -107,7 +108,7 @@ export class App {
     });
     const stopShown = effect(() => {
       void this.shown.value;
-      untracked(() => this.showPage());
+      untracked(this.loadPage);
     });
     const stopAway = effect(() => {
       if (this.stream.connection.value.state === "away") this.clock.stop();
@@ -142,8 +143,7 @@ export class App {
   /** What the view of a trace gets from this page. */
   readonly around: Surroundings = {
     editorLink: (place) => editorLink(this.info.value?.editor ?? null, place),
-    spanLink: (traceId, spanId) =>
-      /^[0-9a-f]{32}$/.test(traceId) ? traceAddress(traceId, spanId) : null,
+    spanLink: (traceId, spanId) => (isTraceId(traceId) ? traceAddress(traceId, spanId) : null),
     neighbour: (by) => {
       const id = this.traces.neighbour(this.navigation.route.value.id, by);
       return id ? () => this.navigation.go("trace", {}, id) : null;
@@ -152,7 +152,7 @@ export class App {
   };
 
   private readonly changes: Changes = {
-    traces: (changed, gone, sequence) => this.traces.take(changed, gone, sequence),
+    traces: (event, sequence) => this.traces.take(event, sequence),
     trace: (answer) => this.trace.peek()?.take(answer),
     logs: (logs) => this.logs.take(logs),
     running: (event) => this.now.take(event),
@@ -173,7 +173,7 @@ export class App {
   private catchUp(): void {
     if (hasRunning(this.navigation.page.peek())) void this.loadRunning();
     else void this.loadProcesses();
-    this.showPage();
+    this.loadPage();
   }
 
   /** Counts what hangs, for the tab, where running spans are not followed. */
@@ -204,8 +204,8 @@ export class App {
     return addressOfRoute({ page, id, query: { ...query, open: "", sort: "" } });
   });
 
-  /** Loads what the page shows. */
-  private showPage(): void {
+  /** Asks the server for what the page shows. */
+  readonly loadPage = (): void => {
     const { page, id, query } = this.navigation.route.peek();
     if (page === "traces" && isSearch(query.q)) void this.traces.show(choiceOf(query));
     if (page === "logs" && isSearch(query.q)) void this.logs.show(logChoiceOf(query));
@@ -216,7 +216,7 @@ export class App {
       void this.comparison.ask({ a: query.a, b: query.b });
     if (page === "agents" && !id) void this.agents.ask({ limit: 100 });
     if (page === "trace" || page === "agents") void this.trace.peek()?.load();
-  }
+  };
 
   private modelOf(id: string): TraceModel {
     const known = this.open.get(id);

@@ -1,12 +1,12 @@
 /** `Held`: what arrives while the page is paused, merged as far as it can be. */
 
 import { signal } from "@preact/signals";
-import type { LogNow, Running, Summary } from "../live/contract";
+import type { ChangedTraces, LogNow, Running, Summary } from "../live/contract";
 import type { LiveTraceAnswer } from "../live/traceAnswer";
 
 /** What models do with changes. */
 export interface Changes {
-  traces: (changed: Summary[], gone: string[], sequence: number) => void;
+  traces: (event: ChangedTraces, sequence: number) => void;
   trace: (answer: LiveTraceAnswer) => void;
   logs: (logs: LogNow[]) => void;
   running: (running: Running) => void;
@@ -18,16 +18,16 @@ export class Held implements Changes {
   /** How many changes wait, by what they are of. */
   readonly counts = signal({ traces: 0, trace: 0, logs: 0, running: 0 });
   private summaries = new Map<string, Summary>();
-  private gone: string[] = [];
+  private hasMore = false;
   private sequence = 0;
   private answers: LiveTraceAnswer[] = [];
   private spans = new Set<string>();
   private newLogs: LogNow[] = [];
   private last: Running | null = null;
 
-  traces(changed: Summary[], gone: string[], sequence: number): void {
-    for (const one of changed) this.summaries.set(one.trace_id, one);
-    this.gone.push(...gone);
+  traces({ traces, more }: ChangedTraces, sequence: number): void {
+    for (const one of traces) this.summaries.set(one.trace_id, one);
+    this.hasMore ||= more;
     this.sequence = sequence;
     this.counts.value = { ...this.counts.value, traces: this.summaries.size };
   }
@@ -50,8 +50,8 @@ export class Held implements Changes {
 
   /** Hands on what waits, and forgets it. */
   release(to: Changes): void {
-    if (this.summaries.size + this.gone.length > 0)
-      to.traces([...this.summaries.values()], this.gone, this.sequence);
+    if (this.summaries.size > 0 || this.hasMore)
+      to.traces({ traces: [...this.summaries.values()], more: this.hasMore }, this.sequence);
     for (const answer of this.answers) to.trace(answer);
     if (this.newLogs.length > 0) to.logs(this.newLogs);
     if (this.last) to.running(this.last);
@@ -60,7 +60,7 @@ export class Held implements Changes {
 
   forget(): void {
     this.summaries = new Map();
-    this.gone = [];
+    this.hasMore = false;
     this.answers = [];
     this.spans = new Set();
     this.newLogs = [];

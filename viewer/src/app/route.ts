@@ -1,5 +1,7 @@
 /** Addresses of the application: a page, the trace that it shows, and what is set on it. */
 
+import { isTraceId } from "../live/shape";
+
 export const PAGES = [
   "now",
   "traces",
@@ -22,16 +24,14 @@ export interface Route {
 
 export type Query = { readonly [name: string]: string };
 
-const ID = /^[0-9a-f]{32}$/;
-
 /** Returns what the part of an address after `#` means; what it gets wrong is ignored. */
 export function parseRoute(hash: string): Route {
   const [path = "", search = ""] = hash.replace(/^#\/?/, "").split(/\?(.*)/s, 2);
   const [page = "", id = ""] = path.split("/");
   const query = Object.fromEntries(new URLSearchParams(search));
   if (!PAGES.includes(page as Page)) return { page: "now", id: "", query: {} };
-  if (page === "trace" && !ID.test(id)) return { page: "traces", id: "", query };
-  return { page: page as Page, id: ID.test(id) ? id : "", query };
+  if (page === "trace" && !isTraceId(id)) return { page: "traces", id: "", query };
+  return { page: page as Page, id: isTraceId(id) ? id : "", query };
 }
 
 /** Returns the address of a route, from its `#` on. */

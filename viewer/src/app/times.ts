@@ -33,7 +33,7 @@ export function timeBeside(ns: bigint, now: bigint): string {
 }
 
 /** Returns the offset of the browser's zone, such as `+02:00`. */
-export function zoneOf(date = new Date()): string {
+function zoneOf(date: Date): string {
   const minutes = -date.getTimezoneOffset();
   const size = Math.abs(minutes);
   return `${minutes < 0 ? "-" : "+"}${two(Math.floor(size / 60))}:${two(size % 60)}`;

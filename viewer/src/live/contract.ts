@@ -89,7 +89,6 @@ export const spanDetails = object({
   record: optional(attributes, {}),
   linked_from: optional(listOf(link), []),
 });
-export type LiveDetails = Of<typeof spanDetails>;
 
 /** The details of all spans of a trace, by the ids of the spans. */
 export const allDetails = object({ details: mapOf(spanDetails) });
@@ -169,7 +168,6 @@ export const operation = object({
   p99_ns: nullable(number),
   max_ns: nullable(number),
   total_ns: number,
-  slowest: nullable(text),
   last: nullable(text),
   /** Upper end in nanoseconds, and how many. */
   buckets: listOf(bucket),
@@ -210,6 +208,7 @@ export const log = object({
 });
 export type LogNow = Of<typeof log>;
 export const logs = object({ logs: listOf(log), next: nullable(text) });
+export type LogList = Of<typeof logs>;
 
 export const completion = object({
   words: listOf(object({ text, count: optional(count, 0) })),
@@ -232,7 +231,12 @@ export type Info = Of<typeof info>;
 export const hello = object({ sequence: count, now_ns: instant, info });
 export type Hello = Of<typeof hello>;
 
-export const changedTraces = object({ traces: listOf(summary), gone: optional(texts, []) });
+export const changedTraces = object({
+  traces: listOf(summary),
+  /** Whether more traces changed than the event holds. */
+  more: optional(flag, false),
+});
+export type ChangedTraces = Of<typeof changedTraces>;
 export const changedLogs = object({ logs: listOf(log) });
 
 const statistics = nullable(object({ calls: count, self_ns: number }));

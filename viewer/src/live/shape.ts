@@ -39,10 +39,14 @@ export const instant: Shape<bigint> = (value, where) => {
 };
 
 export const traceId: Shape<string> = (value, where) => {
-  if (typeof value !== "string" || !/^[0-9a-f]{32}$/.test(value))
-    throw wrong(where, "not a trace id");
+  if (typeof value !== "string" || !isTraceId(value)) throw wrong(where, "not a trace id");
   return value;
 };
+
+/** Whether a text may stand in the address of a trace. */
+export function isTraceId(text: string): boolean {
+  return /^[0-9a-f]{32}$/.test(text);
+}
 
 /** Attributes, or anything else that is an object. */
 export const attributes: Shape<Attributes> = (value, where) => {

@@ -4,7 +4,15 @@ import { signal } from "@preact/signals";
 import { DataError } from "../data/checks";
 import { parseExact } from "../data/exact";
 import type { Client } from "./client";
-import { changedLogs, changedTraces, type Hello, hello, type Running, running } from "./contract";
+import {
+  type ChangedTraces,
+  changedLogs,
+  changedTraces,
+  type Hello,
+  hello,
+  type Running,
+  running,
+} from "./contract";
 import type { Of, Shape } from "./shape";
 import { type LiveTraceAnswer, liveTrace } from "./traceAnswer";
 
@@ -23,10 +31,14 @@ export interface Topics {
   after?: number;
 }
 
-/** What is done with events; `sequence` is the number of the change, 0 where there is none. */
+/**
+ * What the page does with each event.
+ *
+ * `sequence` is the number of the last change that the event holds; 0 if the event has no number.
+ */
 export interface Handlers {
-  hello: (event: Hello, isAgain: boolean) => void;
-  traces: (event: Of<typeof changedTraces>, sequence: number) => void;
+  hello: (event: Hello) => void;
+  traces: (event: ChangedTraces, sequence: number) => void;
   trace: (event: LiveTraceAnswer) => void;
   logs: (event: Of<typeof changedLogs>, sequence: number) => void;
   running: (event: Running) => void;
@@ -54,7 +66,6 @@ export class Stream {
   private source: Source | null = null;
   private topics: Topics = { topics: [] };
   private lastEvent = 0;
-  private hasBeenLive = false;
   private tries = 0;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -68,7 +79,6 @@ export class Stream {
   open(topics: Topics): void {
     this.topics = topics;
     this.lastEvent = topics.after ?? 0;
-    this.hasBeenLive = false;
     this.tries = 0;
     this.connect();
   }
@@ -97,8 +107,7 @@ export class Stream {
     listen("hello", hello, (event) => {
       this.tries = 0;
       this.connection.value = { state: "live" };
-      this.handlers.hello(event, this.hasBeenLive);
-      this.hasBeenLive = true;
+      this.handlers.hello(event);
     });
     listen("traces", changedTraces, this.handlers.traces);
     listen("trace", liveTrace, this.handlers.trace);

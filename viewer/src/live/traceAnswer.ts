@@ -63,7 +63,6 @@ export interface LiveTraceAnswer extends Of<typeof head> {
   logs: LiveLog[];
 }
 
-const NAMES = ["name"] as const;
 const OPTIONAL_TEXTS = ["error", "file", "function", "where", "cause", "thread", "task"] as const;
 
 /** Checks an answer: all columns of one length, every index leads somewhere. */
@@ -112,9 +111,10 @@ function columns(value: unknown, where: string, strings: number, processes: numb
   column("kind", (one) => whole(one, 0, KINDS.length));
   column("process", (one) => whole(one, 0, processes));
   column("line", Number.isFinite);
-  for (const key of ["start", "until"] as const) column(key, Number.isFinite);
+  column("start", Number.isFinite);
+  column("until", Number.isFinite);
   column("end", (one) => one === null || Number.isFinite(one));
-  for (const key of NAMES) column(key, (one) => whole(one, 0, strings));
+  column("name", (one) => whole(one, 0, strings));
   for (const key of OPTIONAL_TEXTS) column(key, (one) => whole(one, -1, strings));
   return spans;
 }

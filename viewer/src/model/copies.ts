@@ -3,7 +3,7 @@
 import type { Json, SpanDetails } from "../data/contract";
 import { toJson } from "../data/exact";
 import { textOf } from "../search/tests";
-import { dateTime, duration, visible } from "./format";
+import { dateTime, duration, shellQuoted, visible } from "./format";
 import { at1, type Trace } from "./trace";
 import type { View } from "./view";
 
@@ -64,8 +64,7 @@ export function spanAsMarkdown(
 /** Returns the command that shows a trace in a terminal. */
 export function commandOf(view: View, trace: Trace): string {
   const folder = view.around.folder?.() ?? "";
-  const quoted = /^[\w./-]*$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`;
-  return `otel-ext tree --trace ${trace.id} ${quoted}`.trim();
+  return `otel-ext tree --trace ${trace.id} ${shellQuoted(folder)}`.trim();
 }
 
 /** Returns a text that stays within its cell. */

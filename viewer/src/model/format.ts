@@ -93,8 +93,13 @@ export function number(value: number): string {
 }
 
 /** Formats a number of things, whose plural ends in `s`. */
-export function countOf(value: number, noun: string): string {
-  return `${number(value)} ${noun}${value === 1 ? "" : "s"}`;
+export function countOf(value: number, noun: string, plural = `${noun}s`): string {
+  return `${number(value)} ${value === 1 ? noun : plural}`;
+}
+
+/** Returns a text as one word of a shell. */
+export function shellQuoted(text: string): string {
+  return /^[\w./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Cuts a text in the middle, so that its beginning and its end stay. */

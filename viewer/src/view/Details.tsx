@@ -6,11 +6,11 @@ import { toJson } from "../data/exact";
 import { copy, select } from "../model/commands";
 import { commandOf, spanAsJson, spanAsMarkdown } from "../model/copies";
 import { number, timeOfDay, visible } from "../model/format";
+import { levelOf } from "../model/levels";
 import { at1, type Trace } from "../model/trace";
 import type { View } from "../model/view";
 import { AttributeList, Value } from "./Attributes";
 import { Facts } from "./Facts";
-import { levelOf } from "./WaterfallRow";
 
 const TABS = ["Attributes", "Events", "Logs", "Links", "Raw"] as const;
 

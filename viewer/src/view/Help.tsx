@@ -1,5 +1,7 @@
 /** The keys and the words of a search. */
 
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import type { View } from "../model/view";
 import { KEYS } from "./keys";
@@ -18,23 +20,37 @@ const SEARCHES: [string, string][] = [
 ];
 
 export function Help({ view }: { view: View }) {
+  return (
+    <HelpDialog isOpen={view.helpOpen}>
+      <HelpContents title="Keys" />
+    </HelpDialog>
+  );
+}
+
+/** A sheet over the page, which a signal opens and closes. */
+export function HelpDialog({ isOpen, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
-  const isOpen = view.helpOpen.value;
+  const shown = isOpen.value;
   useEffect(() => {
-    if (isOpen && !dialog.current?.open) dialog.current?.showModal?.();
-    if (!isOpen && dialog.current?.open) dialog.current.close();
-  }, [isOpen]);
+    if (shown && !dialog.current?.open) dialog.current?.showModal?.();
+    if (!shown && dialog.current?.open) dialog.current.close();
+  }, [shown]);
   const close = () => {
-    view.helpOpen.value = false;
+    isOpen.value = false;
   };
   return (
     <dialog ref={dialog} class="help" aria-label="Keys and search words" onClose={close}>
       <button type="button" class="close" aria-label="Close" onClick={close}>
         ✕
       </button>
-      <HelpContents title="Keys" />
+      {children}
     </dialog>
   );
+}
+
+interface DialogProps {
+  isOpen: Signal<boolean>;
+  children: ComponentChildren;
 }
 
 /** Keys that the application around an open trace has for itself. */

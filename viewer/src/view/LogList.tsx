@@ -2,11 +2,11 @@
 
 import { select } from "../model/commands";
 import { timeOfDay, visible } from "../model/format";
+import { levelOf } from "../model/levels";
 import type { Trace } from "../model/trace";
 import type { View } from "../model/view";
 import { Grid } from "./Grid";
 import { ROW_HEIGHT, useRows } from "./hooks";
-import { levelOf } from "./WaterfallRow";
 
 export function LogList({ view }: { view: View }) {
   const trace = view.trace.value as Trace;

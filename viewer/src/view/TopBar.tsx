@@ -2,8 +2,8 @@
 
 import { countOf } from "../model/format";
 import type { View } from "../model/view";
+import { ThemeAndHelp } from "./ThemeAndHelp";
 import { TraceSearch } from "./TraceSearch";
-import { nextTheme, THEME_NAMES } from "./theme";
 
 export function TopBar({ view }: { view: View }) {
   const { length } = view.data.value.traces;
@@ -22,23 +22,7 @@ export function TopBar({ view }: { view: View }) {
         </button>
       )}
       <TraceSearch view={view} />
-      <button
-        type="button"
-        title="Light, dark, or as the system (t)"
-        onClick={() => nextTheme(view)}
-      >
-        {THEME_NAMES[view.theme.value]}
-      </button>
-      <button
-        type="button"
-        aria-label="Keys and search words"
-        title="Keys and search words (?)"
-        onClick={() => {
-          view.helpOpen.value = true;
-        }}
-      >
-        ?
-      </button>
+      <ThemeAndHelp of={view} />
     </header>
   );
 }

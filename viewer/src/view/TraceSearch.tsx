@@ -2,7 +2,7 @@
 
 import { goToMatch } from "../model/commands";
 import { completions } from "../model/completion";
-import { countOf, number } from "../model/format";
+import { countOf } from "../model/format";
 import type { View } from "../model/view";
 import { focusRows } from "./keys";
 import { SearchField } from "./SearchField";
@@ -51,7 +51,7 @@ export function TraceSearch({ view }: { view: View }) {
 
 /** Says how many spans match, in the list also in how many traces. */
 function said(view: View): string {
-  const matches = (count: number) => `${number(count)} ${count === 1 ? "match" : "matches"}`;
+  const matches = (count: number) => countOf(count, "match", "matches");
   const hits = view.mode.value === "traces" ? view.hits.value : null;
   if (!hits) return matches(view.foundCount.value);
   const traces = hits.filter((count) => count > 0).length;

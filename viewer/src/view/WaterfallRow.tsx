@@ -2,6 +2,7 @@
 
 import { select, toggle, zoomToSpan } from "../model/commands";
 import { duration, number, visible } from "../model/format";
+import { levelOf } from "../model/levels";
 import { p95, type Row } from "../model/rows";
 import { fraction } from "../model/timescale";
 import { at1, type Log, MISSING, type Trace } from "../model/trace";
@@ -264,10 +265,4 @@ function BarText(props: {
       {words[0]}
     </span>
   );
-}
-
-export function levelOf(level: string): string {
-  const word = level.toLowerCase();
-  if (/err|crit|fatal|exc/.test(word)) return "error";
-  return word.startsWith("warn") ? "warning" : "info";
 }

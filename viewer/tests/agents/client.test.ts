@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 import { h, render } from "preact";
 import { beforeEach, expect, test } from "vitest";
-import { agentRun } from "../../demo/agents";
+import { agentRun, columnsOf } from "../../demo/agents";
 import {
   type AgentsClient,
   AgentsView,
@@ -22,22 +22,7 @@ beforeEach(() => {
   document.body.replaceChildren(root);
 });
 
-function columnsAfter(seconds: number): TraceColumns {
-  const { spans } = agentRun(seconds);
-  const ids = spans.map((span) => span.id);
-  return {
-    ids,
-    parent: spans.map((span) => ids.indexOf(span.parent)),
-    start: spans.map((span) => span.start),
-    until: spans.map((span) => span.until),
-    logs: [],
-    name: (span) => spans[span]?.name ?? "",
-    stateOf: (span) => spans[span]?.state ?? "ended",
-    isOpen: (span) => spans[span]?.end === null,
-    service: (span) => spans[span]?.service ?? "",
-    error: (span) => spans[span]?.error ?? "",
-  };
-}
+const columnsAfter = (seconds: number) => columnsOf(agentRun(seconds).spans);
 
 class FakeServer implements AgentsClient {
   readonly columns = signal<TraceColumns | null>(null);

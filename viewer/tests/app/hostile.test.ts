@@ -74,7 +74,6 @@ function hostileServer() {
       p99_ns: null,
       max_ns: -5,
       total_ns: 1,
-      slowest: text,
       last: text,
       buckets: [[1e308, 3]],
     })),

@@ -1,8 +1,9 @@
 /** The tail of logs: order, levels, older pages, and that it stands still while it is scrolled. */
 
 import { beforeEach, expect, test } from "vitest";
-import { LogsModel, logChoiceOf, rankOf } from "../../src/app/logs/model";
+import { LogsModel, logChoiceOf } from "../../src/app/logs/model";
 import { type LogNow, log } from "../../src/live/contract";
+import { levelOf, rankOf } from "../../src/model/levels";
 import { NOW, TRACE } from "../live/answers";
 import { FakeServer } from "../live/fakes";
 
@@ -75,13 +76,56 @@ test("coming back asks for what was missed", async () => {
   expect(shown()).toBe("3 4 5");
 });
 
+test("coming back after more logs than a page leaves none out", async () => {
+  server.routes.set("logs", () => ({ logs: [given(9), given(8)], next: "d" }));
+  await model.show(logChoiceOf({}));
+  expect(shown()).toBe("8 9");
+  expect(model.next.value).toBe("d");
+  model.follow(false);
+  server.routes.set("logs", () => ({ logs: [given(15), given(14)], next: "e" }));
+  await model.show(logChoiceOf({}));
+  expect(shown()).toBe("8 9 14 15");
+  model.follow(true);
+  await expect.poll(shown).toBe("14 15");
+  expect(model.next.value).toBe("e");
+});
+
+test("a problem is shown until the server answers again", async () => {
+  server.isAway = true;
+  await model.show(logChoiceOf({}));
+  expect(model.problem.value?.status).toBe(0);
+  server.isAway = false;
+  await model.show(logChoiceOf({}));
+  expect(model.problem.value).toBeNull();
+});
+
+test("an answer for a choice that was left is ignored", async () => {
+  let go = () => {};
+  server.routes.set("logs", (url) => ({
+    logs: [given(url.searchParams.get("level") ? 5 : 6, { level: "error" })],
+    next: null,
+  }));
+  server.delay = () =>
+    new Promise((resolve) => {
+      go = () => resolve();
+    });
+  const before = model.show(logChoiceOf({}));
+  server.delay = null;
+  await model.show(logChoiceOf({ level: "error" }));
+  go();
+  await before;
+  expect(shown()).toBe("5");
+});
+
 test.each([
   ["DEBUG", 0],
   ["info", 1],
   ["Warning", 2],
   ["critical", 3],
   ["Exception", 3],
+  ["alert", 3],
   ["odd", 1],
 ])("the level %s has rank %i", (level, rank) => {
   expect(rankOf(level)).toBe(rank);
+  expect(levelOf(level)).toBe(["debug", "info", "warning", "error"][rank]);
 });

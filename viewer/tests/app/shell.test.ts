@@ -51,7 +51,7 @@ test("the tab says how many spans are stalled", async () => {
   await eventually(() => $("nav")?.textContent?.includes("◷ 4"));
 });
 
-test("a process that is lost is told with its last sign of life", async () => {
+test("of a process that is dead, Now shows when it was last seen", async () => {
   mounted = await mountApp("#/now");
   const lost = processOf("p", { condition: "dead" });
   mounted.server.source.send("running", runningOf([spanOf("a", { state: "lost" })], [lost]));
@@ -92,7 +92,7 @@ test("paused, nothing changes and what comes is counted; then it is all there", 
   await eventually(() => rowTexts(mounted.root).length === 2);
   await type(".");
   const added = summaryOf("2".repeat(32), { name: "late", start_ns: String(BigInt(NOW) + 9n) });
-  mounted.server.source.send("traces", { traces: [added], gone: [] }, 8);
+  mounted.server.source.send("traces", { traces: [added], more: false }, 8);
   await settled();
   expect(rowTexts(mounted.root)).toHaveLength(2);
   expect($(".live")?.textContent).toContain("Paused · 1 new");
@@ -228,6 +228,24 @@ test("agents are listed, and one of them has the trace that is open", async () =
   await eventually(() => mounted.server.source.url.includes(`trace=${TRACE}`));
   await type("Escape");
   expect(location.hash).toBe("#/agents");
+});
+
+test.each([
+  ["errors", { errors: [] }],
+  ["operations?service=shop", { from_ns: NOW, to_ns: NOW, operations: [] }],
+  ["agents", undefined],
+])("trying again on %s asks the same question", async (address, body) => {
+  const [page = ""] = address.split("?");
+  const server = usualServer();
+  const found = body ? () => body : server.routes.get("traces");
+  server.routes.delete(page);
+  mounted = await mountApp(`#/${address}`, server);
+  await eventually(() => text().includes("Try again"));
+  if (found) server.routes.set(page, found);
+  mounted.root.querySelector<HTMLElement>('[role="alert"] button')?.click();
+  await eventually(() => !text().includes("Try again"));
+  const asked = new Set(server.asked.filter((path) => path.split("?", 1)[0] === page));
+  expect([...asked]).toHaveLength(1);
 });
 
 test("an unknown trace says so, and is shown once it is there", async () => {

@@ -16,20 +16,20 @@ import { answerOf, OTHER, summaryOf, TRACE } from "../live/answers";
 test("what comes while paused is merged, counted, and handed on in one go", () => {
   const held = new Held();
   const checked = (id: string, more = {}) => summary(summaryOf(id, more), "s");
-  held.traces([checked(TRACE), checked(OTHER)], [], 3);
-  held.traces([checked(TRACE, { spans: 9 })], ["gone"], 4);
+  held.traces({ traces: [checked(TRACE), checked(OTHER)], more: true }, 3);
+  held.traces({ traces: [checked(TRACE, { spans: 9 })], more: false }, 4);
   held.trace(liveTrace(answerOf([{ id: "a" }, { id: "b" }]), "t"));
   held.trace(liveTrace(answerOf([{ id: "a" }]), "t"));
   expect(held.counts.value).toEqual({ traces: 2, trace: 2, logs: 0, running: 0 });
   const got: unknown[] = [];
   held.release({
-    traces: (changed, gone, sequence) =>
-      got.push([changed.map((one) => one.spans), gone, sequence]),
+    traces: ({ traces, more }, sequence) =>
+      got.push([traces.map((one) => one.spans), more, sequence]),
     trace: (answer) => got.push(answer.spans.id),
     logs: () => got.push("logs"),
     running: () => got.push("running"),
   });
-  expect(got).toEqual([[[9, 3], ["gone"], 4], ["a", "b"], ["a"]]);
+  expect(got).toEqual([[[9, 3], true, 4], ["a", "b"], ["a"]]);
   expect(held.counts.value.traces).toBe(0);
 });
 
@@ -45,7 +45,6 @@ const operation = (name: string, more: Partial<OperationNow> = {}): OperationNow
   p99_ns: 1,
   max_ns: 1,
   total_ns: 1,
-  slowest: null,
   last: null,
   buckets: [],
   ...more,

@@ -1,6 +1,6 @@
 /** The list of traces: pages, changes that move no row, marks, and traces that are unfolded. */
 
-import { beforeEach, expect, test } from "vitest";
+import { beforeEach, expect, test, vi } from "vitest";
 import { choiceOf, TracesModel } from "../../src/app/traces/model";
 import { listRows } from "../../src/app/traces/rows";
 import { termsOf } from "../../src/app/traces/terms";
@@ -32,6 +32,9 @@ beforeEach(async () => {
   await model.show(choiceOf({}));
 });
 
+const take = (traces: Summary[], sequence: number, more = false) =>
+  model.take({ traces, more }, sequence);
+const listsAsked = () => server.asked.filter((path) => path.startsWith("traces?"));
 const shown = () => model.ids.value.map((one) => Number.parseInt(one, 16));
 
 test("the first page, then the next at its end, and no more", async () => {
@@ -39,47 +42,106 @@ test("the first page, then the next at its end, and no more", async () => {
   await model.more();
   expect(shown()).toEqual([3, 2, 1]);
   await model.more();
-  expect(server.asked.filter((path) => path.startsWith("traces?"))).toHaveLength(2);
+  expect(listsAsked()).toHaveLength(2);
 });
 
 test("a new trace comes in at its place, unless the reader looks at the rows", () => {
-  model.take([checked(4), checked(5)], [], 11);
+  take([checked(4), checked(5)], 11);
   expect(shown()).toEqual([5, 4, 3, 2]);
   model.isHeld = true;
-  model.take([checked(6)], [], 12);
+  take([checked(6)], 12);
   expect(shown()).toEqual([5, 4, 3, 2]);
   expect([...model.waiting.value]).toEqual([id(6)]);
 });
 
 test("what waits is asked for when it is wanted", async () => {
   model.isHeld = true;
-  model.take([checked(6)], [], 12);
+  take([checked(6)], 12);
   await model.showWaiting();
   expect(model.waiting.value.size).toBe(0);
-  expect(server.asked.filter((path) => path.startsWith("traces?"))).toHaveLength(2);
+  expect(listsAsked()).toHaveLength(2);
 });
 
-test("a row changes in its place, and goes only where the trace was deleted", () => {
+test("a row changes in its place", () => {
   model.isHeld = true;
-  model.take([checked(2, { spans: 9 })], [], 11);
+  take([checked(2, { spans: 9 })], 11);
   expect(model.summaries.value.get(id(2))?.spans).toBe(9);
-  model.take([], [id(3)], 12);
-  expect(shown()).toEqual([2]);
+  expect(shown()).toEqual([3, 2]);
+});
+
+test("the list is asked for again where changes do not hold all that is new, once for several", async () => {
+  vi.useFakeTimers();
+  try {
+    server.routes.set("traces", () => ({
+      traces: [given(9), given(8), given(6)],
+      next: "d",
+      searched_until_ns: null,
+      sequence: 20,
+      now_ns: NOW,
+    }));
+    take([checked(6)], 11, true);
+    take([], 12, true);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(shown()).toEqual([9, 8, 6]);
+    expect(model.next.value).toBe("d");
+    expect(listsAsked()).toHaveLength(2);
+    model.isHeld = true;
+    take([checked(6, { spans: 4 })], 21, true);
+    server.routes.set("traces", () => ({
+      traces: [given(10), given(9, { spans: 7 })],
+      next: "d",
+      searched_until_ns: null,
+      sequence: 22,
+      now_ns: NOW,
+    }));
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(shown()).toEqual([9, 8, 6]);
+    expect(model.summaries.value.get(id(9))?.spans).toBe(7);
+    expect([...model.waiting.value]).toEqual([id(10)]);
+  } finally {
+    vi.useRealTimers();
+  }
+});
+
+test("a trace that waited and comes in with its next change does not wait any more", () => {
+  model.isHeld = true;
+  take([checked(6), checked(7)], 11);
+  model.isHeld = false;
+  take([checked(6, { spans: 4 })], 12);
+  expect(shown()).toEqual([6, 3, 2]);
+  expect([...model.waiting.value]).toEqual([id(7)]);
+});
+
+test("what waits does not wait any more once the list holds it; what is later does", async () => {
+  model.isHeld = true;
+  take([checked(6)], 9);
+  take([checked(7)], 11);
+  model.isHeld = false;
+  server.routes.set("traces", () => ({
+    traces: [given(9), given(8)],
+    next: "d",
+    searched_until_ns: null,
+    sequence: 10,
+    now_ns: NOW,
+  }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect([...model.waiting.value]).toEqual([id(7)]);
 });
 
 test("a change that is older than one before is ignored", () => {
-  model.take([checked(2, { spans: 9 })], [], 12);
-  model.take([checked(2, { spans: 4 })], [], 11);
+  take([checked(2, { spans: 9 })], 12);
+  take([checked(2, { spans: 4 })], 11);
   expect(model.summaries.value.get(id(2))?.spans).toBe(9);
 });
 
 test("where the list has another order, or ends at a time, new traces do not come in", async () => {
   await model.show(choiceOf({ order: "longest" }));
-  model.take([checked(7)], [], 13);
+  take([checked(7)], 13);
   expect(shown()).not.toContain(7);
   expect(model.waiting.value.size).toBe(1);
   await model.show(choiceOf({ until: NOW }));
-  model.take([checked(8)], [], 14);
+  take([checked(8)], 14);
   expect(model.waiting.value.size).toBe(0);
 });
 
@@ -87,6 +149,45 @@ test("coming back to the same choice keeps the rows and takes what is new", asyn
   await model.more();
   await model.show(choiceOf({}));
   expect(shown()).toEqual([3, 2, 1]);
+});
+
+test("coming back after more new traces than a page leaves none out", async () => {
+  const found = { searched_until_ns: null, sequence: 20, now_ns: NOW };
+  server.routes.set("traces", () => ({ ...found, traces: [given(9), given(8)], next: "d" }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect(model.next.value).toBe("d");
+  model.isHeld = true;
+  server.routes.set("traces", () => ({ ...found, traces: [given(15), given(14)], next: "e" }));
+  await model.show(choiceOf({}));
+  expect(shown()).toEqual([9, 8]);
+  expect([...model.waiting.value]).toEqual([id(15), id(14)]);
+});
+
+test("an answer for a choice that was left is ignored", async () => {
+  const waiting: (() => void)[] = [];
+  server.routes.set("traces", (url) => {
+    const traces = url.searchParams.has("q") ? [given(5)] : [given(7), given(3)];
+    return { traces, next: null, searched_until_ns: null, sequence: 20, now_ns: NOW };
+  });
+  server.routes.set("traces/histogram", (url) => ({
+    from_ns: NOW,
+    to_ns: NOW,
+    width_ns: url.searchParams.has("q") ? 2 : 1,
+    traces: [1],
+    errors: [0],
+  }));
+  server.delay = () => new Promise((resolve) => waiting.push(() => resolve()));
+  const before = model.show(choiceOf({}));
+  const histogramBefore = model.loadHistogram();
+  server.delay = null;
+  await model.show(choiceOf({ q: "x" }));
+  await model.loadHistogram();
+  for (const go of waiting) go();
+  await before;
+  await histogramBefore;
+  expect(shown()).toEqual([5]);
+  expect(model.histogram.value?.width_ns).toBe(2);
 });
 
 test("a choice that cannot be asked for shows no rows of another; a wrong search keeps them", async () => {
@@ -130,7 +231,7 @@ test("a trace unfolds in its place, and folds again", async () => {
 });
 
 test("a very large trace is not loaded for a look into it", () => {
-  model.take([checked(3, { spans: 50_000 })], [], 11);
+  take([checked(3, { spans: 50_000 })], 11);
   model.toggle(id(3));
   const rows = listRows(model.ids.value, model.summaries.value, model.unfolded.value);
   expect(rows.map((row) => row.kind)).toEqual(["trace", "note", "trace"]);

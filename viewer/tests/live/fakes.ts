@@ -11,11 +11,14 @@ export class FakeServer {
   readonly sources: FakeSource[] = [];
   /** Set to make every request fail as if nothing listened. */
   isAway = false;
+  /** Set to keep the answers of the requests that follow back. */
+  delay: (() => Promise<void>) | null = null;
 
   readonly client = new Client("http://server/api/v1/", async (input) => {
     const url = new URL(String(input));
     const path = url.pathname.replace("/api/v1/", "");
     this.asked.push(`${path}${url.search}`);
+    await this.delay?.();
     if (this.isAway) throw new TypeError("Failed to fetch");
     const route = this.routes.get(path);
     if (!route) return answer({ error: { message: `${path} is not known`, hint: "" } }, 404);

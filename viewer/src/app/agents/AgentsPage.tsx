@@ -1,7 +1,7 @@
 /** Agents: the traces that have spans of LLM agents, and the conversation of one of them. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useMemo } from "preact/hooks";
 import { AgentsView } from "../../agents";
 import type { Summary } from "../../live/contract";
 import { countOf, duration, visible } from "../../model/format";
@@ -29,8 +29,7 @@ function One({ id }: { id: string }) {
       return undefined;
     },
   });
-  if (error && !app.trace.value?.view.value)
-    return <Failed error={error} onRetry={() => void app.trace.peek()?.load()} />;
+  if (error && !app.trace.value?.view.value) return <Failed error={error} onRetry={app.loadPage} />;
   return (
     <>
       <div class="tools">
@@ -60,8 +59,7 @@ function All() {
   const chosen = useSignal("");
   const traces = agents.value.value?.traces ?? [];
   const at = traces.findIndex((one) => one.trace_id === chosen.value);
-  useEffect(() => void agents.ask({ limit: 100 }), [agents]);
-  useRefresh(() => void agents.ask({ limit: 100 }));
+  useRefresh();
   usePageKeys({
     ...moveKeys(traces.length, at, (row) => {
       chosen.value = traces[row]?.trace_id ?? "";
@@ -72,8 +70,7 @@ function All() {
     },
   });
   const error = agents.problem.value;
-  if (error && !agents.value.value)
-    return <Failed error={error} onRetry={() => void agents.ask({ limit: 100 })} />;
+  if (error && !agents.value.value) return <Failed error={error} onRetry={app.loadPage} />;
   if (traces.length === 0) return <Nothing isLoading={agents.value.value === null} />;
   return (
     <div class="rows agent-list" tabIndex={0} role="list" aria-label="Agents">

@@ -1,16 +1,17 @@
 /** A log as a whole, with its attributes. */
 
 import type { LogNow } from "../../live/contract";
+import { isTraceId } from "../../live/shape";
 import { visible } from "../../model/format";
+import { levelOf } from "../../model/levels";
 import { Value } from "../../view/Attributes";
-import { levelOf } from "../../view/WaterfallRow";
 import { useApp } from "../context";
 import { traceAddress } from "../route";
 import { fullTime } from "../times";
 
 export function LogDetails({ log }: { log: LogNow }) {
   const app = useApp();
-  const isInTrace = /^[0-9a-f]{32}$/.test(log.trace_id);
+  const isInTrace = isTraceId(log.trace_id);
   return (
     <aside class={`details level-${levelOf(log.level)}`} aria-label="The log">
       <button

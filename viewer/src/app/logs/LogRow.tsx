@@ -1,12 +1,12 @@
 /** One log of the tail. */
 
 import type { LogNow } from "../../live/contract";
+import { isTraceId } from "../../live/shape";
 import { visible } from "../../model/format";
+import { levelOf } from "../../model/levels";
 import { ROW_HEIGHT } from "../../view/hooks";
-import { levelOf } from "../../view/WaterfallRow";
 import { traceAddress } from "../route";
 import { exactTime, fullTime } from "../times";
-import { rankOf } from "./model";
 
 interface Props {
   log: LogNow;
@@ -21,7 +21,7 @@ export function LogRow({ log, index, isChosen, onChoose }: Props) {
     <div
       id={`log-${index}`}
       role="row"
-      class={`table-row level-${rankOf(log.level) === 0 ? "debug" : levelOf(log.level)}${index % 2 ? " odd" : ""}`}
+      class={`table-row level-${levelOf(log.level)}${index % 2 ? " odd" : ""}`}
       aria-selected={isChosen}
       style={{ top: `${index * ROW_HEIGHT}px` }}
       onClick={(event) => {
@@ -42,7 +42,7 @@ export function LogRow({ log, index, isChosen, onChoose }: Props) {
         {visible(log.service.slice(0, 100))}
       </span>
       <span role="gridcell" class="mono">
-        {/^[0-9a-f]{32}$/.test(log.trace_id) && (
+        {isTraceId(log.trace_id) && (
           <a
             class="link"
             href={traceAddress(log.trace_id, log.span_id)}

@@ -2,6 +2,7 @@
 
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { countOf, number, visible } from "../../model/format";
+import { LEVELS } from "../../model/levels";
 import { Grid } from "../../view/Grid";
 import { ROW_HEIGHT, useRows } from "../../view/hooks";
 import { useApp, usePageKeys } from "../context";
@@ -10,7 +11,7 @@ import { Failed, FailedLine } from "../shell/Failed";
 import { NothingYet } from "../shell/NothingYet";
 import { LogDetails } from "./LogDetails";
 import { LogRow } from "./LogRow";
-import { LEVELS, logChoiceOf } from "./model";
+import { logChoiceOf } from "./model";
 
 /** How near the top older logs are asked for. */
 const NEAR_PX = 600;

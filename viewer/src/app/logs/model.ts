@@ -1,11 +1,11 @@
 /** The live tail of logs: the newest below, older ones on the way up. */
 
 import { signal } from "@preact/signals";
-import { type ApiError, asApiError, type Client, isAbort } from "../../live/client";
-import { type LogNow, logs } from "../../live/contract";
+import { asApiError, type Client } from "../../live/client";
+import { type LogList, type LogNow, logs } from "../../live/contract";
+import { LEVELS, rankOf } from "../../model/levels";
+import { Loading } from "../loading";
 import type { Query } from "../route";
-
-export const LEVELS = ["debug", "info", "warning", "error"] as const;
 
 const PAGE = 200;
 /** How many logs are kept; the oldest go first. */
@@ -25,9 +25,10 @@ export class LogsModel {
   /** The oldest first. */
   readonly logs = signal<LogNow[]>([]);
   readonly next = signal<string | null>(null);
-  readonly isLoading = signal(false);
   readonly hasLoaded = signal(false);
-  readonly problem = signal<ApiError | null>(null);
+  private readonly loading = new Loading();
+  readonly isLoading = this.loading.isLoading;
+  readonly problem = this.loading.problem;
   readonly chosen = signal("");
   /** Whether the newest stay in sight. */
   readonly isFollowing = signal(true);
@@ -35,14 +36,15 @@ export class LogsModel {
   readonly unseen = signal(0);
   private choice: LogChoice = { q: "", level: "", trace: "" };
   private known = new Set<string>();
-  private abort = new AbortController();
+  /** Whether logs are missing between those shown, until the reader follows the newest again. */
+  private hasGap = false;
 
   constructor(private readonly client: Client) {}
 
   async show(choice: LogChoice): Promise<void> {
     const isSame = JSON.stringify(choice) === JSON.stringify(this.choice);
-    this.choice = choice;
     if (isSame && this.hasLoaded.peek()) return this.refresh();
+    this.choice = choice;
     this.known = new Set();
     await this.load("");
     const error = this.problem.peek();
@@ -80,50 +82,49 @@ export class LogsModel {
 
   follow(isFollowing: boolean): void {
     this.isFollowing.value = isFollowing;
-    if (isFollowing) this.unseen.value = 0;
+    if (!isFollowing) return;
+    this.unseen.value = 0;
+    if (this.hasGap && !this.isLoading.peek()) void this.load("");
   }
 
   private async refresh(): Promise<void> {
+    const choice = this.choice;
     try {
-      const found = await this.ask("", new AbortController().signal);
-      this.take(found.logs);
-    } catch (error) {
-      if (!isAbort(error)) this.problem.value = asApiError(error);
-    }
-  }
-
-  private async load(cursor: string): Promise<void> {
-    this.abort.abort();
-    this.abort = new AbortController();
-    const { signal } = this.abort;
-    this.isLoading.value = true;
-    try {
-      const found = await this.ask(cursor, signal);
-      const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
-      for (const log of older) this.known.add(log.id);
-      this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
-      this.next.value = found.next;
+      const found = await this.ask("");
+      if (choice !== this.choice) return;
+      // Without a log in common, the tail would lack those between the two.
+      const isApart = found.next !== null && !found.logs.some((log) => this.known.has(log.id));
+      if (isApart && this.isFollowing.peek()) this.fill(found, "");
+      else {
+        this.hasGap ||= isApart;
+        this.take(found.logs);
+      }
       this.problem.value = null;
-      this.hasLoaded.value = true;
     } catch (error) {
-      if (isAbort(error)) return;
-      this.problem.value = asApiError(error);
-    } finally {
-      if (!signal.aborted) this.isLoading.value = false;
+      if (choice === this.choice) this.problem.value = asApiError(error);
     }
   }
 
-  private ask(cursor: string, signal: AbortSignal) {
+  private load(cursor: string): Promise<void> {
+    return this.loading.run(
+      (signal) => this.ask(cursor, { signal }),
+      (found) => this.fill(found, cursor),
+    );
+  }
+
+  /** Shows a page of logs: above the others, or alone if it is the newest one. */
+  private fill(found: LogList, cursor: string): void {
+    const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
+    for (const log of older) this.known.add(log.id);
+    this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
+    this.next.value = found.next;
+    this.hasLoaded.value = true;
+    if (!cursor) this.hasGap = false;
+  }
+
+  private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
     const { q, level, trace } = this.choice;
     const query = { q, level, trace_id: trace, limit: PAGE, cursor };
-    return this.client.get("logs", logs, { query, signal, exact: true });
+    return this.client.get("logs", logs, { query, exact: true, ...options });
   }
-}
-
-/** Returns how severe a level is; one that is not known counts as information. */
-export function rankOf(level: string): number {
-  const word = level.toLowerCase();
-  if (/err|crit|fatal|exc|alert|emerg/.test(word)) return 3;
-  if (word.startsWith("warn")) return 2;
-  return /debug|trace|notset/.test(word) ? 0 : 1;
 }

@@ -158,7 +158,7 @@ function Empty({ isFiltered }: { isFiltered: boolean }) {
     <div class="empty">
       <h2>All quiet</h2>
       <p>
-        No span is running. {countOf(alive, "process").replace("processs", "processes")} alive
+        No span is running. {countOf(alive, "process", "processes")} alive
         {last > 0n && `, last sign of life at ${clockTime(last)}`}.
       </p>
       <p>

@@ -6,7 +6,7 @@ import { number, visible } from "../../model/format";
 import { useApp } from "../context";
 import { clockTime } from "../times";
 
-export const CONDITION_MARKS: { [condition in Condition]: string } = {
+const CONDITION_MARKS: { [condition in Condition]: string } = {
   alive: "●",
   hung: "◷",
   stopped: "‖",

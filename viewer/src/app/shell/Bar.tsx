@@ -2,7 +2,7 @@
 
 import { useComputed } from "@preact/signals";
 import { number } from "../../model/format";
-import { nextTheme, THEME_NAMES } from "../../view/theme";
+import { ThemeAndHelp } from "../../view/ThemeAndHelp";
 import { useApp } from "../context";
 import { addressOfRoute, type Page } from "../route";
 import { AppSearch } from "./AppSearch";
@@ -45,23 +45,7 @@ export function Bar() {
       </nav>
       <AppSearch />
       <Live />
-      <button
-        type="button"
-        title="Light, dark, or as the system (t)"
-        onClick={() => nextTheme(app)}
-      >
-        {THEME_NAMES[app.theme.value]}
-      </button>
-      <button
-        type="button"
-        aria-label="Keys and search words"
-        title="Keys and search words (?)"
-        onClick={() => {
-          app.helpOpen.value = true;
-        }}
-      >
-        ?
-      </button>
+      <ThemeAndHelp of={app} />
     </header>
   );
 }

@@ -1,12 +1,13 @@
 /** What is shown before the first span: what to run, and where the server listens. */
 
+import { shellQuoted } from "../../model/format";
 import { useApp } from "../context";
 
 export function NothingYet({ title }: { title: string }) {
   const app = useApp();
   const info = app.info.value;
   const folder = info?.folder && info.folder !== "traces" ? info.folder : "";
-  const command = `otel-ext run ${folder && `--output ${quoted(folder)} `}-- python app.py`;
+  const command = `otel-ext run ${folder && `--output ${shellQuoted(folder)} `}-- python app.py`;
   const { otlp_http, otlp_grpc } = info?.listening ?? {};
   return (
     <div class="empty">
@@ -42,8 +43,4 @@ export function NothingYet({ title }: { title: string }) {
       )}
     </div>
   );
-}
-
-function quoted(text: string): string {
-  return /^[\w./-]*$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -2,6 +2,7 @@
 
 import { useEffect, useMemo } from "preact/hooks";
 import type { Comparison } from "../../live/contract";
+import { isTraceId } from "../../live/shape";
 import { duration, number, visible } from "../../model/format";
 import { useApp } from "../context";
 import { addressOfRoute } from "../route";
@@ -39,7 +40,7 @@ export function CompareView() {
           the other way round
         </a>
       </div>
-      {error && <Failed error={error} onRetry={() => void app.comparison.ask({ a, b })} />}
+      {error && <Failed error={error} onRetry={app.loadPage} />}
       {found && <Differences found={found} />}
       <div class="sides">
         <SideTrace title="Before" one={one} longest={longest} found={found} />
@@ -51,8 +52,7 @@ export function CompareView() {
 
 function useTrace(id: string): Unfolded | null {
   const app = useApp();
-  const isId = /^[0-9a-f]{32}$/.test(id);
-  const one = useMemo(() => (isId ? new Unfolded(app.client, id) : null), [id]);
+  const one = useMemo(() => (isTraceId(id) ? new Unfolded(app.client, id) : null), [id]);
   useEffect(() => {
     void one?.load();
     return () => one?.close();
@@ -60,7 +60,7 @@ function useTrace(id: string): Unfolded | null {
   return one;
 }
 
-export function lengthOf(trace: Unfolded["trace"]["value"]): number {
+function lengthOf(trace: Unfolded["trace"]["value"]): number {
   return trace ? trace.to - trace.from : 0;
 }
 

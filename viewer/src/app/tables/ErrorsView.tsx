@@ -8,6 +8,7 @@ import { moveKeys } from "../list";
 import { traceAddress } from "../route";
 import { Failed, FailedLine } from "../shell/Failed";
 import { fullTime, timeBeside } from "../times";
+import { NothingMatches } from "./NothingMatches";
 import { Period } from "./Period";
 import { useRefresh } from "./useRefresh";
 
@@ -23,7 +24,7 @@ export function ErrorsView() {
     return words.every((word) => text.includes(word));
   });
   const at = shown.findIndex((one) => keyOf(one) === chosen.value);
-  useRefresh(() => void errors.ask({ since: query.since, limit: 200 }));
+  useRefresh();
   usePageKeys({
     ...moveKeys(shown.length, at, (row) => {
       const one = shown[row];
@@ -37,8 +38,7 @@ export function ErrorsView() {
     },
   });
   const error = errors.problem.value;
-  if (error && !errors.value.value)
-    return <Failed error={error} onRetry={() => void errors.ask({ since: query.since })} />;
+  if (error && !errors.value.value) return <Failed error={error} onRetry={app.loadPage} />;
   const count = shown.reduce((sum, one) => sum + one.count, 0);
   return (
     <>
@@ -101,17 +101,7 @@ function Group({ one, id, isChosen }: { one: ErrorGroupNow; id: string; isChosen
 }
 
 function Nothing({ isLoading, isFiltered }: { isLoading: boolean; isFiltered: boolean }) {
-  const app = useApp();
-  if (isFiltered) {
-    return (
-      <div class="empty">
-        <h2>No error matches</h2>
-        <button type="button" onClick={() => app.navigation.set({ q: "" })}>
-          Show all
-        </button>
-      </div>
-    );
-  }
+  if (isFiltered) return <NothingMatches title="No error matches" />;
   if (isLoading) return <div class="empty dim">Looking …</div>;
   return (
     <div class="empty">

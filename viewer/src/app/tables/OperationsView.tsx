@@ -2,7 +2,7 @@
 
 import { useSignal } from "@preact/signals";
 import type { OperationNow } from "../../live/contract";
-import { duration, number, visible } from "../../model/format";
+import { countOf, duration, number, visible } from "../../model/format";
 import { Grid } from "../../view/Grid";
 import { HEAD_HEIGHT, ROW_HEIGHT, useRows } from "../../view/hooks";
 import { hueOf } from "../../view/look";
@@ -12,6 +12,7 @@ import { addressOfRoute, traceAddress } from "../route";
 import { Failed, FailedLine } from "../shell/Failed";
 import { NothingYet } from "../shell/NothingYet";
 import { Bars } from "./Bars";
+import { NothingMatches } from "./NothingMatches";
 import { Period } from "./Period";
 import { clicked, OPERATION_COLUMNS, sortedOperations, sortOf } from "./sort";
 import { useRefresh } from "./useRefresh";
@@ -26,7 +27,7 @@ export function OperationsView() {
   const rows = sortedOperations(all, sort, query.q ?? "");
   const at = rows.findIndex((one) => keyOf(one) === chosen.value);
   const list = useRows(rows.length, at, HEAD_HEIGHT, chosen.value);
-  useRefresh(() => void operations.ask({ since: query.since, service: query.service }));
+  useRefresh();
   const open = (one: OperationNow | undefined) => {
     if (one) navigation.go("traces", { q: searchOf(one), since: query.since ?? "" });
     return undefined;
@@ -39,15 +40,12 @@ export function OperationsView() {
     Enter: () => open(rows[at]),
   });
   const error = operations.problem.value;
-  if (error && !operations.value.value)
-    return <Failed error={error} onRetry={() => void operations.ask({ since: query.since })} />;
+  if (error && !operations.value.value) return <Failed error={error} onRetry={app.loadPage} />;
   return (
     <>
       {error && <FailedLine error={error} />}
       <div class="tools">
-        <strong>
-          {number(rows.length)} {rows.length === 1 ? "operation" : "operations"}
-        </strong>
+        <strong>{countOf(rows.length, "operation")}</strong>
         <Period />
       </div>
       <div class="table operations">
@@ -77,7 +75,7 @@ export function OperationsView() {
                   </div>
                 ))}
                 <span role="columnheader">Durations</span>
-                <span role="columnheader">Examples</span>
+                <span role="columnheader">Example</span>
               </div>
             }
           >
@@ -163,11 +161,6 @@ function Row({ one, index, isChosen, onOpen }: RowProps) {
         <Bars buckets={one.buckets} />
       </span>
       <span role="gridcell">
-        {one.slowest && (
-          <a class="link" href={traceAddress(one.slowest)} tabIndex={-1}>
-            slowest
-          </a>
-        )}{" "}
         {one.last && (
           <a class="link" href={traceAddress(one.last)} tabIndex={-1}>
             last
@@ -179,17 +172,7 @@ function Row({ one, index, isChosen, onOpen }: RowProps) {
 }
 
 function Nothing({ isLoading, isFiltered }: { isLoading: boolean; isFiltered: boolean }) {
-  const app = useApp();
-  if (isFiltered) {
-    return (
-      <div class="empty">
-        <h2>No operation matches</h2>
-        <button type="button" onClick={() => app.navigation.set({ q: "" })}>
-          Show all
-        </button>
-      </div>
-    );
-  }
+  if (isFiltered) return <NothingMatches title="No operation matches" />;
   if (isLoading) return <div class="empty dim">Counting …</div>;
   return <NothingYet title="No operations yet" />;
 }

@@ -1,17 +1,17 @@
-/** Asks for a table again now and then. */
+/** Keeps a table up to date, of whose changes the stream tells nothing. */
 
 import { useEffect } from "preact/hooks";
 import { useApp } from "../context";
 
 const REFRESH_MS = 5_000;
 
-/** Asks again now and then, while the page is in sight, connected and not paused. */
-export function useRefresh(ask: () => void): void {
+/** Loads the page again now and then, while it is in sight, connected and not paused. */
+export function useRefresh(): void {
   const app = useApp();
   useEffect(() => {
     const timer = setInterval(() => {
-      if (!document.hidden && app.isLive) ask();
+      if (!document.hidden && app.isLive) app.loadPage();
     }, REFRESH_MS);
     return () => clearInterval(timer);
-  });
+  }, [app]);
 }

@@ -19,7 +19,7 @@ export function TracePage({ id }: { id: string }) {
   if (view) return <Open view={view} />;
   const error = model?.problem.value;
   if (!error) return <div class="empty dim">Loading the trace …</div>;
-  if (error.status !== 404) return <Failed error={error} onRetry={() => void model?.load()} />;
+  if (error.status !== 404) return <Failed error={error} onRetry={app.loadPage} />;
   return (
     <div class="empty">
       <h2>No such trace</h2>

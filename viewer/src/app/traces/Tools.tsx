@@ -53,9 +53,7 @@ export function Tools() {
           </button>
         )}
       </span>
-      {q && count > 0 && (
-        <span class="dim">{countOf(matches(app), "match").replace("matchs", "matches")}</span>
-      )}
+      {q && count > 0 && <span class="dim">{countOf(matches(app), "match", "matches")}</span>}
       <Searched />
       {marked.length > 0 && (
         <span class="compare-choice">

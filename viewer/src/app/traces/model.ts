@@ -1,15 +1,18 @@
 /** The list of traces: pages, live changes that move no row, and traces that are unfolded. */
 
 import { computed, signal } from "@preact/signals";
-import { type ApiError, asApiError, type Client, isAbort } from "../../live/client";
+import { asApiError, type Client } from "../../live/client";
 import {
+  type ChangedTraces,
   type Histogram,
   histogram,
   ORDERS,
   type Order,
   type Summary,
+  type TraceList,
   traceList,
 } from "../../live/contract";
+import { Loading } from "../loading";
 import type { Query } from "../route";
 import { isTooLarge, Unfolded } from "./unfolded";
 
@@ -24,6 +27,8 @@ const MOST_NUMBERS = 50_000;
 const MOST_UNFOLDED = 10;
 /** How long the histogram waits after new traces. */
 const HISTOGRAM_MS = 5_000;
+/** How long the list waits after an event that does not hold all changes. */
+const AGAIN_MS = 1_000;
 
 /** What chooses the traces. */
 export interface Choice {
@@ -46,9 +51,10 @@ export class TracesModel {
   readonly waiting = signal<ReadonlySet<string>>(new Set());
   readonly next = signal<string | null>(null);
   readonly searchedUntil = signal<bigint | null>(null);
-  readonly isLoading = signal(false);
   readonly hasLoaded = signal(false);
-  readonly problem = signal<ApiError | null>(null);
+  private readonly loading = new Loading();
+  readonly isLoading = this.loading.isLoading;
+  readonly problem = this.loading.problem;
   readonly histogram = signal<Histogram | null>(null);
   readonly unfolded = signal<ReadonlyMap<string, Unfolded>>(new Map());
   readonly chosen = signal("");
@@ -65,8 +71,8 @@ export class TracesModel {
     return most;
   });
   private readonly changedAt = new Map<string, number>();
-  private abort = new AbortController();
   private histogramTimer: ReturnType<typeof setTimeout> | undefined;
+  private againTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly client: Client) {}
 
@@ -94,8 +100,9 @@ export class TracesModel {
     await this.load("");
   }
 
-  /** Takes changes of the stream. */
-  take(changed: Summary[], gone: string[], sequence: number): void {
+  /** Takes changes of the stream; asks for the list again where the event does not hold all. */
+  take({ traces: changed, more }: ChangedTraces, sequence: number): void {
+    if (more) this.askAgainSoon();
     const summaries = new Map(this.summaries.peek());
     const arrived: Summary[] = [];
     for (const one of changed) {
@@ -106,20 +113,14 @@ export class TracesModel {
       else summaries.set(id, one);
       if (!isTooLarge(one)) void this.unfolded.peek().get(id)?.load();
     }
-    for (const id of gone) summaries.delete(id);
-    const removed = new Set(gone);
-    const ids =
-      gone.length > 0 ? this.ids.peek().filter((id) => !removed.has(id)) : this.ids.peek();
     const { order, until } = this.choice.peek();
     const isInserted = order === "newest" && !until && !this.isHeld && this.hasLoaded.peek();
     if (isInserted && arrived.length > 0) {
       arrived.sort((one, other) => Number(other.start_ns - one.start_ns));
       for (const one of arrived) summaries.set(one.trace_id, one);
-      this.ids.value = merged(arrived, ids, summaries);
-    } else {
-      this.ids.value = ids;
-      if (!until) this.wait(arrived);
-    }
+      this.ids.value = merged(arrived, this.ids.peek(), summaries);
+      this.waiting.value = new Set([...this.waiting.peek()].filter((id) => !summaries.has(id)));
+    } else if (!until) this.wait(arrived);
     this.summaries.value = summaries;
     if (arrived.length > 0) this.histogramSoon();
     if (this.changedAt.size > MOST_NUMBERS) this.changedAt.clear();
@@ -169,13 +170,17 @@ export class TracesModel {
   }
 
   async loadHistogram(): Promise<void> {
-    const { q, since, until } = this.choice.peek();
+    const choice = this.choice.peek();
+    const { q, since, until } = choice;
+    let found: Histogram | null;
     try {
       const query = { q, since, until, buckets: 120 };
-      this.histogram.value = await this.client.get("traces/histogram", histogram, { query });
+      found = await this.client.get("traces/histogram", histogram, { query });
     } catch (error) {
-      if (!isAbort(error) && asApiError(error).status !== 0) this.histogram.value = null;
+      if (asApiError(error).status === 0) return;
+      found = null;
     }
+    if (choice === this.choice.peek()) this.histogram.value = found;
   }
 
   private forget(): void {
@@ -192,6 +197,15 @@ export class TracesModel {
     }, HISTOGRAM_MS);
   }
 
+  private askAgainSoon(): void {
+    this.againTimer ??= setTimeout(() => {
+      this.againTimer = undefined;
+      if (this.isLoading.peek()) this.askAgainSoon();
+      else if (this.isHeld) void this.refresh();
+      else void this.load("");
+    }, AGAIN_MS);
+  }
+
   private wait(arrived: Summary[]): void {
     if (arrived.length === 0) return;
     const waiting = new Set(this.waiting.peek());
@@ -201,47 +215,53 @@ export class TracesModel {
 
   /** Asks for the first page again, after the page was elsewhere. */
   private async refresh(): Promise<void> {
+    const choice = this.choice.peek();
     try {
-      const found = await this.ask("", new AbortController().signal);
-      this.take(found.traces, [], found.sequence);
+      const found = await this.ask("");
+      if (choice !== this.choice.peek()) return;
+      // Without a trace in common, the list would lack those between the two.
+      const known = this.summaries.peek();
+      const isApart = found.next !== null && !found.traces.some((one) => known.has(one.trace_id));
+      if (isApart && !this.isHeld) this.fill(found, "");
+      else this.take({ traces: found.traces, more: false }, found.sequence);
     } catch (error) {
-      if (!isAbort(error)) this.problem.value = asApiError(error);
+      if (choice === this.choice.peek()) this.problem.value = asApiError(error);
     }
     void this.loadHistogram();
   }
 
-  private async load(cursor: string): Promise<void> {
-    this.abort.abort();
-    this.abort = new AbortController();
-    const { signal } = this.abort;
-    this.isLoading.value = true;
-    try {
-      const found = await this.ask(cursor, signal);
-      const summaries = new Map(cursor ? this.summaries.peek() : []);
-      for (const one of found.traces) {
-        const newer = this.summaries.peek().get(one.trace_id);
-        const isNewer = (this.changedAt.get(one.trace_id) ?? 0) > found.sequence;
-        summaries.set(one.trace_id, newer && isNewer ? newer : one);
-      }
-      this.summaries.value = summaries;
-      const ids = found.traces.map((one) => one.trace_id);
-      this.ids.value = cursor ? [...new Set([...this.ids.peek(), ...ids])] : ids;
-      this.next.value = found.next;
-      this.searchedUntil.value = found.searched_until_ns;
-      this.problem.value = null;
-      this.hasLoaded.value = true;
-      if (!cursor) void this.loadHistogram();
-    } catch (error) {
-      if (isAbort(error)) return;
-      this.problem.value = asApiError(error);
-    } finally {
-      if (!signal.aborted) this.isLoading.value = false;
-    }
+  private load(cursor: string): Promise<void> {
+    return this.loading.run(
+      (signal) => this.ask(cursor, { signal }),
+      (found) => {
+        this.fill(found, cursor);
+        if (!cursor) void this.loadHistogram();
+      },
+    );
   }
 
-  private ask(cursor: string, signal: AbortSignal) {
+  /** Shows a page of the list: below the others, or alone if it is the first one. */
+  private fill(found: TraceList, cursor: string): void {
+    const summaries = new Map(cursor ? this.summaries.peek() : []);
+    for (const one of found.traces) {
+      const newer = this.summaries.peek().get(one.trace_id);
+      const isNewer = (this.changedAt.get(one.trace_id) ?? 0) > found.sequence;
+      summaries.set(one.trace_id, newer && isNewer ? newer : one);
+    }
+    this.summaries.value = summaries;
+    const ids = found.traces.map((one) => one.trace_id);
+    this.ids.value = cursor ? [...new Set([...this.ids.peek(), ...ids])] : ids;
+    this.next.value = found.next;
+    this.searchedUntil.value = found.searched_until_ns;
+    this.hasLoaded.value = true;
+    if (cursor) return;
+    const isLater = (id: string) => (this.changedAt.get(id) ?? 0) > found.sequence;
+    this.waiting.value = new Set([...this.waiting.peek()].filter(isLater));
+  }
+
+  private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
     const query = { ...this.choice.peek(), limit: PAGE, cursor };
-    return this.client.get("traces", traceList, { query, signal });
+    return this.client.get("traces", traceList, { query, ...options });
   }
 }
 

@@ -9,9 +9,9 @@ import { type Row, visibleRows } from "../../model/rows";
 import type { Trace } from "../../model/trace";
 
 /** Larger traces are not loaded for a look into them. */
-export const MOST_SPANS = 5_000;
+const MOST_SPANS = 5_000;
 /** How many rows are shown in the list. */
-export const MOST_ROWS = 40;
+const MOST_ROWS = 40;
 const LEAST_WAIT_MS = 400;
 
 export class Unfolded {
