@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from otel_ext.views.report_data import STATES
 from tests.browser.test_report_page import report_of
@@ -104,7 +105,7 @@ def test_the_search_by_keys(tmp_path: Path, open_page: Callable[..., Visit]) -> 
     assert (focused(visit), field.input_value()) == ("rows", "execute_tool")
     page.keyboard.press("Escape")
     page.locator(".row.faded").first.wait_for(state="detached")
-    assert not field.input_value()
+    expect(field).to_have_value("")
     assert visit.problems == []
 
 
