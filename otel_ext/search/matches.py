@@ -28,8 +28,8 @@ class TraceRecords(Protocol):
         """The service of each process that has one, by the process's id."""
         ...
 
-    def records_of(self, spans: Sequence[Span], /) -> Mapping[SpanKey, Record]:
-        """Return the whole records of some spans."""
+    def attributes_of(self, spans: Sequence[Span], /) -> Mapping[SpanKey, Mapping[str, object]]:
+        """Return the attributes of some spans."""
         ...
 
     def logs_of(self, trace_id: str, process: str = "", /) -> Sequence[Record]:
@@ -47,9 +47,8 @@ def matches_in(tree: TraceTree, node: Node, records: TraceRecords) -> set[int]:
     """
     attributes: Callable[[int], Mapping[str, object]] | None = None
     if needs_attributes(node):
-        whole = records.records_of(tree.spans)
-        empty: Mapping[str, object] = EMPTY
-        found = [whole[one.key].attributes if one.key in whole else empty for one in tree.spans]
+        known = records.attributes_of(tree.spans)
+        found = [known.get(one.key, EMPTY) for one in tree.spans]
         attributes = found.__getitem__
     by_span: dict[str, list[tuple[str, str]]] = {}
     if needs_logs(node):

@@ -11,13 +11,13 @@ import orjson
 from otel_ext.analysis.traces.forest import Forest, Observed
 from otel_ext.errors import RecordError
 from otel_ext.observe.process_names import ProcessName
-from otel_ext.record.decode import decode_line
+from otel_ext.record.decode import decode_attributes, decode_line
 from otel_ext.record.model import META_KEY
 from otel_ext.runtime.process.records import process_from
 from otel_ext.store.queries import LogQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
     from otel_ext.analysis.traces.tree import TraceTree
@@ -80,12 +80,24 @@ class StoredTraces:
 
     def records_of(self, spans: Sequence[Span]) -> Mapping[SpanKey, Record]:
         """Return the whole records of some spans, by trace and span id."""
-        lines = self._store.lines_of([span for span in spans if span.state != "missing"])
         found: dict[SpanKey, Record] = {}
-        for (trace_id, span_id, _), line in lines.items():
+        for key, line in self._lines_of(spans):
             if (record := self._decoded(line)) is not None:
-                found[trace_id, span_id] = record
+                found[key] = record
         return found
+
+    def attributes_of(self, spans: Sequence[Span]) -> Mapping[SpanKey, Mapping[str, object]]:
+        """Return the attributes of some spans, by trace and span id."""
+        found: dict[SpanKey, Mapping[str, object]] = {}
+        for key, line in self._lines_of(spans):
+            with suppress(RecordError):
+                found[key] = decode_attributes(line)
+        return found
+
+    def _lines_of(self, spans: Sequence[Span]) -> Iterator[tuple[SpanKey, bytes]]:
+        lines = self._store.lines_of([span for span in spans if span.state != "missing"])
+        for (trace_id, span_id, _), line in lines.items():
+            yield (trace_id, span_id), line
 
     def logs_of(self, trace_id: str, process: str = "") -> list[Record]:
         """Return the logs and events of a trace, by time.

@@ -212,6 +212,26 @@ def test_a_damaged_store_is_closed(tmp_path: Path, name: str, start: int) -> Non
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
+def test_questions_use_connections_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those that have their answer before all days are read."""
+    writer, store = SqliteWriter(tmp_path), SqliteStore(tmp_path)
+    writer.write(entries_of(day_lines(2)))
+    trace_id = next(store.candidates(TraceQuery())).trace_id
+    opened: list[Path] = []
+
+    def note(path: Path) -> sqlite3.Connection | None:
+        opened.append(path)
+        return schema.open_to_read(path)
+
+    monkeypatch.setattr("otel_ext.store.sqlite.pool.open_to_read", note)
+    for _ in range(3):
+        assert store.lines_of(store.spans_of(trace_id).spans)
+        assert store.summary(trace_id) is not None
+    assert len(opened) <= 1
+    store.close()
+    writer.close()
+
+
 def test_a_writer_remembers_few_traces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many traces come, each in one batch only, the writer's memory does not grow."""
     monkeypatch.setattr(sqlite_writer, "_MOST_HOMES", 3)

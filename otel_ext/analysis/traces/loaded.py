@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Process, Record
 
 __all__ = ["OFFSET_BITS", "Loaded"]
@@ -66,19 +67,23 @@ class Loaded:
             self.processes[name] = ProcessName.from_start(meta)
             self._facts[name] = process_from(name, meta)
 
-    def records_of(self, spans: Iterable[Span]) -> dict[tuple[str, str], Record]:
+    def records_of(self, spans: Iterable[Span]) -> dict[SpanKey, Record]:
         """Return the whole records of some spans, by trace and span id.
 
         Spans do not keep their attributes, events and links, so these are read again. What is
         no longer there is left out.
         """
-        found: dict[tuple[str, str], Record] = {}
+        found: dict[SpanKey, Record] = {}
         by_source = {span.source: span for span in spans if span.source is not None}
         for source, record in self._read(by_source):
             span = by_source[source]
             if record.key == span.key and record.seq == span.seq:
                 found[span.key] = record
         return found
+
+    def attributes_of(self, spans: Iterable[Span]) -> Mapping[SpanKey, Mapping[str, object]]:
+        """Return the attributes of some spans, by trace and span id."""
+        return {key: record.attributes for key, record in self.records_of(spans).items()}
 
     def logs_of(self, trace_id: str, process: str = "") -> list[Record]:
         """Return the logs and events of a trace, by time.

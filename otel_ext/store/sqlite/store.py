@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
@@ -41,6 +41,8 @@ _CHANGED: Final = (
     f"select {SPAN_ARRAYS} from span where number >> {PLACE_BITS} = ?1 >> {PLACE_BITS}"
     " and id in (select id from span where number >= ?1 and number < ?2 and change > ?3)"
 )
+# Many at once, by their numbers: one statement for each takes twice as long.
+_LINES: Final = "select number, line from record where number in (select value from json_each(?))"
 _OPEN: Final = (
     f"select {SPAN_ARRAYS}, json_group_array((select hex(trace.id) from trace"
     f" where trace.number = span.number >> {PLACE_BITS}))"
@@ -205,21 +207,19 @@ class SqliteStore:
 
     def lines_of(self, spans: Sequence[Span]) -> Mapping[tuple[str, str, str], bytes]:
         """Return the whole records of spans. See `Store.lines_of`."""
-        by_day: dict[int, list[Span]] = {}
+        by_day: dict[int, dict[int, Span]] = {}
         for span in spans:
             if isinstance(span.source, int):
-                by_day.setdefault(span.source >> SOURCE_BITS, []).append(span)
+                own = by_day.setdefault(span.source >> SOURCE_BITS, {})
+                own[span.source & _NUMBER_MASK] = span
         found: dict[tuple[str, str, str], bytes] = {}
-        query = "select line from record where number = ?"
         for day, own in by_day.items():
             with self._pool.connection(file_of(self._folder, day)) as connection:
                 if connection is None:
                     continue
-                for span in own:
-                    number = cast("int", span.source) & _NUMBER_MASK
-                    row = connection.execute(query, (number,)).fetchone()
-                    if row is not None:
-                        found[span.trace_id, span.span_id, span.process] = row[0]
+                for number, line in connection.execute(_LINES, (orjson.dumps(list(own)).decode(),)):
+                    span = own[number]
+                    found[span.trace_id, span.span_id, span.process] = line
         return found
 
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:
@@ -307,8 +307,10 @@ class SqliteStore:
         self._names.check()
         for day in days_in(self._folder):
             with self._pool.connection(file_of(self._folder, day)) as connection:
-                if connection is not None:
-                    yield read(day, connection)
+                if connection is None:
+                    continue
+                found = read(day, connection)
+            yield found  # whoever needs no further day leaves the connection to others
 
     def _in_time(
         self,
@@ -323,8 +325,10 @@ class SqliteStore:
             beyond = min(until_ns - start_of(day), DAY_NS) // 1_000
             if first < beyond:
                 with self._pool.connection(file_of(self._folder, day)) as connection:
-                    if connection is not None:
-                        yield read(connection, (first, beyond), self._names.id_of)
+                    if connection is None:
+                        continue
+                    found = read(connection, (first, beyond), self._names.id_of)
+                yield found
 
 
 def _blob_of(trace_id: str) -> bytes:
