@@ -20,7 +20,7 @@ from otel_ext.views.report_columns import RECORDED, STATES, Texts
 from otel_ext.views.report_data import local_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from otel_ext.analysis.traces.forest import Observed
     from otel_ext.analysis.traces.span import Span
@@ -52,20 +52,26 @@ _WORDS: Final = {
 }
 
 
-def live_trace(context: Context, trace: TraceSummary, after: int = 0) -> dict[str, object]:
+def live_trace(
+    context: Context, trace: TraceSummary, after: int = 0, also: Collection[str] = ()
+) -> dict[str, object]:
     """Return what changed in a trace after a change.
 
     Args:
         context: What answers are made of.
         trace: The trace.
         after: The number of the change; 0 for the whole trace.
+        also: The ids of spans that are wanted even if nothing new is stored of them.
     """
     store, look = context.store, context.running.look()
     # Before the rest is read: what changes meanwhile comes again with the next document.
     sequence = store.change()
-    stored = store.spans_of(trace.trace_id, after)
+    changed = store.spans_of(trace.trace_id, after).spans
+    if also and after > 0:
+        others = store.spans_of(trace.trace_id).spans
+        changed = [*changed, *(span for span in others if span.span_id in also)]
     names = context.processes()
-    shown = winners(stored.spans)
+    shown = winners(changed)
     writer = _Columns(base_of(trace), names, look, _causes(store, shown))
     spans = writer.spans(shown)
     query = LogQuery(trace_id=trace.trace_id, after_change=after)

@@ -17,8 +17,9 @@ from otel_ext.store.finding import matches_of
 from otel_ext.store.queries import LogQuery
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+    from otel_ext.analysis.traces.span import State
     from otel_ext.search.nodes import Node
     from otel_ext.server.api.context import Context
 
@@ -82,6 +83,8 @@ class Changes:
         self.change = after if is_known else current
         # The trace is sent as a whole first, unless the client has it.
         self._trace_change = after if is_known else 0
+        # As they were seen last: a process that hangs records nothing more.
+        self._states: Mapping[str, State] | None = None
 
     def hello(self) -> bytes:
         """Return the first event."""
@@ -102,11 +105,11 @@ class Changes:
         current = self._context.store.change()
         if current < self.change:  # the store was made anew
             self.change = self._trace_change = 0
-        before = self._trace_change, self._running
+        before = self._trace_change, self._running, self._states
         try:
             found = list(self._events(current))
         except StoreError:
-            self._trace_change, self._running = before
+            self._trace_change, self._running, self._states = before
             raise
         # Only the last one has the number of the change: a client that loses the connection
         # between two of them gets both again.
@@ -121,7 +124,7 @@ class Changes:
 
     def _events(self, current: int) -> Iterator[_Event]:
         wanted, after = self._wanted, self.change
-        if wanted.trace_id and (current > self._trace_change or not self._trace_change):
+        if wanted.trace_id:
             yield from self._trace(current)
         if current > after:
             if "traces" in wanted.topics:
@@ -132,15 +135,26 @@ class Changes:
             yield from self._running_now()
 
     def _trace(self, current: int) -> Iterator[_Event]:
+        seen, after = self._states_seen(), self._trace_change
+        known = self._states
+        is_other = {one for one in seen if known is None or seen[one] != known.get(one, "running")}
+        if after and current <= after and not is_other:
+            return
         trace = self._context.store.summary(self._wanted.trace_id)
         if trace is None:
             return  # it may come
-        document = live_trace(self._context, trace, self._trace_change)
+        document = live_trace(self._context, trace, after, is_other)
         spans = document["spans"]
         is_empty = not document["logs"] and not (isinstance(spans, dict) and spans["id"])
-        if not is_empty or not self._trace_change:
+        if not is_empty or not after:
             yield "trace", document
-        self._trace_change = current
+        self._trace_change, self._states = current, seen
+
+    def _states_seen(self) -> dict[str, State]:
+        """Return the states in which the open spans of the trace are seen now, by their ids."""
+        states = self._context.running.look().observed.states.items()
+        wanted = self._wanted.trace_id
+        return {span_id: state for (_, trace_id, span_id), state in states if trace_id == wanted}
 
     def _traces(self, after: int) -> Iterator[_Event]:
         context = self._context

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 from otel_ext.errors import StoreError
+from otel_ext.feed.feeder import Feeder
 from otel_ext.search.parse import parse
 from otel_ext.server.live.changes import Changes, Wanted
+from otel_ext.views.report_columns import STATES
+from tests.programs import suspend, wait_until
 from tests.server.api.asked import Asked, asked, judge
 from tests.server.api.test_one_trace import spans_in
+from tests.server.api.test_running import states, watched
 from tests.store.records import NOON, SECOND, log_line, process_line, span_line
 
 if TYPE_CHECKING:
@@ -104,6 +109,41 @@ def test_a_client_that_comes_again(api: Asked) -> None:
         names = {one.name for one in (*sent[: seen + 1], *again)}
         assert names == {"trace", "traces", "logs"}
     assert events_of(Changes(api.context, wanted, sent[-1].id).next()) == []
+
+
+def test_a_trace_whose_process_hangs(tmp_path: Path) -> None:
+    """Its open spans come again as they are seen, though nothing more is recorded."""
+    with watched(tmp_path) as (api, process):
+        wait_until(lambda: states(api) == {"outer": "running", "inner": "running"}, "they run")
+        feeder = Feeder(tmp_path / "records", api.writer)
+
+        def are_stored() -> bool:
+            feeder.step()
+            return api.store.totals().spans == 2
+
+        wait_until(are_stored, "both are stored")
+        trace_id = api.ask("/running")["spans"][0]["trace_id"]
+        changes = Changes(api.context, Wanted((), trace_id), 0)
+
+        def shown(events: bytes) -> list[list[str]]:
+            return [
+                [STATES[number] for number in one.data["spans"]["state"]]
+                for one in events_of(events)
+            ]
+
+        assert shown(changes.next()) == [["running", "running"]]
+        assert changes.next() == b""
+        suspend(process)
+        wait_until(lambda: set(states(api).values()) == {"hung"}, "they hang")
+        assert shown(changes.next()) == [["hung", "hung"]]
+        assert changes.next() == b""
+        process.send_signal(signal.SIGCONT)
+        wait_until(lambda: set(states(api).values()) == {"running"}, "they go on")
+        assert shown(changes.next()) == [["running", "running"]]
+        assert changes.next() == b""
+        assert shown(Changes(api.context, Wanted((), trace_id), api.store.change()).next()) == [
+            ["running", "running"]
+        ]
 
 
 def test_a_client_that_knows_another_store(api: Asked) -> None:
