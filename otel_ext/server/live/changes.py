@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Changes", "Wanted", "event"]
 
-# More changed traces than a list shows make it ask for the list again.
+# Of more changes than a list shows only the newest are sent; the page asks for the list again.
 _MOST_TRACES: Final = 200
 _MOST_LOGS: Final = 500
 
@@ -176,9 +176,9 @@ class Changes:
     def _logs(self, after: int) -> Iterator[_Event]:
         services = self._context.services()
         changed = self._context.store.logs(LogQuery(after_change=after))
-        logs = [log_document(log, services) for log in islice(changed, _MOST_LOGS)]
+        logs = [log_document(log, services) for log in islice(changed, _MOST_LOGS + 1)]
         if logs:
-            yield "logs", {"logs": logs}
+            yield "logs", {"logs": logs[:_MOST_LOGS], "more": len(logs) > _MOST_LOGS}
 
     def _running_now(self) -> Iterator[_Event]:
         document = running(self._context)

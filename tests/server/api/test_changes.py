@@ -169,7 +169,7 @@ def test_many_changes_at_once(api: Asked) -> None:
     )
     traces, logs = events_of(changes.next())
     assert (len(traces.data["traces"]), traces.data["more"]) == (200, True)
-    assert len(logs.data["logs"]) == 500
+    assert (len(logs.data["logs"]), logs.data["more"]) == (500, True)
 
 
 def test_a_store_that_cannot_be_read(api: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

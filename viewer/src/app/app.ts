@@ -81,7 +81,7 @@ export class App {
         },
         traces: (event, sequence) => taker().traces(event, sequence),
         trace: (event) => taker().trace(event),
-        logs: (event) => taker().logs(event.logs),
+        logs: (event) => taker().logs(event),
         running: (event) => {
           this.tell(event.now_ns);
           taker().running(event);
@@ -154,7 +154,7 @@ export class App {
   private readonly changes: Changes = {
     traces: (event, sequence) => this.traces.take(event, sequence),
     trace: (answer) => this.trace.peek()?.take(answer),
-    logs: (logs) => this.logs.take(logs),
+    logs: (event) => this.logs.take(event.logs, event.more),
     running: (event) => this.now.take(event),
   };
 

@@ -1,14 +1,14 @@
 /** `Held`: what arrives while the page is paused, merged as far as it can be. */
 
 import { signal } from "@preact/signals";
-import type { ChangedTraces, LogNow, Running, Summary } from "../live/contract";
+import type { ChangedLogs, ChangedTraces, LogNow, Running, Summary } from "../live/contract";
 import type { LiveTraceAnswer } from "../live/traceAnswer";
 
 /** What models do with changes. */
 export interface Changes {
   traces: (event: ChangedTraces, sequence: number) => void;
   trace: (answer: LiveTraceAnswer) => void;
-  logs: (logs: LogNow[]) => void;
+  logs: (event: ChangedLogs) => void;
   running: (running: Running) => void;
 }
 
@@ -23,6 +23,7 @@ export class Held implements Changes {
   private answers: LiveTraceAnswer[] = [];
   private spans = new Set<string>();
   private newLogs: LogNow[] = [];
+  private hasMoreLogs = false;
   private last: Running | null = null;
 
   traces({ traces, more }: ChangedTraces, sequence: number): void {
@@ -38,8 +39,10 @@ export class Held implements Changes {
     this.counts.value = { ...this.counts.value, trace: this.spans.size };
   }
 
-  logs(logs: LogNow[]): void {
-    this.newLogs = [...this.newLogs, ...logs].slice(-MOST_LOGS);
+  logs({ logs, more }: ChangedLogs): void {
+    const all = [...this.newLogs, ...logs];
+    this.newLogs = all.slice(-MOST_LOGS);
+    this.hasMoreLogs ||= more || all.length > MOST_LOGS;
     this.counts.value = { ...this.counts.value, logs: this.newLogs.length };
   }
 
@@ -53,7 +56,7 @@ export class Held implements Changes {
     if (this.summaries.size > 0 || this.hasMore)
       to.traces({ traces: [...this.summaries.values()], more: this.hasMore }, this.sequence);
     for (const answer of this.answers) to.trace(answer);
-    if (this.newLogs.length > 0) to.logs(this.newLogs);
+    if (this.newLogs.length > 0) to.logs({ logs: this.newLogs, more: this.hasMoreLogs });
     if (this.last) to.running(this.last);
     this.forget();
   }
@@ -64,6 +67,7 @@ export class Held implements Changes {
     this.answers = [];
     this.spans = new Set();
     this.newLogs = [];
+    this.hasMoreLogs = false;
     this.last = null;
     this.counts.value = { traces: 0, trace: 0, logs: 0, running: 0 };
   }

@@ -237,7 +237,12 @@ export const changedTraces = object({
   more: optional(flag, false),
 });
 export type ChangedTraces = Of<typeof changedTraces>;
-export const changedLogs = object({ logs: listOf(log) });
+export const changedLogs = object({
+  logs: listOf(log),
+  /** Whether more logs came than the event holds. */
+  more: optional(flag, false),
+});
+export type ChangedLogs = Of<typeof changedLogs>;
 
 const statistics = nullable(object({ calls: count, self_ns: number }));
 /** Two traces by operation, as `otel-ext diff --json`. */

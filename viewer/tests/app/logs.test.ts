@@ -51,6 +51,20 @@ test("new logs come once, in the order of time", () => {
   expect(shown()).toBe("3 4 5 6");
 });
 
+test("an event that does not hold all logs leads to the newest page", async () => {
+  server.routes.set("logs", () => ({ logs: [given(20), given(19)], next: "d" }));
+  model.take([checked(20)], true);
+  model.take([checked(21)]);
+  await expect.poll(shown).toBe("19 20 21");
+  expect(model.next.value).toBe("d");
+  model.follow(false);
+  model.take([checked(30)], true);
+  expect([shown(), server.asked.length]).toEqual(["19 20 21 30", 2]);
+  server.routes.set("logs", () => ({ logs: [given(30), given(29)], next: "e" }));
+  model.follow(true);
+  await expect.poll(shown).toBe("29 30");
+});
+
 test("only logs of the choice come", async () => {
   await model.show(logChoiceOf({ level: "warning", trace: TRACE }));
   model.take([

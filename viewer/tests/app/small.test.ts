@@ -6,7 +6,7 @@ import { moveKeys } from "../../src/app/list";
 import { clicked, sortedOperations, sortOf } from "../../src/app/tables/sort";
 import { clockTime, exactTime, fullTime, timeBeside } from "../../src/app/times";
 import { inSlices } from "../../src/app/trace/model";
-import { type OperationNow, summary } from "../../src/live/contract";
+import { log, type OperationNow, summary } from "../../src/live/contract";
 import { liveTrace } from "../../src/live/traceAnswer";
 import { commandOf, spanAsJson, spanAsMarkdown } from "../../src/model/copies";
 import { View } from "../../src/model/view";
@@ -18,18 +18,22 @@ test("what comes while paused is merged, counted, and handed on in one go", () =
   const checked = (id: string, more = {}) => summary(summaryOf(id, more), "s");
   held.traces({ traces: [checked(TRACE), checked(OTHER)], more: true }, 3);
   held.traces({ traces: [checked(TRACE, { spans: 9 })], more: false }, 4);
+  held.logs({ logs: [], more: true });
+  const one = { id: "1", time_ns: "1", level: "", text: "", attributes: {}, trace_id: "" };
+  const rest = { span_id: "", service: "", process: "p", kind: "log" };
+  held.logs({ logs: [log({ ...one, ...rest }, "log")], more: false });
   held.trace(liveTrace(answerOf([{ id: "a" }, { id: "b" }]), "t"));
   held.trace(liveTrace(answerOf([{ id: "a" }]), "t"));
-  expect(held.counts.value).toEqual({ traces: 2, trace: 2, logs: 0, running: 0 });
+  expect(held.counts.value).toEqual({ traces: 2, trace: 2, logs: 1, running: 0 });
   const got: unknown[] = [];
   held.release({
     traces: ({ traces, more }, sequence) =>
       got.push([traces.map((one) => one.spans), more, sequence]),
     trace: (answer) => got.push(answer.spans.id),
-    logs: () => got.push("logs"),
+    logs: ({ logs, more }) => got.push([logs.length, more]),
     running: () => got.push("running"),
   });
-  expect(got).toEqual([[[9, 3], true, 4], ["a", "b"], ["a"]]);
+  expect(got).toEqual([[[9, 3], true, 4], ["a", "b"], ["a"], [1, true]]);
   expect(held.counts.value.traces).toBe(0);
 });
 

@@ -57,8 +57,14 @@ export class LogsModel {
     if (cursor && !this.isLoading.peek()) await this.load(cursor);
   }
 
-  /** Takes new logs of the stream, as far as they are of the choice. */
-  take(arrived: LogNow[]): void {
+  /** Takes new logs of the stream, as far as they are of the choice; there may be more of them. */
+  take(arrived: LogNow[], more = false): void {
+    this.hasGap ||= more;
+    this.add(arrived);
+    this.closeGap();
+  }
+
+  private add(arrived: LogNow[]): void {
     const { level, trace } = this.choice;
     const least = LEVELS.indexOf(level as (typeof LEVELS)[number]);
     const added = arrived.filter((log) => {
@@ -84,7 +90,14 @@ export class LogsModel {
     this.isFollowing.value = isFollowing;
     if (!isFollowing) return;
     this.unseen.value = 0;
-    if (this.hasGap && !this.isLoading.peek()) void this.load("");
+    this.closeGap();
+  }
+
+  /** Shows the newest page alone if logs are missing, unless the reader looks at older ones. */
+  private closeGap(): void {
+    if (!this.hasGap || !this.isFollowing.peek() || this.isLoading.peek()) return;
+    this.hasGap = false;
+    void this.load("");
   }
 
   private async refresh(): Promise<void> {
@@ -97,7 +110,7 @@ export class LogsModel {
       if (isApart && this.isFollowing.peek()) this.fill(found, "");
       else {
         this.hasGap ||= isApart;
-        this.take(found.logs);
+        this.add(found.logs);
       }
       this.problem.value = null;
     } catch (error) {
@@ -115,11 +128,15 @@ export class LogsModel {
   /** Shows a page of logs: above the others, or alone if it is the newest one. */
   private fill(found: LogList, cursor: string): void {
     const older = found.logs.filter((log) => !cursor || !this.known.has(log.id)).reverse();
+    const newest = found.logs[0]?.time_ns ?? 0n;
+    // Of the newest page those stay that came while it was asked for.
+    const later = this.logs
+      .peek()
+      .filter((log) => cursor || (this.known.has(log.id) && log.time_ns > newest));
     for (const log of older) this.known.add(log.id);
-    this.logs.value = cursor ? [...older, ...this.logs.peek()] : older;
+    this.logs.value = [...older, ...later];
     this.next.value = found.next;
     this.hasLoaded.value = true;
-    if (!cursor) this.hasGap = false;
   }
 
   private ask(cursor: string, options: { signal?: AbortSignal } = {}) {
