@@ -48,15 +48,16 @@ class Served:
         self.url = f"http://127.0.0.1:{self._port}"
 
     @contextmanager
-    def running(self, *words: str) -> Generator[subprocess.Popen[bytes]]:
-        """Run the server until the end of the block, with more arguments."""
+    def running(self, *words: str, **variables: str) -> Generator[subprocess.Popen[bytes]]:
+        """Run the server until the end of the block, with more arguments and variables."""
         command = [
             *(OTEL_EXT, "serve", str(self.folder), "--port", str(self._port)),
             *("--otlp-http-port", str(self.http_port), "--otlp-grpc-port", str(self.grpc_port)),
             *words,
         ]
         output = self._cwd / "serve.txt"
-        with started(command, cwd=self._cwd, output=output) as process:
+        env = environment(**variables)
+        with started(command, cwd=self._cwd, env=env, output=output) as process:
             wait_until(lambda: is_listening(self._port) or process.poll() is not None, "it listens")
             assert process.poll() is None, output.read_text("utf-8")
             yield process

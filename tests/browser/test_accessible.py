@@ -80,7 +80,7 @@ def problems_of(page: Page) -> list[str]:
 def test_pages_are_accessible(
     shop: Served, visit: Callable[..., Visit], axe: str, *, dark: bool
 ) -> None:
-    """No rule is broken on any page, with details and help open too."""
+    """No rule is broken on any page, with details, help and what became of a file open too."""
     page = visit(shop.url, dark=dark).page
     page.evaluate(axe)
     found: dict[str, list[str]] = {}
@@ -100,4 +100,7 @@ def test_pages_are_accessible(
             page.get_by_role("dialog").wait_for()
             found["help"] = problems_of(page)
             page.keyboard.press("?")
+    page.locator("input[type=file]").set_input_files(__file__)
+    page.get_by_role("region", name="Added files").get_by_text("has no records").wait_for()
+    found["added files"] = problems_of(page)
     assert {address: wrong for address, wrong in found.items() if wrong} == {}

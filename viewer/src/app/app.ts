@@ -17,6 +17,7 @@ import { isTraceId } from "../live/shape";
 import { type NewSource, Stream, type Topics } from "../live/stream";
 import type { Surroundings, Theme } from "../model/view";
 import { parse } from "../search/parse";
+import { Adding } from "./adding/model";
 import { type Changes, Held } from "./held";
 import { LogsModel, logChoiceOf } from "./logs/model";
 import { Navigation } from "./navigation";
@@ -46,6 +47,7 @@ export class App {
   readonly now = new NowModel();
   readonly traces: TracesModel;
   readonly logs: LogsModel;
+  readonly adding: Adding;
   readonly operations: Asked<ReturnType<typeof operations>>;
   readonly errors: Asked<ReturnType<typeof errors>>;
   readonly agents: Asked<ReturnType<typeof traceList>>;
@@ -64,6 +66,7 @@ export class App {
   ) {
     this.traces = new TracesModel(client);
     this.logs = new LogsModel(client);
+    this.adding = new Adding(client);
     this.operations = new Asked(client, "operations", operations);
     this.errors = new Asked(client, "errors", errors);
     this.agents = new Asked(client, "agents", traceList);
@@ -119,6 +122,7 @@ export class App {
     const timer = setInterval(() => void this.loadProcesses(), PROCESSES_MS);
     return () => {
       clearInterval(timer);
+      this.adding.stop();
       for (const stop of [stopNavigation, stopTopics, stopShown, stopAway, stopTicks]) stop();
       this.stream.close();
       for (const model of this.open.values()) model.close();

@@ -14,6 +14,8 @@ export class ApiError extends Error {
     readonly status: number,
     /** The place in the search where it is wrong; null where that is not the matter. */
     readonly at: number | null = null,
+    /** After how many seconds the same may be asked again; null where the server does not say. */
+    readonly retrySeconds: number | null = null,
   ) {
     super(message);
   }
@@ -53,29 +55,34 @@ export class Client {
    */
   async get<T>(path: string, shape: Shape<T>, options: Options = {}): Promise<T> {
     const { query, signal, exact = false } = options;
-    const text = await this.read(this.url(path, query), signal);
-    try {
-      return shape(exact ? parseExact(text) : JSON.parse(text), path);
-    } catch (error) {
-      if (!(error instanceof DataError || error instanceof SyntaxError)) throw error;
-      throw new ApiError(
-        `the answer of the server cannot be shown: ${error.message}`,
-        "Is it of another version than this page? Reload the page.",
-        200,
-      );
-    }
+    const text = await this.read(this.url(path, query), signal ? { signal } : {});
+    return checked(text, shape, path, exact);
   }
 
-  private async read(url: string, signal: AbortSignal | undefined): Promise<string> {
+  /** Sends a body of a media type, and returns the checked answer; rejects as `get` does. */
+  async post<T>(
+    path: string,
+    shape: Shape<T>,
+    body: BodyInit,
+    mediaType: string,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const headers = { "content-type": mediaType };
+    const text = await this.read(this.url(path), { method: "POST", headers, body, signal });
+    return checked(text, shape, path);
+  }
+
+  private async read(url: string, init: RequestInit): Promise<string> {
     let response: Response;
     try {
-      response = await this.fetcher(url, signal ? { signal } : {});
+      response = await this.fetcher(url, init);
       if (response.ok) return await response.text();
     } catch (error) {
       if (isAbort(error)) throw error;
       throw new ApiError("the server does not answer", "Is `otel-ext serve` running?", 0);
     }
-    throw failed(response.status, await response.text().catch(() => ""));
+    const retry = response.status === 503 ? response.headers.get("retry-after") : null;
+    throw failed(response.status, await response.text().catch(() => ""), secondsOf(retry));
   }
 }
 
@@ -89,11 +96,29 @@ export function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(String(error), "", 0);
 }
 
-function failed(status: number, body: string): ApiError {
+function checked<T>(text: string, shape: Shape<T>, path: string, exact = false): T {
+  try {
+    return shape(exact ? parseExact(text) : JSON.parse(text), path);
+  } catch (error) {
+    if (!(error instanceof DataError || error instanceof SyntaxError)) throw error;
+    throw new ApiError(
+      `the answer of the server cannot be shown: ${error.message}`,
+      "Is it of another version than this page? Reload the page.",
+      200,
+    );
+  }
+}
+
+/** Reads a header `Retry-After`; null for a date, which no server of ours sends. */
+function secondsOf(header: string | null): number | null {
+  return header !== null && /^\d{1,6}$/.test(header) ? Number(header) : null;
+}
+
+function failed(status: number, body: string, retry: number | null): ApiError {
   try {
     const { error } = failure(JSON.parse(body), "error");
-    return new ApiError(error.message, error.hint, status, error.at);
+    return new ApiError(error.message, error.hint, status, error.at, retry);
   } catch {
-    return new ApiError(`the server answered with status ${status}`, "", status);
+    return new ApiError(`the server answered with status ${status}`, "", status, null, retry);
   }
 }

@@ -276,3 +276,6 @@ function mapOf<T>(shape: Shape<T>): Shape<Map<string, T>> {
       ]),
     );
 }
+
+/** What became of lines of records that were sent. */
+export const received = object({ accepted: count, rejected: count, reasons: text });

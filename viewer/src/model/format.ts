@@ -92,6 +92,13 @@ export function number(value: number): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ",");
 }
 
+/** Formats a number of bytes, as the terminal does. */
+export function bytes(count: number): string {
+  if (count < 1024) return `${count} bytes`;
+  const power = Math.min(Math.floor(Math.log2(count) / 10), 4);
+  return `${(count / 1024 ** power).toFixed(1)} ${" KMGT"[power]}iB`;
+}
+
 /** Formats a number of things, whose plural ends in `s`. */
 export function countOf(value: number, noun: string, plural = `${noun}s`): string {
   return `${number(value)} ${value === 1 ? noun : plural}`;

@@ -3,7 +3,7 @@
 import { Client } from "../../src/live/client";
 import { INFO, NOW } from "./answers";
 
-export type Route = (url: URL) => unknown;
+export type Route = (url: URL, init: RequestInit) => unknown;
 
 export class FakeServer {
   readonly asked: string[] = [];
@@ -14,7 +14,7 @@ export class FakeServer {
   /** Set to keep the answers of the requests that follow back. */
   delay: (() => Promise<void>) | null = null;
 
-  readonly client = new Client("http://server/api/v1/", async (input) => {
+  readonly client = new Client("http://server/api/v1/", async (input, init = {}) => {
     const url = new URL(String(input));
     const path = url.pathname.replace("/api/v1/", "");
     this.asked.push(`${path}${url.search}`);
@@ -22,7 +22,7 @@ export class FakeServer {
     if (this.isAway) throw new TypeError("Failed to fetch");
     const route = this.routes.get(path);
     if (!route) return answer({ error: { message: `${path} is not known`, hint: "" } }, 404);
-    const body = route(url);
+    const body = route(url, init);
     return body instanceof Response ? body : answer(body, 200);
   });
 

@@ -1,6 +1,7 @@
 /** What is shown before the first span: what to run, and where the server listens. */
 
 import { shellQuoted } from "../../model/format";
+import { AddButton } from "../adding/AddingFiles";
 import { useApp } from "../context";
 
 export function NothingYet({ title }: { title: string }) {
@@ -31,6 +32,9 @@ export function NothingYet({ title }: { title: string }) {
         >
           {command} <small class="dim">copy</small>
         </button>
+      </p>
+      <p>
+        Or drop files of records here, or choose them: <AddButton />
       </p>
       {(otlp_http || otlp_grpc) && (
         <p class="dim">

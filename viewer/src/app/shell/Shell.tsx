@@ -4,6 +4,7 @@ import { useSignalEffect } from "@preact/signals";
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
 import { visible } from "../../model/format";
 import { useTheme } from "../../view/theme";
+import { AddingFiles } from "../adding/AddingFiles";
 import { AgentsPage } from "../agents/AgentsPage";
 import type { App } from "../app";
 import { AppContext } from "../context";
@@ -54,6 +55,7 @@ export function Shell({ app }: { app: App }) {
           <Page app={app} />
         </main>
         {app.navigation.page.value !== "trace" && <Line />}
+        <AddingFiles />
         <HelpSheet />
       </div>
     </AppContext.Provider>

@@ -24,6 +24,7 @@ export const HELP: readonly [keys: string, help: string][] = [
   ["Enter", "open"],
   ["m", "mark a trace to compare it with another"],
   ["o", "in Now: only roots, and all"],
+  ["+", "add files of records; or drop them on the page"],
   ["u", "show what is new, or put rows in order"],
   ["J K", "in a trace: the next and the previous one of the list"],
   ["Esc", "one step back"],
@@ -73,6 +74,9 @@ export function appKeys(app: App, root: () => Element | null): (event: KeyboardE
         return true;
       case "/":
         return focusSearch(root());
+      case "+":
+        app.adding.choose();
+        return true;
       case ".":
         app.pause(!app.isPaused.peek());
         return true;

@@ -1,6 +1,7 @@
 /** The line above the list: how much is shown, of which time, and what can be compared. */
 
 import { countOf, number } from "../../model/format";
+import { AddButton } from "../adding/AddingFiles";
 import { useApp } from "../context";
 import { addressOfRoute } from "../route";
 import { clockTime, timeBeside } from "../times";
@@ -76,6 +77,7 @@ export function Tools() {
           </button>
         </span>
       )}
+      {count > 0 && <AddButton />}
     </div>
   );
 }
