@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from otel_ext.record.model import SpanEvent, Status
 from otel_ext.views import write_report
@@ -124,6 +125,38 @@ def test_a_running_and_a_missing_span(tmp_path: Path, open_page: Callable[..., V
     assert "request" in text
     assert "(not recorded)" in text
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert visit.problems == []
+
+
+def test_a_chain_of_only_children(tmp_path: Path, open_page: Callable[..., Visit]) -> None:
+    """It is one row, which a key unfolds, and so does a search that leads into it."""
+    names = ["GET /report", *(f"middleware {number}" for number in range(1, 9)), "load rows"]
+    chain = [
+        end(name, number, 20_000_000 - number * 500_000, parent_span_id=f"{number - 1:016x}")
+        for number, name in enumerate(names, 1)
+    ]
+    below = [end(f"query {number}", 20 + number, 9_000_000) for number in (1, 2)]
+    last = f"{len(names):016x}"
+    exported(
+        tmp_path / "traces",
+        chain[0]._replace(parent_span_id=""),
+        *chain[1:],
+        *(one._replace(parent_span_id=last) for one in below),
+    )
+    visit = open_page(report_of(tmp_path, str(tmp_path / "traces")))
+    page, rows = visit.page, visit.page.locator(".filler [role=row]")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("GET /report› 8 more ›load rows")
+    expect(page.locator(".rows")).to_have_attribute("aria-rowcount", "3")
+    page.keyboard.press("ArrowRight")
+    expect(rows).to_have_count(12)
+    page.keyboard.press("ArrowLeft")
+    expect(rows).to_have_count(3)
+    page.keyboard.press("/")
+    page.keyboard.type('"middleware 5"')
+    page.keyboard.press("Enter")
+    expect(page.locator(".row[aria-selected=true]")).to_contain_text("middleware 5")
+    expect(rows).to_have_count(12)
     assert visit.problems == []
 
 

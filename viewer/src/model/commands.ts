@@ -2,7 +2,7 @@
 
 import { batch } from "@preact/signals";
 import { STATES } from "../data/contract";
-import { foldedTo, revealed } from "./rows";
+import { foldedTo, hiddenChain, type Row, revealed } from "./rows";
 import { OPEN } from "./states";
 import { around, clamp, pan, type Span, zoomAt } from "./timescale";
 import { at1, ERROR, type Trace } from "./trace";
@@ -16,12 +16,21 @@ export function select(view: View, span: number): void {
   if (!trace || span < 0 || span >= trace.count) return;
   batch(() => {
     view.selected.value = span;
-    if (view.rows.value.some((row) => row.span === span)) return;
-    const changed = revealed(trace, span, view.folding.value);
-    view.collapsed.value = changed.collapsed;
-    view.openGroups.value = changed.openGroups;
+    if (reveal(view, span)) return;
     view.top.value = isBelow(trace, span, view.top.value) ? view.top.value : -1;
   });
+}
+
+/** Unfolds what hides a span; returns whether nothing did. */
+export function reveal(view: View, span: number): boolean {
+  const trace = view.trace.value;
+  if (!trace || span < 0 || view.rows.value.some((row) => row.span === span)) return true;
+  const changed = revealed(trace, span, view.folding.value);
+  batch(() => {
+    view.collapsed.value = changed.collapsed;
+    view.openGroups.value = changed.openGroups;
+  });
+  return false;
 }
 
 function isBelow(trace: Trace, span: number, top: number): boolean {
@@ -60,22 +69,44 @@ export function moveRow(view: View, by: number): void {
   else select(view, span);
 }
 
-/** Folds or unfolds the selected row; without anything to fold, goes to the parent or child. */
+/**
+ * Folds or unfolds the selected row; without anything to fold, goes to the parent or child.
+ *
+ * A chain folds into one row, and that row then what is below it.
+ */
 export function fold(view: View, open: boolean): void {
   const trace = view.trace.value;
   const row = view.rows.value[rowAt(view)];
   if (!trace || !row) return;
-  const parent = at1(trace.parent, row.span);
-  if (row.open === !open) toggle(view, row.span, row.group !== null);
+  const chain = hiddenChain(row);
+  if (row.open === !open) toggle(view, row);
   else if (open && row.open !== null) moveRow(view, 1);
-  else if (!open && parent >= 0) select(view, parent);
+  else if (!open && chain && at1(trace.firstChild, chain.at(-1) ?? -1) >= 0)
+    toggle(view, { ...row, chain: null });
+  else if (!open) {
+    const parent = at1(trace.parent, row.span);
+    const above = view.rows.value.find((one) => hiddenChain(one)?.at(-1) === parent);
+    select(view, above?.span ?? parent);
+  }
 }
 
-export function toggle(view: View, span: number, isGroup: boolean): void {
-  const set = isGroup ? view.openGroups : view.collapsed;
+/** Folds or unfolds a row; never hides the row itself. */
+export function toggle(view: View, row: Row): void {
+  const set = row.group || row.chain ? view.openGroups : view.collapsed;
+  const key = row.chain?.[1] ?? row.span;
   const changed = new Set(set.value);
-  if (!changed.delete(span)) changed.add(span);
-  set.value = changed;
+  if (!changed.delete(key)) changed.add(key);
+  batch(() => {
+    set.value = changed;
+    reveal(view, row.span); // unfolded, it may be part of a chain that is folded
+  });
+}
+
+export function unfoldAll(view: View): void {
+  batch(() => {
+    view.collapsed.value = new Set();
+    reveal(view, view.selected.value);
+  });
 }
 
 export function foldToDepth(view: View, depth: number): void {
@@ -87,6 +118,7 @@ export function foldToDepth(view: View, depth: number): void {
     let span = view.selected.value;
     while (span >= 0 && at1(trace.depth, span) > depth) span = at1(trace.parent, span);
     view.selected.value = span;
+    reveal(view, span);
   });
 }
 

@@ -4,13 +4,17 @@ import { at1, ENDED, type Trace } from "./trace";
 
 /** From how many equal siblings on they are shown as one row. */
 export const LEAST_GROUP = 5;
+/** From how many spans on a chain of only children is shown as one row. */
+export const LEAST_CHAIN = 5;
 
 export interface Row {
-  /** The span; of a group, its first one. */
+  /** The span; of a group or a chain, its first one. */
   span: number;
   depth: number;
   /** The spans that a group stands for; null for a single span. */
   group: number[] | null;
+  /** The spans of the chain that begins here, from the top; null where none does. */
+  chain: number[] | null;
   /** Whether it is unfolded; null if there is nothing to unfold. */
   open: boolean | null;
 }
@@ -18,9 +22,11 @@ export interface Row {
 export interface Folding {
   /** Spans whose children are folded. */
   collapsed: ReadonlySet<number>;
-  /** Groups, by their first span, that are unfolded. */
+  /** Groups, by their first span, and chains, by their second one, that are unfolded. */
   openGroups: ReadonlySet<number>;
-  /** 1 for each span that is kept; null keeps all. Groups are not formed while it filters. */
+  /** Whether chains are formed. */
+  chains: boolean;
+  /** 1 for each span that is kept; null keeps all. It forms no groups and chains while it filters. */
   kept: Uint8Array | null;
   /** Shows this subtree alone; -1 shows the trace. */
   top: number;
@@ -37,13 +43,20 @@ export function visibleRows(trace: Trace, folding: Folding): Row[] {
   ).reverse();
   for (let row = pending.pop(); row !== undefined; row = pending.pop()) {
     rows.push(row);
-    if (row.open !== true) continue;
+    const hidden = hiddenChain(row);
+    if (row.open !== true && !hidden) continue;
+    const span = hidden?.at(-1) ?? row.span;
     const below = row.group
-      ? row.group.map((span) => single(trace, span, row.depth + 1, folding))
-      : rowsOf(trace, trace.children(row.span), row.depth + 1, folding);
+      ? row.group.map((one) => single(trace, one, row.depth + 1, folding))
+      : rowsOf(trace, trace.children(span), row.depth + 1, folding);
     for (let at = below.length - 1; at >= 0; at--) pending.push(below[at] as Row);
   }
   return rows;
+}
+
+/** Returns the spans of a folded chain; null if the row is another one. */
+export function hiddenChain(row: Row): number[] | null {
+  return row.open === false ? row.chain : null;
 }
 
 /** Returns the rows of siblings; equal ones that are fine become one row. */
@@ -61,7 +74,7 @@ function rowsOf(trace: Trace, siblings: number[], depth: number, folding: Foldin
     if (!group || group.length < LEAST_GROUP) {
       rows.push(single(trace, span, depth, folding));
     } else if (group[0] === span) {
-      rows.push({ span, depth, group, open: folding.openGroups.has(span) });
+      rows.push({ span, depth, group, chain: null, open: folding.openGroups.has(span) });
     }
   }
   return rows;
@@ -85,12 +98,72 @@ function groupKey(trace: Trace, span: number): number {
 
 function single(trace: Trace, span: number, depth: number, folding: Folding): Row {
   const child = at1(trace.firstChild, span);
-  if (child < 0) return { span, depth, group: null, open: null };
+  const row: Row = { span, depth, group: null, chain: null, open: null };
+  if (child < 0) return row;
   const { kept } = folding;
-  if (kept && !trace.children(span).some((one) => kept[one])) {
-    return { span, depth, group: null, open: null };
+  if (kept && !trace.children(span).some((one) => kept[one])) return row;
+  const chain = chainFrom(trace, span, folding);
+  const second = chain?.[1];
+  if (second !== undefined) return { ...row, chain, open: folding.openGroups.has(second) };
+  return { ...row, open: !folding.collapsed.has(span) };
+}
+
+/**
+ * Returns the chain that begins with a span; null if none does.
+ *
+ * A span whose children are folded is in none, so that its own row says so.
+ */
+function chainFrom(trace: Trace, span: number, folding: Folding): number[] | null {
+  const { collapsed, top } = folding;
+  if (!folding.chains || folding.kept || collapsed.has(span)) return null;
+  if (span !== top && isLink(trace, span)) return null;
+  const chain = [span];
+  for (
+    let one = at1(trace.firstChild, span);
+    one >= 0 && isLink(trace, one) && !collapsed.has(one);
+    one = at1(trace.firstChild, one)
+  ) {
+    chain.push(one);
   }
-  return { span, depth, group: null, open: !folding.collapsed.has(span) };
+  return chain.length < LEAST_CHAIN ? null : chain;
+}
+
+/**
+ * Whether a span is the only child of its parent, in the same process, and all is well from there
+ * down: what runs is in no chain, and neither is a step into another program.
+ */
+function isLink(trace: Trace, span: number): boolean {
+  const parent = at1(trace.parent, span);
+  return (
+    parent >= 0 &&
+    !trace.trouble[parent] &&
+    at1(trace.firstChild, parent) === span &&
+    at1(trace.nextSibling, span) < 0 &&
+    at1(trace.process, parent) === at1(trace.process, span)
+  );
+}
+
+/**
+ * Returns the folded chains that hide what the reader had in view, by their second spans.
+ *
+ * A span that ends while its trace is looked at may complete a chain. That one is to begin unfolded,
+ * so that a live trace stays still and no row vanishes under the reader. A chain that was folded
+ * stays so when it grows, unless the row that stood for it is selected and would vanish.
+ */
+export function formedInView(
+  now: { trace: Trace; rows: readonly Row[] },
+  seen: { trace: Trace; rows: readonly Row[]; selected: number },
+): number[] {
+  const folded = now.rows.flatMap((row) => {
+    const chain = hiddenChain(row);
+    return chain ? [chain.slice(1)] : [];
+  });
+  if (folded.length === 0) return [];
+  const own = seen.rows.filter((row) => !hiddenChain(row) || row.span === seen.selected);
+  const ids = new Set(own.map((row) => seen.trace.ids[row.span]));
+  return folded
+    .filter((below) => below.some((span) => ids.has(now.trace.ids[span])))
+    .flatMap((below) => below.slice(0, 1));
 }
 
 /** Returns the duration that 95 of 100 spans do not exceed. */
@@ -126,6 +199,8 @@ export function revealed(
 ): { collapsed: Set<number>; openGroups: Set<number> } {
   const collapsed = new Set(folding.collapsed);
   const openGroups = new Set(folding.openGroups);
+  const link = collapsed.has(span) ? -1 : secondOf(trace, span, folding.top);
+  if (link >= 0) openGroups.add(link);
   for (let one = span; one >= 0; one = at1(trace.parent, one)) {
     if (one !== span) collapsed.delete(one);
     if (trace.state[one] !== ENDED || trace.trouble[one]) continue;
@@ -136,4 +211,12 @@ export function revealed(
     if (group && group.length >= LEAST_GROUP) openGroups.add(group[0] as number);
   }
   return { collapsed, openGroups };
+}
+
+/** Returns the second span of the chain that a span is in; -1 if it is the first, or in none. */
+function secondOf(trace: Trace, span: number, top: number): number {
+  let second = -1;
+  for (let one = span; one !== top && isLink(trace, one); one = at1(trace.parent, one))
+    second = one;
+  return second;
 }

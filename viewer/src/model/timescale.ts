@@ -15,6 +15,17 @@ export function fraction(window: Span, time: number): number {
   return length > 0 ? (time - window.from) / length : 0;
 }
 
+/** Returns the times that are covered, in order, each as one. */
+export function joined(times: readonly [number, number][]): [number, number][] {
+  const all: [number, number][] = [];
+  for (const [from, to] of [...times].sort((a, b) => a[0] - b[0])) {
+    const last = all.at(-1);
+    if (last && from <= last[1]) last[1] = Math.max(last[1], to);
+    else all.push([from, to]);
+  }
+  return all;
+}
+
 /** Returns the time at a fraction of a window. */
 export function timeAt(window: Span, at: number): number {
   return window.from + (window.to - window.from) * at;

@@ -8,7 +8,7 @@ import { find, needsDetails, needsNow } from "../search/match";
 import type { Node } from "../search/nodes";
 import { parse, SearchError } from "../search/parse";
 import { type ErrorGroup, groupErrors } from "./errors";
-import { type Folding, type Row, visibleRows, withAncestors } from "./rows";
+import { type Folding, formedInView, type Row, visibleRows, withAncestors } from "./rows";
 import { type Sort, sortedSpans } from "./table";
 import type { Span } from "./timescale";
 import { at1, type Log, type Trace } from "./trace";
@@ -140,6 +140,7 @@ export class View {
     return {
       collapsed: this.collapsed.value,
       openGroups: this.openGroups.value,
+      chains: true,
       kept: trace && found ? withAncestors(trace, found) : null,
       top: this.top.value,
     };
@@ -206,6 +207,7 @@ export class View {
       new Set([...spans].map(moved).filter((one) => one >= 0));
     const [selected, top] = [moved(this.selected.value), moved(this.top.value)];
     const [collapsed, groups] = [movedSet(this.collapsed.value), movedSet(this.openGroups.value)];
+    const seen = { trace: before, rows: this.rows.value, selected: this.selected.value };
     batch(() => {
       this.data.value = next;
       this.traceAt.value = at;
@@ -213,6 +215,8 @@ export class View {
       this.top.value = top;
       this.collapsed.value = collapsed;
       this.openGroups.value = groups;
+      const formed = formedInView({ trace: after, rows: this.rows.value }, seen);
+      if (formed.length > 0) this.openGroups.value = new Set([...groups, ...formed]);
     });
   }
 

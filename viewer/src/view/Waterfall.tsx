@@ -1,7 +1,7 @@
 /** The waterfall: the tree of spans on the left, their time on the right. */
 
-import { useEffect, useMemo, useRef } from "preact/hooks";
-import { panBy, rowAt, select, zoomBy } from "../model/commands";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
+import { panBy, reveal, rowAt, select, zoomBy } from "../model/commands";
 import { visible } from "../model/format";
 import type { Row } from "../model/rows";
 import { at1, type Log, type Trace } from "../model/trace";
@@ -26,6 +26,10 @@ export function Waterfall({ view }: { view: View }) {
   const logs = useMemo(() => logsBySpan(trace), [trace]);
   const pieces = useMemo(() => piecesBySpan(trace), [trace]);
   useWheel(view, list.ref, nameWidth);
+  const isWhole = view.folding.value.kept === null;
+  useLayoutEffect(() => {
+    if (isWhole) reveal(view, view.selected.value); // which a filter or a subtree alone showed
+  }, [isWhole, view.top.value]);
   useEffect(() => list.ref.current?.focus({ preventScroll: true }), [trace.id]);
   useAnchor(list, rows.length, at, (row) => trace.ids[rows[row]?.span ?? -1]);
   if (rows.length === 0) return <NothingFound view={view} />;
@@ -79,8 +83,8 @@ export function Waterfall({ view }: { view: View }) {
               selected={list.first + index === at}
               nameWidth={nameWidth}
               timeWidth={timeWidth}
-              logs={logs.get(row.span)}
-              pieces={view.showCritical.value ? pieces.get(row.span) : undefined}
+              logs={logs}
+              pieces={view.showCritical.value ? pieces : null}
             />
           ))}
         </div>

@@ -1,10 +1,11 @@
 /** One row of the waterfall: name and bar. */
 
+import { useMemo } from "preact/hooks";
 import { select, toggle, zoomToSpan } from "../model/commands";
 import { duration, number, visible } from "../model/format";
 import { levelOf } from "../model/levels";
-import { p95, type Row } from "../model/rows";
-import { fraction } from "../model/timescale";
+import { hiddenChain, p95, type Row } from "../model/rows";
+import { fraction, joined } from "../model/timescale";
 import { at1, type Log, MISSING, type Trace } from "../model/trace";
 import type { View } from "../model/view";
 import { ROW_HEIGHT } from "./hooks";
@@ -18,6 +19,7 @@ const LEAST_FOR_TAIL = 260;
 const MOST_REASON = 60;
 const MOST_NAME = 300;
 const MOST_EVENTS = 200;
+const MOST_LOGS = 200;
 /** How far bars are drawn beyond the window, so that the end of one is not taken for the edge. */
 const BEYOND = 60;
 
@@ -34,15 +36,17 @@ interface Props {
   selected: boolean;
   nameWidth: number;
   timeWidth: number;
-  logs: Log[] | undefined;
-  pieces: [number, number][] | undefined;
+  /** The logs and the parts of the critical paths, by their spans. */
+  logs: ReadonlyMap<number, Log[]>;
+  pieces: ReadonlyMap<number, [number, number][]> | null;
 }
 
 export function WaterfallRow(props: Props) {
   const { view, trace, row, index, selected, nameWidth } = props;
   const { span } = row;
   const found = view.found.value;
-  const isDim = found !== null && !(row.group ?? [span]).some((one) => found[one]);
+  const spans = row.group ?? hiddenChain(row) ?? [span];
+  const isDim = found !== null && !spans.some((one) => found[one]);
   const state = trace.stateOf(span);
   return (
     <div
@@ -69,8 +73,7 @@ export function WaterfallRow(props: Props) {
 
 function Name({ view, trace, row, nameWidth }: Props) {
   const { span, depth, group, open } = row;
-  const name = visible(trace.name(span).slice(0, MOST_NAME));
-  const hasTail = name.length > 2 * TAIL && nameWidth >= LEAST_FOR_TAIL;
+  const chain = hiddenChain(row);
   const service = trace.service(span);
   const parent = at1(trace.parent, span);
   const isOtherService = parent < 0 || trace.service(parent) !== service;
@@ -91,22 +94,37 @@ function Name({ view, trace, row, nameWidth }: Props) {
           aria-label={open ? "Fold" : "Unfold"}
           onClick={(event) => {
             event.stopPropagation();
-            toggle(view, span, group !== null);
+            toggle(view, row);
           }}
         >
           {open ? "▾" : "▸"}
         </button>
       )}
       <i class="mark">{MARKS[state]}</i>
-      <span class="name" title={name}>
-        <span class="head">{hasTail ? name.slice(0, -TAIL) : name}</span>
-        {hasTail && <span class="tail">{name.slice(-TAIL)}</span>}
-      </span>
+      <Label text={trace.name(span)} hasRoom={nameWidth >= LEAST_FOR_TAIL && !chain} />
       {group && <b class="count">× {number(group.length)}</b>}
-      {!group && open === false && <b class="count">+{number(at1(trace.below, span))}</b>}
+      {chain && (
+        <>
+          <b class="count">› {number(chain.length - 2)} more ›</b>
+          <Label text={trace.name(chain.at(-1) ?? span)} hasRoom={false} />
+        </>
+      )}
+      {!group && !chain && open === false && <b class="count">+{number(at1(trace.below, span))}</b>}
       {isOrphan && <small class="dim">parent unknown</small>}
       {isOtherService && service && <small class="service">{visible(service)}</small>}
     </>
+  );
+}
+
+/** A name; the end of a long one stays in sight where there is room. */
+function Label({ text, hasRoom }: { text: string; hasRoom: boolean }) {
+  const name = visible(text.slice(0, MOST_NAME));
+  const hasTail = hasRoom && name.length > 2 * TAIL;
+  return (
+    <span class="name" title={name}>
+      <span class="head">{hasTail ? name.slice(0, -TAIL) : name}</span>
+      {hasTail && <span class="tail">{name.slice(-TAIL)}</span>}
+    </span>
   );
 }
 
@@ -141,17 +159,22 @@ function reasonOf(trace: Trace, span: number): string {
   return now ? ` at ${now}` : opened && `, opened at ${opened}`;
 }
 
-function Bar({ view, trace, row, timeWidth, logs, pieces }: Props) {
+function Bar({ view, trace, row, timeWidth, ...by }: Props) {
   const window = view.window.value;
   const { span, group } = row;
+  const chain = hiddenChain(row);
+  // Only once for each row: a chain may have as many spans as its trace.
+  const logs = useMemo(() => ofSpans(row, by.logs).slice(0, MOST_LOGS), [row, by.logs]);
+  const pieces = useMemo(() => joined(ofSpans(row, by.pieces)), [row, by.pieces]);
   const x = (time: number) =>
     Math.min(Math.max(fraction(window, time) * timeWidth, -BEYOND), timeWidth + BEYOND);
-  const last = group
-    ? group.reduce((most, one) => Math.max(most, at1(trace.until, one)), 0)
+  const several = group ?? chain;
+  const last = several
+    ? several.reduce((most, one) => Math.max(most, at1(trace.until, one)), 0)
     : view.untilOf(trace, span);
   const [left, right] = [x(at1(trace.start, span)), x(last)];
   const width = Math.max(right - left, 2);
-  const below = row.open === false && !group ? x(at1(trace.untilBelow, span)) : right;
+  const below = row.open === false && !several ? x(at1(trace.untilBelow, span)) : right;
   const words = wordsOf(view, trace, row);
   const events = view.details.value.spans.value?.[span]?.events; // once they are loaded
   return (
@@ -159,9 +182,9 @@ function Bar({ view, trace, row, timeWidth, logs, pieces }: Props) {
       {below > right + 1 && (
         <i class="below" style={{ left: `${right}px`, width: `${below - right}px` }} />
       )}
-      <i class={group ? "bar group" : "bar"} style={{ left: `${left}px`, width: `${width}px` }} />
-      {group && <Members trace={trace} group={group} x={x} />}
-      {pieces?.map(([from, to]) => (
+      <i class={several ? "bar group" : "bar"} style={{ left: `${left}px`, width: `${width}px` }} />
+      {several && <Members trace={trace} group={group ?? several.slice(-1)} x={x} />}
+      {pieces.map(([from, to]) => (
         <i
           key={from}
           class="critical"
@@ -176,7 +199,7 @@ function Bar({ view, trace, row, timeWidth, logs, pieces }: Props) {
           style={{ left: `${x(Number(event.time))}px` }}
         />
       ))}
-      {logs?.map((log, at) => (
+      {logs.map((log, at) => (
         <i
           key={at}
           class={`log level-${levelOf(log.level)}`}
@@ -189,13 +212,18 @@ function Bar({ view, trace, row, timeWidth, logs, pieces }: Props) {
         bar={left + width}
         right={Math.max(below, left + width)}
         width={timeWidth}
-        isHollow={group !== null || HOLLOW.has(trace.stateOf(span))}
+        isHollow={several !== null || HOLLOW.has(trace.stateOf(span))}
       />
     </>
   );
 }
 
-/** The spans of a folded group, as far as they can be told apart. */
+/** Returns what a row shows of its span; one that stands for a chain, of all spans of that. */
+function ofSpans<T>(row: Row, by: ReadonlyMap<number, T[]> | null): T[] {
+  return (hiddenChain(row) ?? [row.span]).flatMap((span) => by?.get(span) ?? []);
+}
+
+/** The spans of a group, as far as they can be told apart, or the last one of a chain. */
 function Members({
   trace,
   group,

@@ -13,6 +13,7 @@ import {
   panBy,
   select,
   step,
+  unfoldAll,
   zoomBy,
   zoomToSpan,
 } from "../model/commands";
@@ -84,9 +85,7 @@ export const KEYS: Key[] = [
   {
     keys: ["X"],
     help: "unfold all",
-    run: (view) => {
-      view.collapsed.value = new Set();
-    },
+    run: unfoldAll,
   },
   {
     keys: ["i"],

@@ -20,6 +20,7 @@ import { documentOf, type Given, traceOf } from "../documents";
 const NOTHING = {
   collapsed: new Set<number>(),
   openGroups: new Set<number>(),
+  chains: true,
   kept: null,
   top: -1,
 };
@@ -136,7 +137,9 @@ test("a trace of 100,000 levels does not exhaust the stack", () => {
   }
   entry.spans.parent = entry.spans.id.map((_, at) => at - 1);
   const chain = decode(deep).traces[0] ?? trace;
-  expect(visibleRows(chain, NOTHING)).toHaveLength(count);
+  expect(visibleRows(chain, NOTHING)).toHaveLength(1);
+  const { openGroups } = revealed(chain, count - 1, NOTHING);
+  expect(visibleRows(chain, { ...NOTHING, openGroups })).toHaveLength(count);
 });
 
 test("a parent that comes after its child is refused", () => {

@@ -65,6 +65,7 @@ export class Unfolded {
     const all = visibleRows(trace, {
       collapsed: new Set(),
       openGroups: new Set(),
+      chains: false, // nothing can be unfolded here, and the rows stay while spans end
       kept: null,
       top: -1,
     });
