@@ -14,7 +14,15 @@ from otel_ext.terminal.text import printable
 if TYPE_CHECKING:
     from argparse import ArgumentParser
 
-__all__ = ["add_color", "moment", "percent", "port_number", "seconds", "whole_number"]
+__all__ = [
+    "add_color",
+    "add_keep_days",
+    "moment",
+    "percent",
+    "port_number",
+    "seconds",
+    "whole_number",
+]
 
 _LAST_PORT: Final = 65_535
 
@@ -43,6 +51,17 @@ def whole_number(text: str, minimum: int = 0) -> int:
         return int(text)
     message = f"{printable(text)!r} is not a whole number; use {minimum} or more"
     raise ArgumentTypeError(message)
+
+
+def add_keep_days(parser: ArgumentParser) -> None:
+    """Add the option that says how much a store keeps."""
+    parser.add_argument(
+        "--keep-days",
+        type=lambda text: whole_number(text, 1),
+        default=14,
+        metavar="N",
+        help="days with traces that the store keeps (default: 14)",
+    )
 
 
 def port_number(text: str) -> int:

@@ -135,7 +135,7 @@ class MachineSearch:
 
 def no_records_message(paths: Sequence[Path], args: argparse.Namespace) -> str:
     """Return the message that no path contains records, and what to do; empty if one does."""
-    if any(map(_has_records, paths)):
+    if any(map(has_records, paths)):
         return _other_tool_message(paths)
     if not paths:
         return f"no running program of this machine records spans. {_START_HINT}"
@@ -191,7 +191,8 @@ def _checked_input(name: str, args: argparse.Namespace) -> Path:
     return path
 
 
-def _has_records(path: Path) -> bool:
+def has_records(path: Path) -> bool:
+    """Return whether a file has anything in it, or a folder has files of records."""
     try:
         if path == STDIN or not path.is_dir():
             return path == STDIN or path.stat().st_size > 0

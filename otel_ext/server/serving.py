@@ -168,7 +168,7 @@ class ViewerServer:
             otlp = self._listen(options.otlp_http_port, "--otlp-http-port")
         if options.otlp_grpc_port is not None:
             await self._start_grpc(options.otlp_grpc_port)
-        host = _shown(options.host)
+        host = _shown(options)
         self.about = self.about._replace(
             viewer=origin_of(host, viewer.getsockname()[1]),
             otlp_http=None if otlp is None else origin_of(host, otlp.getsockname()[1]),
@@ -207,7 +207,7 @@ class ViewerServer:
         except OSError as error:
             raise _cannot_listen(options.host, port, "--otlp-grpc-port", error) from error
         self._grpc = server
-        self.about = self.about._replace(otlp_grpc=_address(_shown(options.host), bound))
+        self.about = self.about._replace(otlp_grpc=_address(_shown(options), bound))
 
     def _parts(self) -> Parts:
         return Parts(
@@ -299,6 +299,7 @@ def _address(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _shown(host: str) -> str:
-    """Return the name by which this machine finds what listens on an address."""
-    return {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(host, host)  # noqa: S104
+def _shown(options: ServeOptions) -> str:
+    """Return the name by which the server is found: its own one, if it listens everywhere."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(options.host)  # noqa: S104
+    return options.host if here is None else next(iter(options.names), here)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.feed.feeder import STORE_FOLDER
+from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER
 from otel_ext.store.queries import TraceQuery
+from otel_ext.store.sqlite.days import days_in
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.commands import call
-from tests.store.records import process_line, span_line
+from tests.store.records import NOON, SECOND, process_line, span_line
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+DAY = 86_400 * SECOND
+
 
 def write(folder: Path, *lines: bytes) -> None:
     """Write a file of records."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "a.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
 
 
@@ -33,6 +36,30 @@ def test_a_store_is_made_of_the_records(tmp_path: Path) -> None:
     store = SqliteStore(folder / STORE_FOLDER)
     assert len(list(store.candidates(TraceQuery()))) == 2
     store.close()
+
+
+def test_records_that_a_server_has_received(tmp_path: Path) -> None:
+    """A folder may have no others."""
+    write(tmp_path / "traces")
+    write(tmp_path / "traces" / RECEIVED_FOLDER, span_line("end", 1))
+    done = call("rebuild", tmp_path / "traces")
+    assert (done.code, done.err) == (0, "")
+    assert "1 record stored" in done.out
+
+
+def test_a_folder_without_records_gets_no_store(tmp_path: Path) -> None:
+    """One sentence says that there are none."""
+    done = call("rebuild", tmp_path)
+    assert done.code == 1
+    assert f"no records in {tmp_path}" in done.err
+    assert not (tmp_path / STORE_FOLDER).exists()
+
+
+def test_days_that_are_kept(tmp_path: Path) -> None:
+    """The store has files for so many days."""
+    write(tmp_path, *(span_line("end", 1, trace=n + 1, at=NOON - n * DAY) for n in range(3)))
+    assert call("rebuild", "--keep-days", "2", tmp_path).code == 0
+    assert len(days_in(tmp_path / STORE_FOLDER)) == 2
 
 
 def test_for_programs(tmp_path: Path) -> None:

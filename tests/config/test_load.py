@@ -249,7 +249,8 @@ def test_a_table_of_pyproject_in_our_own_file_is_explained(repository: Path) -> 
 def test_an_unknown_variable_is_a_warning() -> None:
     """The environment is shared, so an unknown variable does not stop a program."""
     wrong = "OTEL_EXT_COMPATMODE"
-    config = load_config(environ={wrong: "1", "OTEL_EXT_XYZZY": "1", "OTEL_X": "1"})
+    known = {"OTEL_X": "1", "OTEL_EXT_SERVE_TOKEN": "that of otel-ext serve"}
+    config = load_config(environ={wrong: "1", "OTEL_EXT_XYZZY": "1", **known})
     assert config.warnings == (
         f"environment variable {wrong} is not known. Did you mean 'OTEL_EXT_COMPAT_MODE'?",
         "environment variable OTEL_EXT_XYZZY is not known.",

@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.startswith("otel_ext"):
             raise
-        raise MissingExtraError(error.name.partition(".")[0], "mcp") from error
+        raise MissingExtraError(error.name.partition(".")[0], "mcp", whole=True) from error
     from otel_ext.mcp.texts import Texts  # noqa: PLC0415 - only here
 
     config = load_leniently()

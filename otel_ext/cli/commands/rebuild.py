@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import orjson
 
-from otel_ext.cli.inputs import add_inputs, inputs_of, no_records_message
+from otel_ext.cli.arguments import add_keep_days
+from otel_ext.cli.inputs import add_inputs, has_records, inputs_of, no_records_message
 from otel_ext.errors import StoreError
 from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER, Feeder, feed_all
 from otel_ext.readable import as_utf8, count_of, size
+from otel_ext.store.sqlite.days import StoreLimits
 from otel_ext.store.sqlite.writer import SqliteWriter
 from otel_ext.terminal.output import print_json, print_line, warn
 from otel_ext.terminal.progress import progress_bar
@@ -28,9 +30,10 @@ __all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = """\
 Makes the store of a folder anew from its records. The store is what otel-ext
-serve answers from; it holds nothing that is not in the records, so it may be
-deleted at any time. This is needed after it was damaged, or if another version
-of otel-ext has made it.
+serve answers from; all that it holds comes from the records, so it may be
+deleted at any time. What it holds of records that were deleted since, as the
+settings of retention say, is lost by that. This command is needed after the
+store was damaged, or if another version of otel-ext has made it.
 
 examples:
   otel-ext rebuild                      the folder in the setting output
@@ -58,18 +61,21 @@ def set_up(parser: argparse.ArgumentParser) -> None:
     """Add the description and the arguments."""
     parser.description = _DESCRIPTION
     add_inputs(parser, "folders")
+    add_keep_days(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object per folder")
 
 
 def run(args: argparse.Namespace) -> int:
     """Rebuild the stores of the folders of `args`, and return the exit code."""
     folders = inputs_of(args)
-    if reason := no_records_message(folders, args):
-        warn(reason)
-    is_done = not reason
-    for folder in folders:
+    # Those without records get no store.
+    found = [one for one in folders if has_records(one) or has_records(one / RECEIVED_FOLDER)]
+    if not found:
+        warn(no_records_message(folders, args))
+    is_done = bool(found)
+    for folder in found:
         try:
-            rebuilt = _rebuild(folder)
+            rebuilt = _rebuild(folder, StoreLimits(days=args.keep_days))
         except StoreError as error:
             is_done = False
             warn(str(error))
@@ -81,10 +87,10 @@ def run(args: argparse.Namespace) -> int:
     return 0 if is_done else 1
 
 
-def _rebuild(folder: Path) -> _Rebuilt:
+def _rebuild(folder: Path, limits: StoreLimits) -> _Rebuilt:
     begun = monotonic()
     store = folder / STORE_FOLDER
-    writer = SqliteWriter(store, anew=True)
+    writer = SqliteWriter(store, limits, anew=True)
     try:
         feeder = Feeder(folder, writer, below=RECEIVED_FOLDER)
         with progress_bar(feeder.remaining(), "storing") as advance:

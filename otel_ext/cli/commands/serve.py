@@ -13,7 +13,7 @@ from argparse import SUPPRESS
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.cli.arguments import port_number, whole_number
+from otel_ext.cli.arguments import add_keep_days, port_number
 from otel_ext.cli.runner.viewer import WHILE_STDIN_OPEN
 from otel_ext.config import load_leniently
 from otel_ext.errors import MissingExtraError, UsageError
@@ -69,16 +69,16 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         "--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)"
     )
     for name, default, what in (
-        ("--port", VIEWER_PORT, "the viewer"),
-        ("--otlp-http-port", OTLP_HTTP_PORT, "OTLP over HTTP"),
-        ("--otlp-grpc-port", OTLP_GRPC_PORT, "OTLP over gRPC"),
+        ("--port", VIEWER_PORT, "port for the viewer"),
+        ("--otlp-http-port", OTLP_HTTP_PORT, "port for OTLP over HTTP; 0 for none"),
+        ("--otlp-grpc-port", OTLP_GRPC_PORT, "port for OTLP over gRPC; 0 for none"),
     ):
         parser.add_argument(
             name,
             type=port_number,
             default=default,
             metavar="PORT",
-            help=f"port for {what}; 0 for none (default: {default})",
+            help=f"{what} (default: {default})",
         )
     parser.add_argument(
         "--name",
@@ -94,13 +94,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder of sources that the page may link to in an editor; may be repeated",
     )
-    parser.add_argument(
-        "--keep-days",
-        type=lambda text: whole_number(text, 1),
-        default=14,
-        metavar="N",
-        help="days with traces that the store keeps (default: 14)",
-    )
+    add_keep_days(parser)
     parser.add_argument(WHILE_STDIN_OPEN, action="store_true", help=SUPPRESS)
 
 

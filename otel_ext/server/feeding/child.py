@@ -60,7 +60,7 @@ def main(arguments: list[str]) -> int:
 def _open(folder: Path, limits: StoreLimits) -> SqliteWriter | None:
     """Open the store, as soon as no other process writes it; None if that cannot be."""
     problem = ""
-    while _goes_on():
+    while True:
         try:
             return SqliteWriter(folder, limits)
         except StoreError as error:
@@ -70,7 +70,8 @@ def _open(folder: Path, limits: StoreLimits) -> SqliteWriter | None:
             if not error.is_temporary:
                 return None
         select.select([_STDIN], [], [], _POLL_SECONDS)
-    return None
+        if not _goes_on():  # but tried once: the server may have been stopped at once
+            return None
 
 
 class _Feeding:
@@ -82,7 +83,7 @@ class _Feeding:
     """
 
     def __init__(self, folder: Path, writer: SqliteWriter) -> None:
-        self._store = folder / STORE_FOLDER
+        self._writer = writer
         self._feeder = Feeder(folder, writer, below=RECEIVED_FOLDER)
         # Processes recover each other; here no process of ours is among them.
         self._watch = FolderWatch(folder, "")
@@ -105,6 +106,12 @@ class _Feeding:
         if monotonic() >= self._next_check:
             self._next_check = monotonic() + _CHECK_SECONDS
             self._watch.check()
+            self._check_store()
+
+    def _check_store(self) -> None:
+        """Raise an error if the store was deleted: another process makes it anew."""
+        if not self._writer.is_in_place():
+            raise StoreError("the store was deleted", hint="It is made anew.")
 
     def _step(self) -> float:
         """Store one batch; return how many seconds to wait before the next one."""
@@ -112,8 +119,7 @@ class _Feeding:
         try:
             fed = self._feeder.step()
         except StoreError as error:
-            if not self._store.is_dir():  # it was deleted: another process makes it anew
-                raise
+            self._check_store()
             self._state = before._replace(problem=str(error), waiting=self._feeder.remaining())
             _report(self._state)
             return _RETRY_SECONDS

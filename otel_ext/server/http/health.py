@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_ext.server.http.json_answers import json_answer
+from otel_ext.server.security.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,10 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
             "problem": now.problem,
             "waiting_bytes": now.waiting,
         }
-        return json_answer(document, 503 if now.problem else 200)
+        answer = json_answer(document, 503 if now.problem else 200)
+        if now.problem:
+            answer.headers["retry-after"] = str(DEFAULT_LIMITS.retry_after_seconds)
+        return answer
 
     async def metrics(_: Request) -> Response:
         return Response(_metrics(state(), hub, counters), media_type=_METRICS)

@@ -31,7 +31,8 @@ class WriterLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._descriptor = open_private(folder / _FILE)
+        self._path = folder / _FILE
+        self._descriptor = open_private(self._path)
         try:
             if sys.platform != "win32":
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,6 +43,13 @@ class WriterLock:
                 hint="Stop the other otel-ext serve or rebuild of this folder first.",
                 is_temporary=True,
             ) from error
+
+    def is_in_place(self) -> bool:
+        """Return whether the file of the lock is still there: without it others can write, too."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Release the lock."""

@@ -70,7 +70,8 @@ class SqliteWriter:
         self._days: dict[int, DayWriter] = {}
         self._homes: OrderedDict[str, int] = OrderedDict()
         with store_errors(folder), ExitStack() as opened:
-            opened.callback(WriterLock(folder).close)
+            self._lock = WriterLock(folder)
+            opened.callback(self._lock.close)
             if anew:
                 _delete(folder / COMMON_FILE, *(file_of(folder, day) for day in days_in(folder)))
             self._common = Common(folder)
@@ -86,6 +87,11 @@ class SqliteWriter:
     def change(self) -> int:
         """The number of the last change."""
         return self._change
+
+    def is_in_place(self) -> bool:
+        """Return whether no file of the store was deleted by others."""
+        files = [self._folder / COMMON_FILE, *(day.path for day in self._days.values())]
+        return self._lock.is_in_place() and all(file.exists() for file in files)
 
     def positions(self) -> Sequence[Position]:
         """Return up to where each file was read."""
