@@ -39,7 +39,7 @@ def test_without_the_extra_the_command_to_install_it_is_printed(
     monkeypatch.delitem(sys.modules, "otel_ext.mcp.serving", raising=False)
     done = call("mcp", tmp_path)
     assert (done.code, done.out) == (2, "")
-    assert done.err == "otel-ext: mcp is not installed. Run: pip install mcp\n"
+    assert done.err == "otel-ext: mcp is not installed. Run: pip install 'otel-ext[mcp]'\n"
 
 
 @pytest.mark.parametrize(
