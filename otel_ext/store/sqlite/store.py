@@ -41,7 +41,7 @@ _CHANGED: Final = (
     f"select {SPAN_ARRAYS} from span where number >> {PLACE_BITS} = ?1 >> {PLACE_BITS}"
     " and id in (select id from span where number >= ?1 and number < ?2 and change > ?3)"
 )
-# Many at once, by their numbers: one statement for each takes twice as long.
+# Many at once, by their numbers: a statement for each one takes longer.
 _LINES: Final = "select number, line from record where number in (select value from json_each(?))"
 _OPEN: Final = (
     f"select {SPAN_ARRAYS}, json_group_array((select hex(trace.id) from trace"

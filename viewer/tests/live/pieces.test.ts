@@ -75,7 +75,7 @@ test("an empty file has no pieces", async () => {
   expect(await texts("", 8)).toEqual([]);
 });
 
-test("text is told from other bytes, also where a sample cuts a character", () => {
+test("only UTF-8 counts as text, also if its last character is cut off", () => {
   const bytes = (text: string) => new TextEncoder().encode(text);
   expect(isText(bytes('{"a": "å"}\n'))).toBe(true);
   expect(isText(bytes(`${"x".repeat(4095)}å`))).toBe(true);
