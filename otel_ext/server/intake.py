@@ -79,8 +79,8 @@ class Intake:
         self._state = state
         self._counters = counters
         self._numbers = Numbers()
-        # What was kept since the process that stores has last said how much waits: it may hang.
         self._large = Lock()
+        # What was kept since the process that stores has last said how much waits: it may hang.
         self._said: FeedState | None = None
         self._since = 0
 

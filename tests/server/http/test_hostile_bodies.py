@@ -74,7 +74,11 @@ def bodies() -> dict[str, tuple[str, str, bytes]]:
         ),
         "pairs": ("/v1/traces", JSON, (nested % f'{{"attributes":[{pairs}]}}').encode()),
         "wide text": ("/v1/traces", JSON, (nested % f'{{"name":"{"x" * 15_000_000}😀"}}').encode()),
-        "lines": ("/api/v1/records", "application/x-ndjson", (b"[1" + b",1" * 200 + b"]\n") * 60_000),
+        "lines": (
+            "/api/v1/records",
+            "application/x-ndjson",
+            (b"[1" + b",1" * 200 + b"]\n") * 60_000,
+        ),
     }
 
 
@@ -133,5 +137,5 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
         memory_MiB=peak // 2**20,
         storing_MiB=storing // 2**20,
         at_rest_MiB=at_rest // 2**20,
-        health_p99_ms=round(sorted(delays)[-1] * 1000),
+        health_slowest_ms=round(max(delays) * 1000),
     )
