@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from otel_ext.errors import OtelExtError, RecordError
 from otel_ext.record.sanitise.scalars import clean_text
