@@ -31,6 +31,7 @@ from otel_ext.server.received import ReceivedJournal
 from otel_ext.server.security.access import Access, origin_of
 from otel_ext.server.security.bodies import BodyReader
 from otel_ext.server.security.limits import DEFAULT_LIMITS, ServerLimits
+from otel_ext.server.security.memory import give_large_memory_back
 from otel_ext.server.security.serving import secured, server_config, token_authority
 from otel_ext.settings.units import DAY, GIB
 from otel_ext.store.sqlite.days import DEFAULT_LIMITS as DEFAULT_STORE_LIMITS
@@ -154,6 +155,7 @@ class ViewerServer:
     async def _start(self) -> None:
         options = self._options
         sys.setswitchinterval(_SWITCH_SECONDS)
+        give_large_memory_back()
         viewer = self._listen(options.port, "--port")
         access = Access.listening(
             options.host,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_ext.server.http.json_answers import JSON, json_answer
-from otel_ext.server.intake import FORMS
+from otel_ext.server.intake import FORMS, is_large
 from otel_ext.server.security.answers import RequestError
 
 if TYPE_CHECKING:
@@ -96,6 +97,8 @@ class Receiver:
         self._bodies = bodies
         self._executor = executor
         self._wake = wake
+        # Here large bodies wait for each other without a thread, which small ones need.
+        self._large = asyncio.Lock()
 
     def otlp_routes(self) -> list[Route]:
         """Return the routes of OTLP."""
@@ -137,7 +140,8 @@ class Receiver:
 
     async def _take(self, form: Form, body: bytes) -> Ingested:
         loop = asyncio.get_running_loop()
-        ingested = await loop.run_in_executor(self._executor, self._intake.take, form, body)
+        async with self._large if is_large(body) else nullcontext():
+            ingested = await loop.run_in_executor(self._executor, self._intake.take, form, body)
         if ingested.lines:
             self._wake()
         return ingested

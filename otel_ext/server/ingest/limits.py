@@ -21,9 +21,15 @@ class IngestLimits:
         events: Events of a span.
         links: Links of a span.
         record_bytes: Bytes of one span or log record in protobuf; a larger one is rejected.
-            Empty values take two bytes each there, and fifty in memory.
+            So has a resource or a scope, whose records are rejected with it.
+        record_fields: Fields of such a record, resource or scope of more than 64 KiB, nested ones
+            included; one with more is rejected. Empty values take two bytes each, and up to
+            eighty in memory.
+        fields: Such fields of a whole request; what follows is rejected.
         values: In protobuf, attributes, events, links and items of lists and objects, nested
             ones included; records beyond this are rejected.
+        json_bytes: Bytes of a request in JSON; a larger one is refused. A text with one rare
+            character takes four times its bytes in memory.
         json_values: In JSON, opening brackets and commas; a request with more is refused. An
             attribute takes four of them, and half a kilobyte in memory.
         json_depth: Levels of brackets in JSON. An object within a value takes four of them, so
@@ -38,7 +44,12 @@ class IngestLimits:
     events: int = 128
     links: int = 128
     record_bytes: int = 4 * 1024 * 1024
+    record_fields: int = 250_000
+    fields: int = 2_000_000
     values: int = 1_000_000
+    shared_values: int = 200_000
+    line_bytes: int = 64 * 1024 * 1024
+    json_bytes: int = 16 * 1024 * 1024
     json_values: int = 500_000
     json_depth: int = 128
     lines: int = 200_000

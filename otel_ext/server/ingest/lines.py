@@ -44,7 +44,7 @@ def read_lines(body: bytes, limits: IngestLimits = DEFAULT_LIMITS) -> Ingested:
     >>> read_lines(b'{"user":"ann"}\n')
     Ingested(lines=b'', records=0, rejected=1, reasons='line 1: has no __tracer_meta__')
     """
-    outcome = Outcome()
+    outcome = Outcome(limits.line_bytes)
     add, values = outcome.add, limits.foreign_values
     for number, line in enumerate(BytesIO(body), 1):
         if number > limits.lines:

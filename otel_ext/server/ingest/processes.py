@@ -36,7 +36,7 @@ class Processes:
         write: Takes the lines that introduce them.
     """
 
-    def __init__(self, write: Callable[[bytes], None]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         self._write = write
         self._importer = received()
         self._introduced: set[str] = set()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from io import BytesIO
+from typing import Final, NamedTuple
 
 from otel_ext.errors import OtelExtError, RecordError
 from otel_ext.record.sanitise.scalars import clean_text
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from otel_ext.server.ingest.limits import DEFAULT_LIMITS
 
 __all__ = ["Ingested", "MalformedError", "Outcome", "reason_of"]
 
@@ -44,6 +43,9 @@ class Ingested(NamedTuple):
 class Outcome:
     r"""Collects the lines of one request, and what is wrong with it.
 
+    Args:
+        most_bytes: How many bytes all lines may have.
+
     >>> outcome = Outcome()
     >>> outcome.add(b'{"a":1}\n')
     >>> outcome.reject("it has no ids")
@@ -53,13 +55,12 @@ class Outcome:
 
     rejected: int
     """How many of the request's records are rejected."""
-    write: Callable[[bytes], None]
-    """Adds a line that is not one of the request's records."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int = DEFAULT_LIMITS.line_bytes) -> None:
         self.rejected = self._records = 0
-        self._lines: list[bytes] = []
-        self.write = self._lines.append
+        # One buffer, which `result` returns without a copy.
+        self._lines = BytesIO()
+        self._left = self._most = most_bytes
         self._reasons: dict[str, int] = {}
         self._more = 0
 
@@ -68,8 +69,19 @@ class Outcome:
         if len(line) > MAX_LINE_BYTES:
             self.reject(f"a record has {len(line)} bytes, more than {MAX_LINE_BYTES}")
             return
-        self._lines.append(line)
-        self._records += 1
+        if self.write(line):
+            self._records += 1
+        else:
+            self.rejected += 1
+
+    def write(self, line: bytes) -> bool:
+        """Add a line that is not one of the request's records, if there is room for it."""
+        if len(line) > self._left:
+            self.note(f"the records of a request may have {self._most} bytes as JSON")
+            return False
+        self._left -= len(line)
+        self._lines.write(line)
+        return True
 
     def reject(self, reason: str, count: int = 1) -> None:
         """Count records that are rejected, all for the same reason."""
@@ -104,8 +116,7 @@ class Outcome:
         ]
         if self._more:
             reasons.append(f"and {self._more} more")
-        lines = b"".join(self._lines)
-        return Ingested(lines, self._records, self.rejected, "; ".join(reasons))
+        return Ingested(self._lines.getvalue(), self._records, self.rejected, "; ".join(reasons))
 
 
 def reason_of(error: Exception) -> str:

@@ -30,7 +30,14 @@ from tests.server.ingest.otlp_requests import (
 )
 
 FEW = IngestLimits(
-    records=3, attributes=2, events=3, links=3, values=200, json_values=200, json_depth=30
+    records=3,
+    attributes=2,
+    events=3,
+    links=3,
+    values=200,
+    shared_values=200,
+    json_values=200,
+    json_depth=30,
 )
 
 

@@ -23,6 +23,8 @@ __all__ = ["load_request", "take_records"]
 # A request may have so many groups of records for each record.
 _GROUPS: Final = 10
 _LONGEST: Final = 120
+# The parser of the standard library first makes a text of all, of up to four times the bytes.
+_MOST_AGAIN: Final = 4 * 1024 * 1024
 
 
 def load_request(body: bytes, name: str, limits: IngestLimits) -> Fields:
@@ -36,6 +38,11 @@ def load_request(body: bytes, name: str, limits: IngestLimits) -> Fields:
     Raises:
         MalformedError: It is not a JSON object, too deep, or has too many values.
     """
+    if len(body) > limits.json_bytes:
+        raise MalformedError(
+            f"the request has more than {limits.json_bytes} bytes of JSON",
+            hint="Send it in several.",
+        )
     if body.count(b"{") + body.count(b"[") + body.count(b",") > limits.json_values:
         raise MalformedError(
             f"the request has more than {limits.json_values} brackets and commas",
@@ -56,8 +63,9 @@ def load_request(body: bytes, name: str, limits: IngestLimits) -> Fields:
 def _parsed(body: bytes) -> object:
     try:
         return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        pass
+    except orjson.JSONDecodeError as error:
+        if len(body) > _MOST_AGAIN:
+            raise MalformedError(f"the request is not JSON: {str(error)[:_LONGEST]}") from None
     try:
         return json.loads(body)  # JavaScript escapes halves of surrogate pairs
     except RecursionError:

@@ -16,6 +16,7 @@ from otel_ext.record.model import Scope
 from otel_ext.runtime.process.records import PROCESS_START
 from otel_ext.server.ingest.cut import cut, cut_scope
 from otel_ext.server.ingest.limits import DEFAULT_LIMITS
+from otel_ext.server.ingest.otlp.counting import LOG, FieldCheck
 from otel_ext.server.ingest.otlp.json_text import load_request, take_records
 from otel_ext.server.ingest.otlp.log_records import log_record
 from otel_ext.server.ingest.otlp.origin import Origin, Origins
@@ -60,7 +61,7 @@ def read_logs(body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LIMI
     Ingested(lines=b'', records=0, rejected=0, reasons='')
     """
     made = _Logs(limits, numbers)
-    origins = Origins(made.budget, made.outcome)
+    origins = Origins(limits, made.check, made.outcome)
     groups, count, left_out = groups_in(body, limits.records)
     made.seq = numbers.first_of(body, count)
     for group in groups:
@@ -116,8 +117,8 @@ class _Logs:
     """
 
     def __init__(self, limits: IngestLimits, numbers: Numbers) -> None:
-        self.outcome = Outcome()
-        self.budget = ValueBudget(limits.values)
+        self.outcome = Outcome(limits.line_bytes)
+        self.budget, self.check = ValueBudget(limits.values), FieldCheck(limits)
         self.seq = self.seen = 0
         self._limits = limits
         self._clock = numbers.clock
@@ -125,11 +126,9 @@ class _Logs:
 
     def read_group(self, group: Group, origin: Origin) -> None:
         """Add the log records of one scope in protobuf."""
-        most = self._limits.record_bytes
         for data in group.records:
             try:
-                if len(data) > most:
-                    raise RecordError(f"it has {len(data)} bytes, more than {most}")  # noqa: TRY301
+                self.check.check(data, LOG)
                 log = LogRecord.FromString(data)
                 self._add(received_log(log, self.budget, self._clock), origin)
             except DecodeError:

@@ -11,12 +11,14 @@ from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY
 from otel_ext.record.model import Scope
 from otel_ext.server.ingest.cut import cut_scope
-from otel_ext.server.ingest.otlp.values import attributes_of, without_bytes
+from otel_ext.server.ingest.otlp.counting import RESOURCE, SCOPE
+from otel_ext.server.ingest.otlp.values import ValueBudget, attributes_of, without_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.server.ingest.otlp.values import ValueBudget
+    from otel_ext.server.ingest.limits import IngestLimits
+    from otel_ext.server.ingest.otlp.counting import FieldCheck
     from otel_ext.server.ingest.otlp.wire import Group
     from otel_ext.server.ingest.result import Outcome
 
@@ -41,12 +43,14 @@ class Origins:
     """Reads the origins of one request's records; those that are damaged are empty.
 
     Args:
-        budget: How many values the request may have.
+        limits: How much the request may contain.
+        check: Checks what is large.
         outcome: Gets a note of what is damaged.
     """
 
-    def __init__(self, budget: ValueBudget, outcome: Outcome) -> None:
-        self._budget = budget
+    def __init__(self, limits: IngestLimits, check: FieldCheck, outcome: Outcome) -> None:
+        self._budget = ValueBudget(limits.shared_values)
+        self._check = check
         self._outcome = outcome
         self._resources: dict[bytes, dict[str, object]] = {}
 
@@ -54,7 +58,7 @@ class Origins:
         """Return the origin of a group.
 
         Raises:
-            RecordError: The request has too many values.
+            RecordError: It is too large, or the request has too many values.
         """
         scope, process_id = self._scope(group.scope)
         resource = self._resources.get(group.resource)
@@ -63,6 +67,7 @@ class Origins:
         return Origin(resource, scope, process_id)
 
     def _resource(self, data: bytes) -> dict[str, object]:
+        self._check.check(data, RESOURCE)
         try:
             resource = Resource.FromString(data)
         except DecodeError:
@@ -72,6 +77,7 @@ class Origins:
         return cast("dict[str, object]", without_bytes(found))
 
     def _scope(self, data: bytes) -> tuple[Scope | None, object]:
+        self._check.check(data, SCOPE)
         try:
             scope = InstrumentationScope.FromString(data)
         except DecodeError:

@@ -13,6 +13,7 @@ from otel_ext.formats.read.otlp import read_otlp
 from otel_ext.record.codec import encode_line
 from otel_ext.server.ingest.cut import cut, cut_scope
 from otel_ext.server.ingest.limits import DEFAULT_LIMITS
+from otel_ext.server.ingest.otlp.counting import SPAN, FieldCheck
 from otel_ext.server.ingest.otlp.json_text import load_request, take_records
 from otel_ext.server.ingest.otlp.origin import Origins
 from otel_ext.server.ingest.otlp.spans import SpanSource, span_record
@@ -50,9 +51,9 @@ def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LI
     >>> read_traces(b"", Numbers())
     Ingested(lines=b'', records=0, rejected=0, reasons='')
     """
-    outcome = Outcome()
-    budget = ValueBudget(limits.values)
-    processes, origins = Processes(outcome.write), Origins(budget, outcome)
+    outcome = Outcome(limits.line_bytes)
+    budget, check = ValueBudget(limits.values), FieldCheck(limits)
+    processes, origins = Processes(outcome.write), Origins(limits, check, outcome)
     groups, count, left_out = groups_in(body, limits.records)
     seq = numbers.first_of(body, count)
     for group in groups:
@@ -63,25 +64,28 @@ def read_traces(body: bytes, numbers: Numbers, limits: IngestLimits = DEFAULT_LI
         else:
             process = processes.find(resource, process_id)
             source = SpanSource(process, scope, limits, budget, outcome.note)
-            _read_group(group, seq, source, processes, outcome)
+            _read_group(group, seq, source, processes, check, outcome)
         seq += len(group.records)
     outcome.reject_beyond(limits.records, "spans", left_out)
     return outcome.result()
 
 
 def _read_group(
-    group: Group, seq: int, source: SpanSource, processes: Processes, outcome: Outcome
+    group: Group,
+    seq: int,
+    source: SpanSource,
+    processes: Processes,
+    check: FieldCheck,
+    outcome: Outcome,
 ) -> None:
     """Add the records of the spans of one scope, of which the first one has the number `seq`."""
-    most, is_first = source.limits.record_bytes, True
+    is_first = True
     for number, data in enumerate(group.records, seq):
         span: Span | None = None
         try:
-            size = len(data)
-            if size > most:
-                raise RecordError(f"it has {size} bytes, more than {most}")  # noqa: TRY301
+            check.check(data, SPAN)
             span = Span.FromString(data)
-            record = span_record(span, size, number, source)
+            record = span_record(span, len(data), number, source)
             line = encode_line(record)
         except DecodeError:
             outcome.reject("a span: it is not valid protobuf")
@@ -112,7 +116,7 @@ def read_traces_json(
     >>> read_traces_json(b"{}", Numbers())
     Ingested(lines=b'', records=0, rejected=0, reasons='')
     """
-    outcome = Outcome()
+    outcome = Outcome(limits.line_bytes)
     request = load_request(body, _PATH[0], limits)
     count, left_out = take_records(request, _PATH, limits.records)
     seq, made = numbers.first_of(body, count), 0

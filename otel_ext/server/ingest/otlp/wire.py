@@ -16,7 +16,7 @@ from otel_ext.server.ingest.result import MalformedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Group", "Groups", "groups_in"]
+__all__ = ["FieldReader", "Group", "Groups", "groups_in"]
 
 # Numbers of fields; traces and logs have the same ones.
 _GROUPS: Final = 1
@@ -68,64 +68,70 @@ def groups_in(body: bytes, most: int) -> Groups:
     >>> groups_in(bytes.fromhex("0a 06 12 04 12 02 6162"), 10)
     Groups(groups=[Group(resource=b'', scope=b'', records=[b'ab'])], records=1, left_out=0)
     """
+    reader = FieldReader(body, most * _FIELDS)
+    found: list[Group] = []
+    count = left_out = 0
     try:
-        return _Reader(body, most * _FIELDS).groups(most)
-    except IndexError:
-        raise MalformedError("the request is not valid protobuf: it ends too early") from None
-
-
-class _Reader:
-    """Reads what is around the records of a request.
-
-    Args:
-        body: The request.
-        most: How many fields are read at most.
-    """
-
-    def __init__(self, body: bytes, most: int) -> None:
-        self._body = body
-        self._left = most
-
-    def groups(self, most: int) -> Groups:
-        body = self._body
-        found: list[Group] = []
-        count = left_out = 0
-        for of_resource in self._fields(0, len(body)):
+        for of_resource in reader.fields(0, len(body)):
             if of_resource[0] != _GROUPS:
                 continue
-            resource, of_scopes = self._split(*of_resource[1:])
+            resource, of_scopes = _split(reader, *of_resource[1:])
             for of_scope in of_scopes:
-                scope, records = self._split(*of_scope)
+                scope, records = _split(reader, *of_scope)
                 room = most - count
                 count += min(len(records), room)
                 left_out += max(len(records) - room, 0)
                 if records and room:
                     data = [body[start:stop] for start, stop in records[:room]]
                     found.append(Group(resource, scope, data))
-        return Groups(found, count, left_out)
+    except IndexError:
+        raise MalformedError("the request is not valid protobuf: it ends too early") from None
+    return Groups(found, count, left_out)
 
-    def _split(self, start: int, stop: int) -> tuple[bytes, list[tuple[int, int]]]:
-        """Return what the children of a message share, and where they are."""
-        shared = b""
-        children: list[tuple[int, int]] = []
-        for number, at, end in self._fields(start, stop):
-            if number == _CHILDREN:
-                children.append((at, end))
-            elif number == _SHARED:
-                shared += self._body[at:end]  # messages that follow each other are one
-        return shared, children
 
-    def _fields(self, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
+def _split(reader: FieldReader, start: int, stop: int) -> tuple[bytes, list[tuple[int, int]]]:
+    """Return what the children of a message share, and where they are."""
+    shared: list[bytes] = []
+    children: list[tuple[int, int]] = []
+    for number, at, end in reader.fields(start, stop):
+        if number == _CHILDREN:
+            children.append((at, end))
+        elif number == _SHARED:
+            shared.append(reader.body[at:end])
+    return b"".join(shared), children  # messages that follow each other are one
+
+
+class FieldReader:
+    """Reads the fields of messages, up to a number of them.
+
+    Args:
+        body: What has the messages in it.
+        most: How many fields are read at most.
+
+    Attributes:
+        body: The same.
+        left: How many fields may still be read; negative if there were too many.
+    """
+
+    def __init__(self, body: bytes, most: int) -> None:
+        self.body = body
+        self.left = most
+
+    def fields(self, at: int, stop: int) -> Iterator[tuple[int, int, int]]:
         """Yield number, start and end of the fields of a message that are messages or texts.
+
+        Args:
+            at: Where the message begins in the body.
+            stop: Where it ends.
 
         Raises:
             MalformedError: They are not fields, or too many.
             IndexError: The body ends within a number.
         """
-        body = self._body
+        body = self.body
         while at < stop:
-            self._left -= 1
-            if self._left < 0:
+            self.left -= 1
+            if self.left < 0:
                 raise MalformedError("the request has too many parts", hint="Send it in several.")
             tag, at = _varint(body, at)
             kind = tag & 7
