@@ -20,6 +20,7 @@ from otel_ext.server.grpc_calls import MessageReader
 from otel_ext.server.http.receiving import grpc_code, otlp_answer
 from otel_ext.server.intake import FORMS
 from otel_ext.server.security.answers import RequestError
+from otel_ext.settings.units import KIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ _WRONG_TOKEN: Final = RequestError(
 )
 _IDENTITY_AND_GZIP: Final = 0b101
 _CONNECTIONS_FACTOR: Final = 4
+_LOOKAHEAD_BYTES: Final = 64 * KIB - 1
 
 
 class GrpcServer:
@@ -149,6 +151,9 @@ def _options(limits: ServerLimits) -> list[tuple[str, int]]:
         # gRPC would decompress whole messages before any memory is counted.
         ("grpc.per_message_decompression", 0),
         ("grpc.compression_enabled_algorithms_bitset", _IDENTITY_AND_GZIP),
+        # With probing, gRPC takes megabytes of messages that were not asked for.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", _LOOKAHEAD_BYTES),
         ("grpc.max_metadata_size", limits.header_bytes),
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", limits.connections),
