@@ -3,6 +3,7 @@
 # grpc has no types.
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportUnknownMemberType=false, reportUnknownParameterType=false
+# pyright: reportMissingTypeArgument=false
 
 from __future__ import annotations
 
@@ -18,7 +19,7 @@ from otel_ext.server.unavailable import unavailable
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    import grpc.aio
+    import grpc.aio  # type: ignore[import-untyped]
     from starlette.types import Message, Scope
 
     from otel_ext.server.security.bodies import ByteBudget
