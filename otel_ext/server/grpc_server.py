@@ -46,6 +46,7 @@ _WRONG_TOKEN: Final = RequestError(
 )
 _IDENTITY_AND_GZIP: Final = 0b101
 _CONNECTIONS_FACTOR: Final = 4
+_CONNECTION_AGE_MS: Final = 600_000
 _LOOKAHEAD_BYTES: Final = 64 * KIB - 1
 
 
@@ -161,6 +162,9 @@ def _options(limits: ServerLimits) -> list[tuple[str, int]]:
         # ports do: there are more, so that idle ones are less likely to keep others out.
         ("grpc.max_allowed_incoming_connections", _CONNECTIONS_FACTOR * limits.connections),
         ("grpc.max_connection_idle_ms", 1000 * limits.keep_alive_seconds),
+        # Who never takes an answer is not idle. Others connect again without losing a call.
+        ("grpc.max_connection_age_ms", _CONNECTION_AGE_MS),
+        ("grpc.max_connection_age_grace_ms", round(1000 * limits.body_seconds)),
         ("grpc.server_handshake_timeout_ms", round(1000 * limits.header_seconds)),
     ]
 
