@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.counters import Counters
     from otel_ext.server.api.context import Context
+    from otel_ext.server.async_intake import AsyncIntake
     from otel_ext.server.feeding.messages import FeedState
-    from otel_ext.server.intake import Intake
     from otel_ext.server.live.hub import Hub
     from otel_ext.server.security.bodies import BodyReader
 
@@ -36,26 +36,22 @@ class Parts(NamedTuple):
         bodies: Reads bodies.
         hub: Wakes streams.
         readers: Runs what reads the store.
-        receivers: Runs what reads bodies.
         state: Returns how the store stands.
-        wake: Called when records were added.
         counters: What is counted.
     """
 
     context: Context
-    intake: Intake
+    intake: AsyncIntake
     bodies: BodyReader
     hub: Hub
     readers: Executor
-    receivers: Executor
     state: Callable[[], FeedState]
-    wake: Callable[[], object]
     counters: Counters
 
 
 def viewer_app(parts: Parts) -> Starlette:
     """Return the application with the viewer, the questions, the stream, and all that is taken."""
-    receiver = Receiver(parts.intake, parts.bodies, parts.receivers, parts.wake)
+    receiver = Receiver(parts.intake, parts.bodies)
     return Starlette(
         routes=[
             *page_routes(),
@@ -71,5 +67,5 @@ def viewer_app(parts: Parts) -> Starlette:
 
 def otlp_app(parts: Parts) -> Starlette:
     """Return the application that only takes OTLP."""
-    receiver = Receiver(parts.intake, parts.bodies, parts.receivers, parts.wake)
+    receiver = Receiver(parts.intake, parts.bodies)
     return Starlette(routes=receiver.otlp_routes(), exception_handlers=exception_handlers())

@@ -11,9 +11,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime.counters import Counters
 from otel_ext.server.security.answers import RequestError
-from otel_ext.server.security.bodies import BodyReader
 from otel_ext.server.unavailable import unavailable
 
 if TYPE_CHECKING:
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
     import grpc.aio  # type: ignore[import-untyped]
     from starlette.types import Message, Scope
 
-    from otel_ext.server.security.bodies import ByteBudget
+    from otel_ext.server.security.bodies import BodyReader
     from otel_ext.server.security.limits import ServerLimits
 
 __all__ = ["MessageReader"]
@@ -45,12 +43,12 @@ class MessageReader:
 
     Args:
         limits: `body_seconds` is how long a call may wait and its message may take, together.
-        budget: What the messages count against once they are decompressed.
+        bodies: Decompresses the messages, and counts them.
     """
 
-    def __init__(self, limits: ServerLimits, budget: ByteBudget) -> None:
+    def __init__(self, limits: ServerLimits, bodies: BodyReader) -> None:
         self._limits = limits
-        self._bodies = BodyReader(Counters(), limits, budget)
+        self._bodies = bodies
         self._places = asyncio.Semaphore(limits.in_flight_bytes // limits.wire_bytes)
         self._waiting = 0
         # Reads that were given up: they end when the call has ended, and not before.

@@ -10,7 +10,6 @@ https://opentelemetry.io/docs/specs/otlp/#otlpgrpc
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 import grpc  # type: ignore[import-untyped]
@@ -23,11 +22,9 @@ from otel_ext.server.security.answers import RequestError
 from otel_ext.settings.units import KIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from concurrent.futures import Executor
-
-    from otel_ext.server.intake import Form, Intake
-    from otel_ext.server.security.bodies import ByteBudget
+    from otel_ext.server.async_intake import AsyncIntake
+    from otel_ext.server.intake import Form
+    from otel_ext.server.security.bodies import BodyReader
     from otel_ext.server.security.limits import ServerLimits
     from otel_ext.server.security.tokens import TokenAuthority
 
@@ -55,27 +52,21 @@ class GrpcServer:
 
     Args:
         intake: Keeps the records.
-        executor: Runs what takes long.
-        wake: Called in the event loop when records were added.
+        bodies: Reads bodies.
         limits: The sizes and times that are allowed.
-        budget: What the requests of all ports count against.
         authority: Checks tokens; None if none is needed.
     """
 
     def __init__(
         self,
-        intake: Intake,
-        executor: Executor,
-        wake: Callable[[], object],
+        intake: AsyncIntake,
+        bodies: BodyReader,
         limits: ServerLimits,
-        budget: ByteBudget,
         authority: TokenAuthority | None,
     ) -> None:
         self._intake = intake
-        self._executor = executor
-        self._wake = wake
         self._authority = authority
-        self._messages = MessageReader(limits, budget)
+        self._messages = MessageReader(limits, bodies)
         self._stop_seconds = limits.shutdown_seconds
         self._server = grpc.aio.server(options=_options(limits))
         for service, name in _SERVICES.items():
@@ -127,15 +118,12 @@ class GrpcServer:
         """
         if not self._accepts(context):
             return _WRONG_TOKEN
-        loop = asyncio.get_running_loop()
         try:
             async with self._messages.read(context) as body:
-                taken = await loop.run_in_executor(self._executor, self._intake.take, form, body)
+                ingested = await self._intake.take(form, body)
         except RequestError as error:
             return error.with_traceback(None)
-        if taken.lines:
-            self._wake()
-        return otlp_answer(form.signal, taken)
+        return otlp_answer(form.signal, ingested)
 
     def _accepts(self, context: grpc.aio.ServicerContext) -> bool:
         """Whether a call has the token, if one is needed."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.errors import JournalError
@@ -14,7 +12,7 @@ from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
 from otel_ext.server.ingest.result import MalformedError
 from otel_ext.server.security.answers import RequestError
 from otel_ext.server.unavailable import unavailable
-from otel_ext.settings.units import KIB, MIB
+from otel_ext.settings.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,17 +22,10 @@ if TYPE_CHECKING:
     from otel_ext.server.ingest.result import Ingested
     from otel_ext.server.received import ReceivedJournal
 
-__all__ = ["FORMS", "Form", "Intake", "is_large"]
+__all__ = ["FORMS", "Form", "Intake"]
 
 # More than this would take the process that stores half a minute.
 _MOST_WAITING: Final = 512 * MIB
-# One body above this is read at a time: what is made of it may take a hundred MiB.
-_LARGE: Final = 256 * KIB
-
-
-def is_large(body: bytes) -> bool:
-    """Whether a body is so large that it is read alone, while no other large one is."""
-    return len(body) > _LARGE
 
 
 class Form(NamedTuple):
@@ -79,7 +70,6 @@ class Intake:
         self._state = state
         self._counters = counters
         self._numbers = Numbers()
-        self._large = Lock()
         # What was kept since the process that stores has last said how much waits: it may hang.
         self._said: FeedState | None = None
         self._since = 0
@@ -96,10 +86,6 @@ class Intake:
         """
         if self._waiting() > _MOST_WAITING:
             raise unavailable("Too many records wait to be stored", "Send them again later.")
-        with self._large if is_large(body) else nullcontext():
-            return self._take(form, body)
-
-    def _take(self, form: Form, body: bytes) -> Ingested:
         try:
             ingested = form.read(body, self._numbers)
         except MalformedError as error:

@@ -20,6 +20,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.server.api.context import About, Context
 from otel_ext.server.api.running_now import RunningNow
 from otel_ext.server.app import Parts, otlp_app, viewer_app
+from otel_ext.server.async_intake import AsyncIntake
 from otel_ext.server.feeding.store_process import StoreProcess
 from otel_ext.server.grpc_server import GrpcServer
 from otel_ext.server.http.health import HEALTH_PATHS
@@ -120,11 +121,12 @@ class ViewerServer:
             max_bytes=options.received_bytes,
             max_age=options.received_seconds,
         )
-        self._intake = Intake(self._journal, self.state, self._counters)
         self._bodies = BodyReader(self._counters, options.limits)
         self._readers = ThreadPoolExecutor(_READERS, "otel-ext-read")
         # Two: while one waits for the disk, another parses.
         self._receivers = ThreadPoolExecutor(2, "otel-ext-receive")
+        intake = Intake(self._journal, self.state, self._counters)
+        self._intake = AsyncIntake(intake, self._receivers, self._process.wake)
         self._servers: list[_Uvicorn] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._tending: asyncio.Task[None] | None = None
@@ -196,14 +198,7 @@ class ViewerServer:
         options = self._options
         # What is wrong with an address is found here: gRPC only logs it.
         _listener(options.host, port, "--otlp-grpc-port").close()
-        server = GrpcServer(
-            self._intake,
-            self._receivers,
-            self._process.wake,
-            options.limits,
-            self._bodies.budget,
-            self.authority,
-        )
+        server = GrpcServer(self._intake, self._bodies, options.limits, self.authority)
         try:
             bound = await server.start(options.host, port)
         except OSError as error:
@@ -218,9 +213,7 @@ class ViewerServer:
             bodies=self._bodies,
             hub=self._hub,
             readers=self._readers,
-            receivers=self._receivers,
             state=self.state,
-            wake=self._process.wake,
             counters=self._counters,
         )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -14,17 +12,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_ext.server.http.json_answers import JSON, json_answer
-from otel_ext.server.intake import FORMS, is_large
+from otel_ext.server.intake import FORMS
 from otel_ext.server.security.answers import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from concurrent.futures import Executor
+    from collections.abc import Mapping
 
     from starlette.requests import Request
 
+    from otel_ext.server.async_intake import AsyncIntake
     from otel_ext.server.ingest.result import Ingested
-    from otel_ext.server.intake import Form, Intake
+    from otel_ext.server.intake import Form
     from otel_ext.server.security.bodies import BodyReader
 
 __all__ = ["Receiver", "grpc_code", "otlp_answer"]
@@ -82,23 +80,11 @@ class Receiver:
     Args:
         intake: Keeps the records.
         bodies: Reads bodies.
-        executor: Runs what takes long, so that other requests go on.
-        wake: Called in the event loop when records were added.
     """
 
-    def __init__(
-        self,
-        intake: Intake,
-        bodies: BodyReader,
-        executor: Executor,
-        wake: Callable[[], object],
-    ) -> None:
+    def __init__(self, intake: AsyncIntake, bodies: BodyReader) -> None:
         self._intake = intake
         self._bodies = bodies
-        self._executor = executor
-        self._wake = wake
-        # Here large bodies wait for each other without a thread, which small ones need.
-        self._large = asyncio.Lock()
 
     def otlp_routes(self) -> list[Route]:
         """Return the routes of OTLP."""
@@ -121,7 +107,7 @@ class Receiver:
         try:
             async with self._bodies.read(request.scope, request.receive, forms) as body:
                 form = forms[body.media_type]
-                ingested = await self._take(form, body.data)
+                ingested = await self._intake.take(form, body.data)
         except RequestError as error:
             return _failure(error, is_json=_is_json(request))
         is_json = body.media_type == JSON
@@ -130,21 +116,13 @@ class Receiver:
 
     async def _records(self, request: Request) -> Response:
         async with self._bodies.read(request.scope, request.receive, LINES) as body:
-            ingested = await self._take(FORMS["records"], body.data)
+            ingested = await self._intake.take(FORMS["records"], body.data)
         document = {
             "accepted": ingested.records,
             "rejected": ingested.rejected,
             "reasons": ingested.reasons,
         }
         return json_answer(document)
-
-    async def _take(self, form: Form, body: bytes) -> Ingested:
-        loop = asyncio.get_running_loop()
-        async with self._large if is_large(body) else nullcontext():
-            ingested = await loop.run_in_executor(self._executor, self._intake.take, form, body)
-        if ingested.lines:
-            self._wake()
-        return ingested
 
 
 def _is_json(request: Request) -> bool:

@@ -83,21 +83,15 @@ class BodyReader:
         counters: Counts `server.refused.body`, `server.refused.large`,
             `server.refused.memory` and `server.late.body`.
         limits: The limits.
-        budget: What all bodies count against; by default one of `in_flight_bytes`.
     """
 
-    def __init__(
-        self,
-        counters: Counters,
-        limits: ServerLimits = DEFAULT_LIMITS,
-        budget: ByteBudget | None = None,
-    ) -> None:
+    def __init__(self, counters: Counters, limits: ServerLimits = DEFAULT_LIMITS) -> None:
         self._counters = counters
         self._limits = limits
         # One body at a time is inflated: if all were, each would be too large for the budget,
         # and other requests would wait for a step of every one.
         self._turn = asyncio.Lock()
-        self.budget = budget or ByteBudget(limits.in_flight_bytes)
+        self.budget = ByteBudget(limits.in_flight_bytes)
 
     @asynccontextmanager
     async def read(
