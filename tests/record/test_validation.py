@@ -47,6 +47,8 @@ def with_meta(**changes: object) -> bytes:
         (GOOD[:40] + b"\xff" + GOOD[40:], "line: not UTF-8: byte 0xff at byte 40"),
         (GOOD[:-30] + b"\n", "line: not JSON: "),
         (b"hello\n", "line: not JSON: Expecting value at column 1"),
+        (b'{"a": "\x01"}', "line: not JSON: Invalid control character at column 8"),
+        (b'{"a": "b', "line: not JSON: Unterminated string at column 7"),
         (b"[1]\n", "line: a record is a JSON object"),
         (b"{}\n", "line: has no __tracer_meta__"),
         (b'{"a":' * 3_000 + b"1" + b"}" * 3_000, "line: nested too deep"),

@@ -125,7 +125,8 @@ def _explain_text(body: bytes, error: orjson.JSONDecodeError) -> str:
     try:
         json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as failure:
-        return f"not JSON: {failure.msg} at column {failure.colno}"
+        what = failure.msg.removesuffix(" at").removesuffix(" starting")
+        return f"not JSON: {what} at column {failure.colno}"
     except (ValueError, RecursionError) as failure:
         return _TOO_DEEP if isinstance(failure, RecursionError) else f"not JSON: {failure}"
     # The depth limit of `json` differs between Pythons; all else it accepts, orjson does too.

@@ -1,10 +1,10 @@
-"""Describes the questions as an OpenAPI document."""
+"""Describes the questions, and what is taken, as an OpenAPI document."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.server.api.routes import PREFIX, ROUTES, STREAM
+from otel_ext.server.api.routes import LINE_TYPES, PREFIX, RECORDS_PATH, ROUTES, STREAM
 from otel_ext.server.api.schemas import COMPONENTS, TEXT, named
 
 if TYPE_CHECKING:
@@ -19,6 +19,16 @@ _STATUSES = {
     "400": "A parameter is unknown, missing or wrong.",
     "404": "There is no such trace or span.",
     "503": "The store cannot be read now.",
+}
+
+
+_TAKING = {
+    "200": "What became of the lines.",
+    "400": "The body is not valid gzip.",
+    "408": "The body has not arrived in time.",
+    "413": "The body is too large.",
+    "415": "The body has another media type.",
+    "503": "The records cannot be kept now; Retry-After says when to send them again.",
 }
 
 
@@ -40,7 +50,11 @@ def openapi(version: str) -> dict[str, object]:
                 " texts of nanoseconds since 1970, durations and ages numbers of nanoseconds."
             ),
         },
-        "paths": {**paths, f"{PREFIX}{STREAM.path}": {"get": stream}},
+        "paths": {
+            **paths,
+            f"{PREFIX}{STREAM.path}": {"get": stream},
+            f"{PREFIX}{RECORDS_PATH}": {"post": _taking()},
+        },
         "components": {
             "schemas": dict(COMPONENTS),
         },
@@ -48,7 +62,6 @@ def openapi(version: str) -> dict[str, object]:
 
 
 def _operation(route: Route, media_type: str = "application/json") -> dict[str, object]:
-    error = {"application/json": {"schema": named("Error")}}
     schema = named(route.form) if route.form else TEXT
     return {
         "summary": route.about,
@@ -57,11 +70,34 @@ def _operation(route: Route, media_type: str = "application/json") -> dict[str, 
         "responses": {
             "200": {"description": "The answer.", "content": {media_type: {"schema": schema}}},
             **{
-                status: {"description": about, "content": error}
+                status: {"description": about, "content": _json("Error")}
                 for status, about in _STATUSES.items()
             },
         },
     }
+
+
+def _taking() -> dict[str, object]:
+    return {
+        "summary": "Keep records; 200 means that they survive the death of the server.",
+        "operationId": "records",
+        "requestBody": {
+            "description": "A record of otel-ext on each line; it may be compressed with gzip.",
+            "required": True,
+            "content": {media_type: {"schema": TEXT} for media_type in LINE_TYPES},
+        },
+        "responses": {
+            status: {
+                "description": about,
+                "content": _json("Taken" if status == "200" else "Error"),
+            }
+            for status, about in _TAKING.items()
+        },
+    }
+
+
+def _json(form: str) -> dict[str, object]:
+    return {"application/json": {"schema": named(form)}}
 
 
 def _parameters(parameters: Sequence[Parameter]) -> list[dict[str, object]]:

@@ -20,10 +20,15 @@ if TYPE_CHECKING:
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.parameters import Parameter, Values
 
-__all__ = ["PREFIX", "ROUTES", "STREAM", "TOPICS", "Route"]
+__all__ = ["LINE_TYPES", "PREFIX", "RECORDS_PATH", "ROUTES", "STREAM", "TOPICS", "Route"]
 
 PREFIX: Final = "/api/v1"
 TOPICS: Final = ("traces", "running", "logs")
+
+RECORDS_PATH: Final = "/records"
+"""The path below `PREFIX` that takes lines of records."""
+LINE_TYPES: Final = ("application/x-ndjson", "application/jsonl", "application/stream+json")
+"""The media types of lines of records."""
 
 Answer: TypeAlias = "dict[str, object] | bytes"
 

@@ -216,6 +216,9 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
         }
     ),
     "Logs": fields({"logs": array(named("Log")), "next": OPTIONAL_TEXT}),
+    "Taken": fields(
+        {**dict.fromkeys(("accepted", "rejected"), COUNT), "reasons": TEXT},
+    ),
     "Completion": fields({"words": array(fields({"text": TEXT, "count": COUNT}))}),
     "Info": fields(
         {

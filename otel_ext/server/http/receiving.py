@@ -11,6 +11,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_ext.server.api.routes import LINE_TYPES, PREFIX, RECORDS_PATH
 from otel_ext.server.http.json_answers import JSON, json_answer
 from otel_ext.server.intake import FORMS
 from otel_ext.server.security.answers import RequestError
@@ -27,11 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Receiver", "grpc_code", "otlp_answer"]
 
-_RECORDS_PATH: Final = "/api/v1/records"
-
 PROTOBUF: Final = "application/x-protobuf"
-LINES: Final = ("application/x-ndjson", "application/jsonl", "application/stream+json")
-"""The media types of lines of records."""
 
 _INVALID_ARGUMENT: Final = 3
 _GRPC_CODES: Final = {408: 4, 413: 8, 503: 14}
@@ -95,7 +92,7 @@ class Receiver:
 
     def records_route(self) -> Route:
         """Return the route for lines of records."""
-        return Route(_RECORDS_PATH, self._records, methods=["POST"])
+        return Route(f"{PREFIX}{RECORDS_PATH}", self._records, methods=["POST"])
 
     async def _traces(self, request: Request) -> Response:
         return await self._otlp(request, {PROTOBUF: FORMS["traces"], JSON: FORMS["traces-json"]})
@@ -115,7 +112,7 @@ class Receiver:
         return Response(content, media_type=body.media_type)
 
     async def _records(self, request: Request) -> Response:
-        async with self._bodies.read(request.scope, request.receive, LINES) as body:
+        async with self._bodies.read(request.scope, request.receive, LINE_TYPES) as body:
             ingested = await self._intake.take(FORMS["records"], body.data)
         document = {
             "accepted": ingested.records,

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.figures import report_figures
-from tests.programs import environment, free_port, started
+from tests.programs import ROOT, environment, free_port, started
 from tests.server.http.running import command_started
 from tests.store.records import SECOND, log_line, span_line
 
@@ -54,12 +54,13 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
             *(sys.executable, "-m", "schemathesis.cli", "run"),
             *(f"{running.ui}/api/v1/openapi.json", "--url", running.ui),
             *("--exclude-path", "/api/v1/stream", "--exclude-checks", NO_CHECKS),
-            *("--phases", "fuzzing", "--max-examples", "2", "--seed", "13", "--no-color"),
+            *("--phases", "fuzzing", "--max-examples", "20", "--seed", "13", "--no-color"),
         ]
         output = tmp_path / "schemathesis.txt"
         delays: list[float] = []
+        hooks = environment(SCHEMATHESIS_HOOKS="tests.server.http.made_lines", PYTHONPATH=str(ROOT))
         with (
-            started(words, cwd=tmp_path, output=output, env=environment()) as fuzzing,
+            started(words, cwd=tmp_path, output=output, env=hooks) as fuzzing,
             httpx.Client(base_url=running.ui) as client,
         ):
             while fuzzing.poll() is None:
