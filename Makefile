@@ -35,7 +35,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
-	builder compat bench bench-quick soak chaos sanitize fuzz \
+	builder compat bench bench-peers bench-quick soak chaos sanitize fuzz \
 	collector test-collector viewer page clean
 
 help: ## show this list
@@ -160,8 +160,13 @@ PROGRAMS = $(TEST_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" --work 
 
 # In a separate environment: the peers that are compared bring packages that tests must not see.
 BENCH_PYTHON := $(BUILD)/bench-venv/bin/python
-BENCHMARKS = $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
+BENCHMARKS = PATH="$$PATH:$(CHECKOUT)/$(BUILD)/peers-venv/bin" $(BENCH_PYTHON) -m tools.run_programs --checkout "$(CHECKOUT)" \
 	--work $(BUILD)/$@ benchmarks/run.py -- --results "$(CHECKOUT)/build/$@"
+
+# Large: they bring some hundred packages, and are compared only where they are installed.
+bench-peers: ## the other servers that store spans, for make bench to compare with
+	@$(PYTHON) -m venv --clear $(BUILD)/peers-venv
+	@$(BUILD)/peers-venv/bin/python $(PIP) install arize-phoenix==20.26.1 mlflow==3.17.2
 
 bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmarks
 	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"

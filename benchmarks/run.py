@@ -42,6 +42,7 @@ MEASURES: Final = (
     "analysis",
     "store",
     "received",
+    "attacked",
     "watched",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."

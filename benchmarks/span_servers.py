@@ -116,7 +116,7 @@ def measure_server(server: SpanServer, folder: Path) -> Measured | str:
         folder: For its files.
     """
     if shutil.which(server.command) is None:
-        return f"the command {server.command} is not installed"
+        return f"the command {server.command} is not installed; make bench-peers does that"
     command = [
         *("unshare", "--map-root-user", "--net", sys.executable, "-m", "benchmarks.span_servers"),
         *(server.name, str(folder)),

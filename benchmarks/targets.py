@@ -156,6 +156,7 @@ TARGETS: Final = (
     Target("One trace of them", *("store", "one trace, ms", 20, 2, " ms")),
     Target("An exact attribute", *("store", "attribute, ms", 100, 50, " ms")),
     Target("A text in most traces", *("store", "text, ms", 300, 150, " ms")),
+    Target("A text in one span", *("store", "rare text, ms", 300, 150, " ms")),
     Target("Statistics of an hour", *("store", "statistics, ms", 1_000, 300, " ms")),
     Target(
         "1,000 spans over OTLP/HTTP, durable and stored",
@@ -169,6 +170,11 @@ TARGETS: Final = (
         "p99 of /healthz meanwhile",
         *("received", "healthz p99, ms", 100, 50, " ms"),
     ),
+    Target(
+        "Most memory of the server under hostile bodies",
+        *("attacked", "memory, MiB", 256, 200, " MiB"),
+    ),
+    Target("p99 of /healthz meanwhile", *("attacked", "healthz p99, ms", 100, 50, " ms")),
     Target(
         "p99 from `start_span` to the bar of a trace in Chromium, at 1,000 spans/s",
         *("watched", "bar of a trace: p99, ms", 500, 250, " ms"),

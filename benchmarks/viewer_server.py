@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -41,8 +42,17 @@ class ViewerServer(NamedTuple):
 
     def cpu_seconds(self) -> float:
         """Return the processor time of the server and of the process that stores."""
+        return sum(map(cpu_seconds, self._pids()))
+
+    def most_memory(self) -> int:
+        """Return the most bytes that the server, or the process that stores, has had."""
+        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
+        found = [re.search(r"VmHWM:\s+(\d+) kB", status) for status in statuses]
+        return max(int(one[1]) * 1024 for one in found if one is not None)
+
+    def _pids(self) -> list[int]:
         children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return sum(map(cpu_seconds, [self.pid, *map(int, children)]))
+        return [self.pid, *map(int, children)]
 
     def stored_records(self) -> int:
         """Return how many records it has stored."""

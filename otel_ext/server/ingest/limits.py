@@ -28,6 +28,9 @@ class IngestLimits:
         fields: Such fields of a whole request; what follows is rejected.
         values: In protobuf, attributes, events, links and items of lists and objects, nested
             ones included; records beyond this are rejected.
+        shared_values: The same of all resources and scopes of a request together.
+        line_bytes: Bytes of the lines that are made of a request; records beyond this are
+            rejected. A character may take six bytes there.
         json_bytes: Bytes of a request in JSON; a larger one is refused. A text with one rare
             character takes four times its bytes in memory.
         json_values: In JSON, opening brackets and commas; a request with more is refused. An
@@ -48,7 +51,7 @@ class IngestLimits:
     fields: int = 2_000_000
     values: int = 1_000_000
     shared_values: int = 200_000
-    line_bytes: int = 64 * 1024 * 1024
+    line_bytes: int = 48 * 1024 * 1024
     json_bytes: int = 16 * 1024 * 1024
     json_values: int = 500_000
     json_depth: int = 128

@@ -46,7 +46,7 @@ class ServerLimits:
     wire_bytes: int = 8 * MIB
     inflated_bytes: int = 32 * MIB
     gzip_members: int = 64
-    in_flight_bytes: int = 64 * MIB
+    in_flight_bytes: int = 48 * MIB
     header_bytes: int = 64 * KIB
     header_seconds: float = 10.0
     body_seconds: float = 30.0

@@ -2,90 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
-import zlib
 from pathlib import Path
 
 import httpx
 import pytest
 
+from benchmarks.hostile_bodies import hostile_bodies
 from tests.figures import report_figures
 from tests.programs import free_port
 from tests.server.http.running import command_started
 from tests.threads import numbered_threads
 
 MOST = 256 * 2**20
-PROTOBUF, JSON = "application/x-protobuf", "application/json"
-
-
-def number(value: int) -> bytes:
-    """Return a number of variable size."""
-    data = b""
-    while value > 127:
-        data += bytes([value & 127 | 128])
-        value >>= 7
-    return data + bytes([value])
-
-
-def field(tag: int, data: bytes) -> bytes:
-    """Return a field that is a message or a text."""
-    return number(tag << 3 | 2) + number(len(data)) + data
-
-
-def request(*spans: bytes, resource: bytes = b"") -> bytes:
-    """Return a request with spans in protobuf."""
-    return field(1, field(1, resource) + field(2, b"".join(field(2, one) for one in spans)))
-
-
-def span(rest: bytes) -> bytes:
-    """Return a span in protobuf, with more fields."""
-    now = time.time_ns()
-    times = b"\x39" + now.to_bytes(8, "little") + b"\x41" + (now + 5).to_bytes(8, "little")
-    return field(1, os.urandom(16)) + field(2, os.urandom(8)) + field(5, b"n") + times + rest
-
-
-def text(value: bytes) -> bytes:
-    """Return an attribute of a span."""
-    return field(9, field(1, b"k") + field(2, field(1, value)))
-
-
-def bodies() -> dict[str, tuple[str, str, bytes]]:
-    """Return path, media type and inflated body of each attack."""
-    nested = '{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}'
-    pairs = ",".join(['{"key":"k","value":{"stringValue":"a"}}'] * 110_000)
-    items = field(9, field(1, b"k") + field(2, field(5, b"\x0a\x00" * 1_500_000)))
-    return {
-        "attributes": ("/v1/traces", PROTOBUF, request(span(b"\x4a\x00" * 1_900_000))),
-        "events": ("/v1/traces", PROTOBUF, request(span(b"\x5a\x00" * 1_900_000))),
-        "links": ("/v1/traces", PROTOBUF, request(*[span(b"\x6a\x00" * 1_900_000)] * 4)),
-        "items": ("/v1/traces", PROTOBUF, request(span(items))),
-        "resource": (
-            "/v1/traces",
-            PROTOBUF,
-            request(span(b""), resource=b"\x0a\x00" * 8_000_000),
-        ),
-        "groups": ("/v1/logs", PROTOBUF, field(1, field(2, b"\x12\x00" * 9_000_000))),
-        "control characters": (
-            "/v1/traces",
-            PROTOBUF,
-            request(*(span(text(b"\x01" * 15_000)) for _ in range(1_500))),
-        ),
-        "pairs": ("/v1/traces", JSON, (nested % f'{{"attributes":[{pairs}]}}').encode()),
-        "wide text": ("/v1/traces", JSON, (nested % f'{{"name":"{"x" * 15_000_000}😀"}}').encode()),
-        "lines": (
-            "/api/v1/records",
-            "application/x-ndjson",
-            (b"[1" + b",1" * 200 + b"]\n") * 60_000,
-        ),
-    }
-
-
-def packed(data: bytes) -> bytes:
-    """Return data in gzip."""
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(data) + packer.flush()
 
 
 def most_memory(pid: int) -> int:
@@ -104,7 +34,7 @@ def children_of(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 def test_memory_stays_bounded(tmp_path: Path) -> None:
     """Of the server and of the process that stores; meanwhile another client is answered."""
-    attacks = [(path, kind, packed(data)) for path, kind, data in bodies().values()]
+    attacks = hostile_bodies()
     statuses: set[int] = set()
     delays: list[float] = []
     with command_started(tmp_path / "records", (free_port(), 0, 0)) as (running, process):
@@ -120,9 +50,8 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
                         time.sleep(0.02)
                     return
                 for index in range(len(attacks)):
-                    path, kind, data = attacks[(index + worker) % len(attacks)]
-                    headers = {"content-type": kind, "content-encoding": "gzip"}
-                    answer = client.post(path, content=data, headers=headers)
+                    one = attacks[(index + worker) % len(attacks)]
+                    answer = client.post(one.path, content=one.data, headers=one.headers)
                     statuses.add(answer.status_code)
 
         numbered_threads(7, attack)

@@ -220,4 +220,4 @@ def test_the_limits_are_those_that_are_promised() -> None:
     limits = ServerLimits()
     assert (limits.wire_bytes, limits.inflated_bytes) == (8 * 2**20, 32 * 2**20)
     assert (limits.header_seconds, limits.body_seconds) == (10, 30)
-    assert (limits.connections, limits.in_flight_bytes) == (64, 64 * 2**20)
+    assert (limits.connections, limits.in_flight_bytes) == (64, 48 * 2**20)
