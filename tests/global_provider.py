@@ -9,6 +9,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_ext.inflight.settings import InflightSettings
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.testing import RecordCapture
 
@@ -34,7 +35,9 @@ def recording_globally() -> Generator[RecordCapture]:
     """Record the spans of a new global provider within the block; return what keeps them."""
     capture = RecordCapture()
     provider = TracerProvider(resource=Resource({"service.name": "test"}), shutdown_on_exit=False)
-    provider.add_span_processor(LifecycleSpanProcessor(capture))
+    # Tests count what they cause: a heartbeat may come at any time.
+    quiet = InflightSettings(heartbeat_interval=0.0)
+    provider.add_span_processor(LifecycleSpanProcessor(capture, inflight=quiet))
     with as_global(provider):
         yield capture
     provider.shutdown()
