@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import threading
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import httpx
@@ -144,3 +146,29 @@ def test_a_store_that_another_process_writes(tmp_path: Path) -> None:
         writer.close()
         wait_until(lambda: running.count() == 1, "it is stored")
         wait_until(lambda: running.client.get("/readyz").status_code == 200, "it is ready")
+
+
+@pytest.mark.slow
+def test_a_locked_database(tmp_path: Path) -> None:
+    """While another program locks a file of the store, records are kept and questions refused."""
+    folder = tmp_path / "records"
+    with serving(folder) as running:
+        line = span_line("end", 1, trace=1, seq=1)
+        running.client.post("/api/v1/records", content=line, headers=LINES)
+        wait_until(lambda: running.count() == 1, "the first trace is stored")
+    (day,) = (folder / STORE_FOLDER).glob("*-*.sqlite")
+    with closing(sqlite3.connect(day, isolation_level=None)) as locking:
+        locking.execute("PRAGMA locking_mode = EXCLUSIVE")
+        locking.execute("BEGIN EXCLUSIVE")
+        with serving(folder) as running:
+            line = span_line("end", 1, trace=2, seq=2)
+            taken = running.client.post("/api/v1/records", content=line, headers=LINES)
+            assert taken.status_code == 200
+            answer = running.client.get("/api/v1/traces")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert "Another program uses it" in answer.text
+            wait_until(lambda: running.client.get("/readyz").status_code == 503, "it is not ready")
+            locking.rollback()
+            locking.close()
+            wait_until(lambda: running.client.get("/readyz").status_code == 200, "it is ready")
+            wait_until(lambda: running.count() == 2, "both traces are stored")
