@@ -12,9 +12,10 @@ from otel_ext.record.timestamps import time_of
 from otel_ext.runtime.process.records import whole_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.record.merge import SpanKey
 
     _Fields: TypeAlias = Mapping[str, object]
     _Key: TypeAlias = tuple[object, object, object]
@@ -29,6 +30,8 @@ MOST_NUMBER: Final = (1 << 63) - 1
 
 _LEAST_NUMBER: Final = -(1 << 63)
 _MOST_TEXT: Final = 4_096
+# Of one record.
+_MOST_LINKS: Final = 128
 
 
 class SpanEntry(NamedTuple):
@@ -39,12 +42,14 @@ class SpanEntry(NamedTuple):
         line: The record, without a newline.
         attributes: The user's attributes in it.
         is_opener: Whether its process is known to have recorded that the span started.
+        links: Trace and span ids of the spans that it links to, up to 128.
     """
 
     span: Span
     line: bytes
     attributes: Mapping[str, object]
     is_opener: bool
+    links: Sequence[SpanKey] = ()
 
 
 class LogEntry(NamedTuple):
@@ -173,7 +178,8 @@ class EntryReader:
             return False
         if span.parent_span_id and not _is_hex(span.parent_span_id, _SPAN_ID):
             span = span._replace(parent_span_id="")
-        self._entries.append(SpanEntry(span, line, attributes, is_opener))
+        links = _links_in(meta["links"]) if "links" in meta else ()
+        self._entries.append(SpanEntry(span, line, attributes, is_opener, links))
         self.accepted += 1
         return True
 
@@ -195,6 +201,25 @@ def _can_be_stored(span: Span) -> bool:
         and len(span.trace_id) == _TRACE_ID
         and _is_hex(span.trace_id + span.span_id, _TRACE_ID + _SPAN_ID)
     )
+
+
+def _links_in(links: object) -> list[SpanKey]:
+    """Return the ids in links of a record; a link without valid ids is left out."""
+    if not isinstance(links, list):
+        return []
+    found: list[SpanKey] = []
+    for link in cast("list[object]", links)[:_MOST_LINKS]:
+        if isinstance(link, dict):
+            fields = cast("_Fields", link)
+            trace_id, span_id = fields.get("trace_id"), fields.get("span_id")
+            if (
+                isinstance(trace_id, str)
+                and isinstance(span_id, str)
+                and len(trace_id) == _TRACE_ID
+                and _is_hex(trace_id + span_id, _TRACE_ID + _SPAN_ID)
+            ):
+                found.append((trace_id, span_id))
+    return found
 
 
 def _log(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.record.merge import SpanKey
     from otel_ext.store.entries import Entry
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
 
@@ -321,6 +322,14 @@ class Store(Protocol):
 
     def lines_of(self, spans: Sequence[Span]) -> Mapping[tuple[str, str, str], bytes]:
         """Return the whole records of spans, by trace, span and process id."""
+        ...
+
+    def linking_to(self, trace_id: str, span_id: str, limit: int) -> Sequence[SpanKey]:
+        """Return trace and span ids of the spans of any trace that link to a span, each once.
+
+        Those of the trace that started last come first; within a trace they are in the order of
+        their ids. At most 128 links of one record are known.
+        """
         ...
 
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:

@@ -13,7 +13,7 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.store.entries import EntryReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.store.entries import Entry
@@ -37,9 +37,13 @@ def span_line(  # noqa: PLR0913 - the fields of a record
     error: str = "",
     abandoned: bool = False,
     attributes: Mapping[str, object] = MappingProxyType({}),
+    links: Sequence[tuple[int, int]] = (),
     **others: object,
 ) -> bytes:
-    """Return the line of a record of a span; `at` is its start, nanoseconds since the epoch."""
+    """Return the line of a record of a span; `at` is its start, nanoseconds since the epoch.
+
+    Links are given as the trace and the span that each of them leads to.
+    """
     time = at + duration if phase == "end" else at
     meta: dict[str, object] = {
         "timestamp": format_ns(time),
@@ -59,6 +63,9 @@ def span_line(  # noqa: PLR0913 - the fields of a record
     }
     if parent:
         meta["parent_span_id"] = f"{parent:016x}"
+    if links:
+        targets = [{"trace_id": f"{to:032x}", "span_id": f"{one:016x}"} for to, one in links]
+        meta["links"] = targets
     if phase == "end":
         status = {"code": "error", "description": error} if error else {"code": "unset"}
         meta |= {"start": format_ns(at), "duration_ns": duration, "status": status}

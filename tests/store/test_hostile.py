@@ -15,7 +15,7 @@ from otel_ext.store.entries import EntryReader
 from otel_ext.store.finding import find_traces
 from otel_ext.store.queries import LogQuery, TraceQuery
 from otel_ext.store.stored import StoredTraces
-from tests.store.records import log_line, process_line, span_line
+from tests.store.records import NOON, log_line, process_line, span_line
 from tests.store.stores import PAIRS
 
 ODD = st.one_of(
@@ -74,6 +74,25 @@ def test_any_record_is_stored_or_refused(name: str, lines: list[bytes], search: 
         pair.store.errors(0, 2**62)
         pair.store.slices(0, 2**62, 2**55)
         pair.store.processes()
+
+
+@pytest.mark.parametrize(
+    ("phase", "odd"),
+    [
+        ("end", {"start": "9999-12-31T23:59:59.999999Z"}),
+        ("end", {"timestamp": "9999-12-31T23:59:59.999999Z"}),
+        ("start", {"age_ns": -(2**63)}),
+        ("update", {"age_ns": 2**64 - 1}),
+    ],
+)
+@pytest.mark.parametrize("name", PAIRS)
+def test_times_beyond_all_clocks(name: str, phase: str, odd: dict[str, object]) -> None:
+    """A start or an end centuries away does not keep the other records of its batch out."""
+    record = json.loads(span_line(phase, 1, at=NOON))
+    record["__tracer_meta__"] |= odd
+    with PAIRS[name]() as pair:
+        pair.write(json.dumps(record).encode(), span_line("end", 2, seq=2))
+        assert pair.store.totals().spans == 2
 
 
 @pytest.mark.parametrize("name", PAIRS)

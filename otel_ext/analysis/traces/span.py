@@ -148,7 +148,7 @@ class SpanDecoder:
         seen_ns = time_of(str(get("timestamp")))
         state, start_ns, end_ns = _ended(meta, seen_ns) if phase == "end" else _open(meta, seen_ns)
         if (
-            start_ns < -_FARTHEST_NS
+            not -_FARTHEST_NS < start_ns < _FARTHEST_NS
             or not -_FARTHEST_NS < seen_ns < _FARTHEST_NS
             or (end_ns is not None and end_ns > _FARTHEST_NS)
         ):

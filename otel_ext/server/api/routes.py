@@ -96,7 +96,7 @@ ROUTES: Final[Sequence[Route]] = (
     ),
     Route(
         "/traces/{trace_id}/spans/{span_id}",
-        "All that is known of one span.",
+        "All that is known of one span, and which spans of any trace link to it.",
         (_TRACE, Id("span_id", "The id of a span.", is_required=True, in_path=True, digits=16)),
         span,
         "SpanDetails",

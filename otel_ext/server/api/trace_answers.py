@@ -13,9 +13,6 @@ from otel_ext.server.security.answers import RequestError
 from otel_ext.views.report_data import span_details
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from otel_ext.analysis.traces.span import Span
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.parameters import Values
@@ -24,9 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["analysis", "comparison", "details", "span", "trace"]
 
-_MOST_LINKING: Final = 50
-# In a larger trace, links to a span are looked for among so many spans only.
-_MOST_SEARCHED: Final = 2_000
+# Of the spans that link to one, the newest.
+_MOST_LINKING: Final = 100
 
 
 def _summary_of(context: Context, trace_id: str) -> TraceSummary:
@@ -76,25 +72,14 @@ def span(context: Context, values: Values) -> dict[str, object]:
         raise RequestError(404, "There is no such span in this trace", hint=hint)
     (winner,) = own
     line = context.store.lines_of([winner]).get((found.trace_id, span_id, winner.process))
-    traces = context.traces()
-    record = traces.records_of([winner]).get(winner.key)
+    record = context.traces().records_of([winner]).get(winner.key)
     document: dict[str, object] = orjson.loads(span_details(record, base_of(found))) or {}
     document["record"] = orjson.loads(line) if line else {}
     document["linked_from"] = [
-        {"trace_id": other.trace_id, "span_id": other.span_id}
-        for other in _linked_from(traces, spans[:_MOST_SEARCHED], winner)
+        {"trace_id": trace_id, "span_id": linking_id}
+        for trace_id, linking_id in context.store.linking_to(*winner.key, _MOST_LINKING)
     ]
     return document
-
-
-def _linked_from(traces: StoredTraces, spans: Sequence[Span], wanted: Span) -> list[Span]:
-    """Return those of some spans that link to one."""
-    keys = {
-        key
-        for key, record in traces.records_of(spans).items()
-        if any((link.trace_id, link.span_id) == wanted.key for link in record.links)
-    }
-    return [one for one in spans if one.key in keys][:_MOST_LINKING]
 
 
 def details(context: Context, values: Values) -> bytes:

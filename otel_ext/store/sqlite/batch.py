@@ -51,6 +51,7 @@ class Batch:
         keys: New names of attributes.
         spans: New rows of spans, without the number of the change.
         changed_spans: Rows of spans, without number and id, and then the number.
+        links: Rows of links; of those that are stored already, too.
         records: New rows of records.
         changed_records: Records, and then the numbers of their rows.
         logs: Logs and their traces.
@@ -68,6 +69,7 @@ class Batch:
         self.keys: list[tuple[str]] = []
         self.spans: list[tuple[object, ...]] = []
         self.changed_spans: list[tuple[tuple[object, ...], int]] = []
+        self.links: list[tuple[bytes, int, bytes]] = []
         self.records: list[tuple[int, bytes]] = []
         self.changed_records: list[tuple[bytes, int]] = []
         self.logs: list[tuple[TraceRow | None, LogEntry]] = []
@@ -96,6 +98,7 @@ class Batch:
         self.sums.write(connection)
         many("insert into record values (?, ?)", self.records)
         many("update record set line = ? where number = ?", self.changed_records)
+        many("insert or ignore into link values (?, ?, ?)", sorted(self.links))
         many("insert into attribute values (?)", self.keys)
         # By number: an index of texts takes rows in their order at once, others one by one.
         texts = sorted(self._texts.values(), key=itemgetter(0))

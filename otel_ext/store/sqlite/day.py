@@ -192,6 +192,8 @@ class DayWriter:
             batch.add_text(row.number, new)
             ended = Ended(operation, process, row.state, span.start_ns, span.end_ns)
             batch.sums.add(ended, row.number, 1)
+        for target in new.links:
+            batch.links.append((bytes.fromhex("".join(target)), trace.number, span_id))
         trace.extend(span, operation, process)
         trace.is_agent |= self._note_keys(new)
         rows[process] = row

@@ -6,6 +6,9 @@ lie beside each other and need no index to be found::
 
     number of a trace = microseconds from the beginning of the day to its first known start
     number of a span  = number of its trace << PLACE_BITS | its place in the trace
+
+The target of a link, in any trace of any day, is the bytes of its trace id and of its span id; the
+link lies in the file of the span that has it.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ PLACE_BITS: Final = 26
 DAY_SUFFIX: Final = ".day.sqlite"
 COMMON_FILE: Final = "common.sqlite"
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _BUSY_SECONDS: Final = 5.0
 # Of the writer: in KiB, and in pages of 4 KiB before it moves them from the log to the file.
 _CACHE_KIB: Final = 32_768
@@ -130,6 +133,12 @@ create table sum (
     primary key (minute, operation, process, state, bucket)
 ) without rowid;
 create table record (number integer primary key, line blob not null);
+create table link (
+    target blob not null,
+    trace integer not null,
+    span blob not null,
+    primary key (target, trace, span)
+) without rowid;
 create table operation (
     number integer primary key,
     name text not null,

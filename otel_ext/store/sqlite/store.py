@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.record.merge import SpanKey
     from otel_ext.store.protocol import ErrorGroup, StoredLog, StoredOperation
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
     from otel_ext.store.sqlite.rows import Operation
@@ -43,6 +44,10 @@ _CHANGED: Final = (
 )
 # Many at once, by their numbers: a statement for each one takes longer.
 _LINES: Final = "select number, line from record where number in (select value from json_each(?))"
+_LINKING: Final = (
+    "select trace.id, link.span from link join trace on trace.number = link.trace"
+    " where link.target = ? order by link.trace desc, link.span limit ?"
+)
 _OPEN: Final = (
     f"select {SPAN_ARRAYS}, json_group_array((select hex(trace.id) from trace"
     f" where trace.number = span.number >> {PLACE_BITS}))"
@@ -222,6 +227,20 @@ class SqliteStore:
                     found[span.trace_id, span.span_id, span.process] = line
         return found
 
+    def linking_to(self, trace_id: str, span_id: str, limit: int) -> Sequence[SpanKey]:
+        """Return the ids of the spans of any trace that link to one. See `Store.linking_to`."""
+
+        def read(_: int, connection: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
+            return connection.execute(_LINKING, (target, limit)).fetchall()
+
+        target = _blob_of(trace_id + span_id)
+        found: list[SpanKey] = []
+        for day in self._of_days(read):
+            found += [(trace.hex(), span.hex()) for trace, span in day[: limit - len(found)]]
+            if len(found) >= limit:
+                break
+        return found
+
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:
         """Yield logs and events, the newest first."""
         self._names.check()
@@ -331,9 +350,9 @@ class SqliteStore:
                 yield found
 
 
-def _blob_of(trace_id: str) -> bytes:
-    """Return the bytes of a trace's id; none of a trace if it is not one."""
+def _blob_of(ids: str) -> bytes:
+    """Return the bytes of one or more ids; none of them if they are not ids."""
     try:
-        return bytes.fromhex(trace_id)
+        return bytes.fromhex(ids)
     except ValueError:
         return b""

@@ -118,6 +118,36 @@ def test_details(tmp_path: Path) -> None:
         assert len(everything) == 3
 
 
+def test_spans_that_link_to_one(tmp_path: Path) -> None:
+    """Those of any trace are named, the newest trace first; nothing else is."""
+    with asked(tmp_path) as api:
+        api.write(
+            span_line("end", 1, seq=1),
+            span_line("end", 2, parent=1, seq=2, links=[(1, 1)]),
+            span_line("start", 3, trace=2, seq=3, at=NOON + SECOND, links=[(1, 1)]),
+            span_line("end", 4, trace=3, seq=4, links=[(1, 2)]),
+        )
+        assert api.ask(f"/traces/{ID}/spans/{1:016x}")["linked_from"] == [
+            {"trace_id": f"{2:032x}", "span_id": f"{3:016x}"},
+            {"trace_id": ID, "span_id": f"{2:016x}"},
+        ]
+        assert not api.ask(f"/traces/{2:032x}/spans/{3:016x}")["linked_from"]
+
+
+def test_a_span_that_very_many_link_to(tmp_path: Path) -> None:
+    """The newest of 100,000 links are in the answer."""
+    with asked(tmp_path) as api:
+        old = span_line("end", 0xABCDEF, trace=2, links=[(1, 1)])
+        new = (
+            span_line("end", n, trace=3, seq=n, at=NOON + SECOND, links=[(1, 1)])
+            for n in range(1, 101)
+        )
+        olds = (old.replace(b"0000abcdef", f"{n:010x}".encode()) for n in range(1, 99_901))
+        api.write(span_line("end", 1), *new, *olds)
+        found = api.ask(f"/traces/{ID}/spans/{1:016x}")["linked_from"]
+        assert [one["trace_id"] for one in found] == [f"{3:032x}"] * 100
+
+
 @pytest.mark.parametrize("name", ANALYSES)
 def test_analyses(tmp_path: Path, name: str) -> None:
     """Each is named in its answer."""
