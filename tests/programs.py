@@ -5,6 +5,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -12,10 +13,11 @@ import sys
 import sysconfig
 import time
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from otel_ext.record.decode import decode_line
 
@@ -32,6 +34,10 @@ ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 # Ask whether a process has ended, without waiting for that and without taking its status.
 _HAS_ENDED = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+# Below those that systems give out by themselves.
+_PORTS = range(10_000, 30_000)
+_next_port = count(random.SystemRandom().randrange(len(_PORTS)))
 
 
 class Done(NamedTuple):
@@ -222,10 +228,16 @@ def _call_and_exit(call: Callable[[], object], answer: int, problem: int) -> Non
 
 
 def free_port() -> int:
-    """Return a free port on the loopback address."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return cast("int", listener.getsockname()[1])
+    """Return a free port on the loopback address.
+
+    The system gives none of these to others that bind to any port, and other processes of the
+    tests begin elsewhere: so it is still free when a program begins to listen.
+    """
+    while True:
+        port = _PORTS[next(_next_port) % len(_PORTS)]
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def is_listening(port: int) -> bool:

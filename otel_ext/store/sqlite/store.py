@@ -36,11 +36,12 @@ __all__ = ["SqliteStore"]
 Found = TypeVar("Found")
 
 _NUMBER_MASK: Final = (1 << SOURCE_BITS) - 1
-_SPANS: Final = f"select {SPAN_ARRAYS} from span where number >= ? and number < ? and change > ?"
+_IN_TRACE: Final = "number >= :first and number < :end and change > :after"
+_SPANS: Final = f"select {SPAN_ARRAYS} from span where {_IN_TRACE}"
 # With what other processes have recorded of the same spans, among which the merge rule decides.
 _CHANGED: Final = (
-    f"select {SPAN_ARRAYS} from span where number >> {PLACE_BITS} = ?1 >> {PLACE_BITS}"
-    " and id in (select id from span where number >= ?1 and number < ?2 and change > ?3)"
+    f"select {SPAN_ARRAYS} from span where number >> {PLACE_BITS} = :first >> {PLACE_BITS}"
+    f" and id in (select id from span where {_IN_TRACE})"
 )
 # Many at once, by their numbers: a statement for each one takes longer.
 _LINES: Final = "select number, line from record where number in (select value from json_each(?))"
@@ -172,9 +173,10 @@ class SqliteStore:
         trace = connection.execute(query, (blob,)).fetchone()
         if trace is None:
             return None
-        places = trace[0] << PLACE_BITS, (trace[0] + 1) << PLACE_BITS
         statement = _SPANS if after <= 0 else _CHANGED
-        rows = rows_in(connection.execute(statement, (*places, after)).fetchone())
+        first, end = trace[0] << PLACE_BITS, (trace[0] + 1) << PLACE_BITS
+        values = {"first": first, "end": end, "after": after}
+        rows = rows_in(connection.execute(statement, values).fetchone())
         operations = self._operations(day, connection)
         spans = spans_in(rows, blob.hex(), day, operations, self._process_ids(rows))
         openers = frozenset(

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,6 @@ class Stored:
         self.folder = folder
         self.received = ReceivedJournal(folder / RECEIVED_FOLDER, max_bytes=0, max_age=0)
         self.process = StoreProcess(folder, StoreLimits(), self._note)
-        self.store = SqliteStore(folder / STORE_FOLDER)
         self._changed = asyncio.Event()
 
     def _note(self, _: FeedState) -> None:
@@ -59,7 +59,8 @@ class Stored:
 
     def count(self) -> int:
         """Return how many traces are stored."""
-        return len(list(self.store.candidates(TraceQuery())))
+        with closing(SqliteStore(self.folder / STORE_FOLDER)) as store:
+            return len(list(store.candidates(TraceQuery())))
 
 
 def line(trace: int) -> bytes:
