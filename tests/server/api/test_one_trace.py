@@ -135,14 +135,14 @@ def test_spans_that_link_to_one(tmp_path: Path) -> None:
 
 
 def test_a_span_that_very_many_link_to(tmp_path: Path) -> None:
-    """The newest of 100,000 links are in the answer."""
+    """The newest of 5,000 links are in the answer."""
     with asked(tmp_path) as api:
         old = span_line("end", 0xABCDEF, trace=2, links=[(1, 1)])
         new = (
             span_line("end", n, trace=3, seq=n, at=NOON + SECOND, links=[(1, 1)])
             for n in range(1, 101)
         )
-        olds = (old.replace(b"0000abcdef", f"{n:010x}".encode()) for n in range(1, 99_901))
+        olds = (old.replace(b"0000abcdef", f"{n:010x}".encode()) for n in range(1, 4_901))
         api.write(span_line("end", 1), *new, *olds)
         found = api.ask(f"/traces/{ID}/spans/{1:016x}")["linked_from"]
         assert [one["trace_id"] for one in found] == [f"{3:032x}"] * 100

@@ -54,7 +54,7 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
             *(sys.executable, "-m", "schemathesis.cli", "run"),
             *(f"{running.ui}/api/v1/openapi.json", "--url", running.ui),
             *("--exclude-path", "/api/v1/stream", "--exclude-checks", NO_CHECKS),
-            *("--phases", "fuzzing", "--max-examples", "20", "--seed", "13", "--no-color"),
+            *("--phases", "fuzzing", "--max-examples", "8", "--seed", "13", "--no-color"),
         ]
         output = tmp_path / "schemathesis.txt"
         delays: list[float] = []
