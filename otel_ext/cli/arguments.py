@@ -55,12 +55,14 @@ def whole_number(text: str, minimum: int = 0) -> int:
 
 def add_keep_days(parser: ArgumentParser) -> None:
     """Add the option that says how much a store keeps."""
+    from otel_ext.store.sqlite.days import DEFAULT_LIMITS  # noqa: PLC0415 - only here
+
     parser.add_argument(
         "--keep-days",
         type=lambda text: whole_number(text, 1),
-        default=14,
+        default=DEFAULT_LIMITS.days,
         metavar="N",
-        help="days with traces that the store keeps (default: 14)",
+        help="days with traces that the store keeps (default: %(default)s)",
     )
 
 

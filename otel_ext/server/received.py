@@ -11,13 +11,14 @@ from otel_ext.journal.files import Target
 from otel_ext.journal.recovery.retention import apply_retention
 from otel_ext.journal.write.segment import SegmentWriter
 from otel_ext.runtime.process import incarnation
+from otel_ext.settings.units import MIB
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["ReceivedJournal"]
 
-_SEGMENT_BYTES: Final = 64 * 1024 * 1024
+_SEGMENT_BYTES: Final = 64 * MIB
 _SYNC_SECONDS: Final = 1.0
 _RETENTION_SECONDS: Final = 60.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from otel_ext.server.security.answers import RequestError
+from otel_ext.server.security.answers import RequestError, retry_after
 from otel_ext.server.security.limits import DEFAULT_LIMITS
 
 __all__ = ["unavailable"]
@@ -21,5 +21,5 @@ def unavailable(
     >>> unavailable("The disk is full", "Make room.").headers
     ((b'retry-after', b'1'),)
     """
-    headers = [(b"retry-after", str(retry_seconds).encode())] if retry_seconds else []
+    headers = [retry_after(retry_seconds)] if retry_seconds else []
     return RequestError(503, message, hint=hint, headers=headers)

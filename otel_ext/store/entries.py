@@ -196,10 +196,8 @@ def _can_be_stored(span: Span) -> bool:
     if span.phase not in _PHASES:
         return False
     numbers = span.seq, span.lineage[1], span.lineage[2], span.site[1]
-    return (
-        _LEAST_NUMBER <= min(numbers) <= max(numbers) <= MOST_NUMBER
-        and len(span.trace_id) == _TRACE_ID
-        and _is_hex(span.trace_id + span.span_id, _TRACE_ID + _SPAN_ID)
+    return _LEAST_NUMBER <= min(numbers) <= max(numbers) <= MOST_NUMBER and _are_ids(
+        span.trace_id, span.span_id
     )
 
 
@@ -215,8 +213,7 @@ def _links_in(links: object) -> list[SpanKey]:
             if (
                 isinstance(trace_id, str)
                 and isinstance(span_id, str)
-                and len(trace_id) == _TRACE_ID
-                and _is_hex(trace_id + span_id, _TRACE_ID + _SPAN_ID)
+                and _are_ids(trace_id, span_id)
             ):
                 found.append((trace_id, span_id))
     return found
@@ -254,6 +251,11 @@ def _process(line: bytes, meta: Mapping[str, object]) -> ProcessEntry | None:
 def _time_in(meta: Mapping[str, object]) -> int:
     """Return the time of a record, which a database can keep."""
     return max(min(time_of(str(meta.get("timestamp"))), MOST_NUMBER), _LEAST_NUMBER)
+
+
+def _are_ids(trace_id: str, span_id: str) -> bool:
+    """Whether texts are the ids of a trace and of a span."""
+    return len(trace_id) == _TRACE_ID and _is_hex(trace_id + span_id, _TRACE_ID + _SPAN_ID)
 
 
 def _is_hex(text: str, size: int) -> bool:

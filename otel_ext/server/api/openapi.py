@@ -20,8 +20,6 @@ _STATUSES = {
     "404": "There is no such trace or span.",
     "503": "The store cannot be read now.",
 }
-
-
 _TAKING = {
     "200": "What became of the lines.",
     "400": "The body is not valid gzip.",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from otel_ext.server.http.json_answers import json_answer
+from otel_ext.server.security.answers import retry_after
 from otel_ext.server.security.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
         }
         answer = json_answer(document, 503 if now.problem else 200)
         if now.problem:
-            answer.headers["retry-after"] = str(DEFAULT_LIMITS.retry_after_seconds)
+            answer.raw_headers.append(retry_after(DEFAULT_LIMITS.retry_after_seconds))
         return answer
 
     async def metrics(_: Request) -> Response:

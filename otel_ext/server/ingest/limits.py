@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from otel_ext.settings.units import MIB
+
 __all__ = ["DEFAULT_LIMITS", "IngestLimits"]
 
 
@@ -46,13 +48,13 @@ class IngestLimits:
     attributes: int = 128
     events: int = 128
     links: int = 128
-    record_bytes: int = 4 * 1024 * 1024
+    record_bytes: int = 4 * MIB
     record_fields: int = 250_000
     fields: int = 2_000_000
     values: int = 1_000_000
     shared_values: int = 200_000
-    line_bytes: int = 48 * 1024 * 1024
-    json_bytes: int = 16 * 1024 * 1024
+    line_bytes: int = 48 * MIB
+    json_bytes: int = 16 * MIB
     json_values: int = 500_000
     json_depth: int = 128
     lines: int = 200_000

@@ -137,13 +137,13 @@ class Changes:
     def _trace(self, current: int) -> Iterator[_Event]:
         seen, after = self._states_seen(), self._trace_change
         known = self._states
-        is_other = {one for one in seen if known is None or seen[one] != known.get(one, "running")}
-        if after and current <= after and not is_other:
+        differing = {one for one in seen if known is None or seen[one] != known.get(one, "running")}
+        if after and current <= after and not differing:
             return
         trace = self._context.store.summary(self._wanted.trace_id)
         if trace is None:
             return  # it may come
-        document = live_trace(self._context, trace, after, is_other)
+        document = live_trace(self._context, trace, after, differing)
         spans = document["spans"]
         is_empty = not document["logs"] and not (isinstance(spans, dict) and spans["id"])
         if not is_empty or not after:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from itertools import chain, islice
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -236,12 +237,8 @@ class SqliteStore:
             return connection.execute(_LINKING, (target, limit)).fetchall()
 
         target = _blob_of(trace_id + span_id)
-        found: list[SpanKey] = []
-        for day in self._of_days(read):
-            found += [(trace.hex(), span.hex()) for trace, span in day[: limit - len(found)]]
-            if len(found) >= limit:
-                break
-        return found
+        found = islice(chain.from_iterable(self._of_days(read)), limit)
+        return [(trace.hex(), span.hex()) for trace, span in found]
 
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:
         """Yield logs and events, the newest first."""

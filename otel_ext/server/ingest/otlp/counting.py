@@ -6,44 +6,35 @@ wire and eighty in memory, so that a span of 4 MiB could take more than a hundre
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import RecordError
 from otel_ext.server.ingest.otlp.wire import FieldReader
 from otel_ext.server.ingest.result import MalformedError
+from otel_ext.settings.units import KIB
 
 if TYPE_CHECKING:
     from otel_ext.server.ingest.limits import IngestLimits
 
-__all__ = ["LOG", "RESOURCE", "SCOPE", "SPAN", "FieldCheck"]
+__all__ = ["LOG", "RESOURCE", "SCOPE", "SPAN", "FieldCheck", "Shape"]
 
 # Smaller messages are not counted: whatever they are, they take a few MiB at most.
-_SMALL: Final = 65_536
+_SMALL: Final = 64 * KIB
 
 
-class Shape:
-    """Which fields of a message are messages.
+Shape: TypeAlias = "dict[int, Shape]"
+"""Which fields of a message are messages: their shapes, by the number of the field."""
 
-    Attributes:
-        children: Their shapes, by the number of the field.
-    """
-
-    __slots__ = ("children",)
-
-    def __init__(self, children: dict[int, Shape]) -> None:
-        self.children = children
-
-
-_VALUE: Final = Shape({})
-_PAIR: Final = Shape({2: _VALUE})
-_VALUE.children.update({5: Shape({1: _VALUE}), 6: Shape({1: _PAIR})})
-RESOURCE: Final = Shape({1: _PAIR, 3: Shape({})})
+_VALUE: Final[Shape] = {}
+_PAIR: Final[Shape] = {2: _VALUE}
+_VALUE.update({5: {1: _VALUE}, 6: {1: _PAIR}})
+RESOURCE: Final[Shape] = {1: _PAIR, 3: {}}
 """The shape of a `Resource`."""
-SCOPE: Final = Shape({3: _PAIR})
+SCOPE: Final[Shape] = {3: _PAIR}
 """The shape of an `InstrumentationScope`."""
-SPAN: Final = Shape({9: _PAIR, 11: Shape({3: _PAIR}), 13: Shape({4: _PAIR}), 15: Shape({})})
+SPAN: Final[Shape] = {9: _PAIR, 11: {3: _PAIR}, 13: {4: _PAIR}, 15: {}}
 """The shape of a `Span`."""
-LOG: Final = Shape({5: _VALUE, 6: _PAIR})
+LOG: Final[Shape] = {5: _VALUE, 6: _PAIR}
 """The shape of a `LogRecord`."""
 
 
@@ -96,8 +87,7 @@ def _read(reader: FieldReader, shape: Shape) -> None:
     """Read all fields of a message, and of those in it."""
     waiting = [(shape, 0, len(reader.body))]
     while waiting:
-        current, at, stop = waiting.pop()
-        children = current.children
+        children, at, stop = waiting.pop()
         for number, start, end in reader.fields(at, stop):
             if number in children and end > start:
                 waiting.append((children[number], start, end))

@@ -11,6 +11,7 @@ from otel_ext.formats.read.otlp_values import otlp_field
 from otel_ext.formats.read.pieces import fields_of, items_of
 from otel_ext.record.schema.depth import is_deeper
 from otel_ext.server.ingest.result import MalformedError
+from otel_ext.settings.units import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ __all__ = ["load_request", "take_records"]
 _GROUPS: Final = 10
 _LONGEST: Final = 120
 # The parser of the standard library first makes a text of all, of up to four times the bytes.
-_MOST_AGAIN: Final = 4 * 1024 * 1024
+_MOST_AGAIN: Final = 4 * MIB
 
 
 def load_request(body: bytes, name: str, limits: IngestLimits) -> Fields:
