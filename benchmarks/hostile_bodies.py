@@ -7,7 +7,7 @@ import time
 import zlib
 from typing import Final, NamedTuple
 
-__all__ = ["HostileBody", "hostile_bodies"]
+__all__ = ["HostileBody", "field", "hostile_bodies"]
 
 _PROTOBUF: Final = "application/x-protobuf"
 _JSON: Final = "application/json"
@@ -39,7 +39,7 @@ def hostile_bodies() -> list[HostileBody]:
     """Return one body for each way."""
     nested = '{"resourceSpans":[{"scopeSpans":[{"spans":[%s]}]}]}'
     pairs = ",".join(['{"key":"k","value":{"stringValue":"a"}}'] * 110_000)
-    items = _field(9, _field(1, b"k") + _field(2, _field(5, b"\x0a\x00" * 1_500_000)))
+    items = field(9, field(1, b"k") + field(2, field(5, b"\x0a\x00" * 1_500_000)))
     texts = _request(*(_span(_text(b"\x01" * 15_000)) for _ in range(1_500)))
     spans = {
         "attributes": _request(_span(b"\x4a\x00" * 1_900_000)),
@@ -55,14 +55,22 @@ def hostile_bodies() -> list[HostileBody]:
     }
     return [
         *(_packed(what, "/v1/traces", _PROTOBUF, data) for what, data in spans.items()),
-        _packed("scopes", "/v1/logs", _PROTOBUF, _field(1, _field(2, b"\x12\x00" * 9_000_000))),
+        _packed("scopes", "/v1/logs", _PROTOBUF, field(1, field(2, b"\x12\x00" * 9_000_000))),
         *(_packed(what, "/v1/traces", _JSON, text.encode()) for what, text in documents.items()),
         _packed("lines", "/api/v1/records", _LINES, (b"[1" + b",1" * 200 + b"]\n") * 60_000),
     ]
 
 
-def _number(value: int) -> bytes:
-    """Return a number of variable size."""
+def field(number: int, data: bytes) -> bytes:
+    """Return a field of protobuf that is a message or a text.
+
+    >>> field(1, b"ab").hex()
+    '0a026162'
+    """
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _varint(value: int) -> bytes:
     data = b""
     while value > 127:  # noqa: PLR2004 - seven bits a byte
         data += bytes([value & 127 | 128])
@@ -70,26 +78,21 @@ def _number(value: int) -> bytes:
     return data + bytes([value])
 
 
-def _field(tag: int, data: bytes) -> bytes:
-    """Return a field that is a message or a text."""
-    return _number(tag << 3 | 2) + _number(len(data)) + data
-
-
 def _request(*spans: bytes, resource: bytes = b"") -> bytes:
     """Return a request with spans in protobuf."""
-    return _field(1, _field(1, resource) + _field(2, b"".join(_field(2, one) for one in spans)))
+    return field(1, field(1, resource) + field(2, b"".join(field(2, one) for one in spans)))
 
 
 def _span(rest: bytes) -> bytes:
     """Return a span in protobuf, with more fields."""
     now = time.time_ns()
     times = b"\x39" + now.to_bytes(8, "little") + b"\x41" + (now + 5).to_bytes(8, "little")
-    return _field(1, os.urandom(16)) + _field(2, os.urandom(8)) + _field(5, b"n") + times + rest
+    return field(1, os.urandom(16)) + field(2, os.urandom(8)) + field(5, b"n") + times + rest
 
 
 def _text(value: bytes) -> bytes:
     """Return an attribute of a span."""
-    return _field(9, _field(1, b"k") + _field(2, _field(1, value)))
+    return field(9, field(1, b"k") + field(2, field(1, value)))
 
 
 def _packed(what: str, path: str, media_type: str, data: bytes) -> HostileBody:

@@ -18,7 +18,15 @@ from benchmarks.child import environment
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
-__all__ = ["Server", "collector_command", "cpu_seconds", "free_ports", "serve"]
+__all__ = [
+    "Server",
+    "children_of",
+    "collector_command",
+    "cpu_seconds",
+    "free_ports",
+    "memory_bytes",
+    "serve",
+]
 
 _START_SECONDS: Final = 30.0
 _TICKS: Final = 100.0  # of /proc/PID/stat in a second, on every Linux
@@ -127,3 +135,20 @@ def cpu_seconds(pid: int) -> float:
     """Return the processor time that all threads of `pid` have used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def memory_bytes(pid: int, field: str = "VmHWM") -> int:
+    """Return the most memory that a process has had so far, in bytes.
+
+    Args:
+        pid: The process.
+        field: Of `/proc/PID/status`, proc(5); `VmRSS` for the memory that it has now.
+    """
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.partition(f"{field}:")[2].split()[0]) * 1024
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the processes that `pid` has started, whichever of its threads did."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for task in tasks for child in task.read_text().split()]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 from threading import Event, Thread
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from benchmarks.servers import cpu_seconds, free_ports, serve
+from benchmarks.servers import children_of, cpu_seconds, free_ports, memory_bytes, serve
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
 __all__ = ["ViewerServer", "health", "viewer_server"]
 
@@ -46,13 +45,10 @@ class ViewerServer(NamedTuple):
 
     def most_memory(self) -> int:
         """Return the most bytes that the server, or the process that stores, has had."""
-        statuses = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
-        found = [re.search(r"VmHWM:\s+(\d+) kB", status) for status in statuses]
-        return max(int(one[1]) * 1024 for one in found if one is not None)
+        return max(map(memory_bytes, self._pids()))
 
     def _pids(self) -> list[int]:
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [self.pid, *map(int, children)]
+        return [self.pid, *children_of(self.pid)]
 
     def stored_records(self) -> int:
         """Return how many records it has stored."""

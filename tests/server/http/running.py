@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from otel_ext.server.api.routes import LINE_TYPES
 from otel_ext.server.serving import ServeOptions, ViewerServer
 from tests.programs import OTEL_EXT, environment, started, wait_until
 
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
-__all__ = ["Running", "command_started", "events", "serving"]
+__all__ = ["LINES", "Running", "command_started", "events", "serving"]
+
+LINES = {"content-type": LINE_TYPES[0]}
+"""The header of a request with lines of records."""
 
 
 class Running:

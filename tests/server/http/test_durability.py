@@ -17,15 +17,13 @@ from otel_ext.feed.feeder import STORE_FOLDER
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.durability.kit import small_disk
 from tests.programs import OTEL_EXT, free_port, started, wait_until
-from tests.server.http.running import command_started, serving
+from tests.server.http.running import LINES, command_started, serving
 from tests.server.http.test_receiving import PROTOBUF, request
 from tests.store.records import span_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-LINES = {"content-type": "application/x-ndjson"}
 
 
 class Sender:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from time import perf_counter, sleep, time_ns
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
+from benchmarks.servers import memory_bytes
 from tests.figures import report_figures
 from tests.programs import ROOT, environment, free_port, started
-from tests.server.http.running import command_started
+from tests.server.http.running import LINES, command_started
 from tests.store.records import SECOND, log_line, span_line
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.server.http.running import Running
 
-LINES = {"content-type": "application/x-ndjson"}
 # What the text of a search has to be, or that one time is before another, no schema says.
 NO_CHECKS = "positive_data_acceptance"
 
@@ -35,12 +36,6 @@ def store_some(running: Running) -> None:
         log_line("hi", trace=1, span=1, seq=101, at=now),
     ]
     running.client.post("/api/v1/records", content=b"\n".join(lines), headers=LINES)
-
-
-def memory_mib(pid: int) -> int:
-    """Return the most memory that a process has had."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(text.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 @pytest.mark.slow
@@ -71,6 +66,6 @@ def test_every_answer_is_as_described(tmp_path: Path) -> None:
             assert fuzzing.returncode == 0, output.read_text()[-4_000:]
         report_figures(
             "server under made requests",
-            memory_MiB=memory_mib(process.pid),
+            memory_MiB=memory_bytes(process.pid) // 2**20,
             health_p99_ms=round(sorted(delays)[len(delays) * 99 // 100] * 1_000),
         )

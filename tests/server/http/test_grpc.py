@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import grpc  # type: ignore[import-untyped]
 import pytest
 
+from benchmarks.servers import memory_bytes
 from otel_ext.server import grpc_calls
 from otel_ext.server.security.limits import ServerLimits
 from otel_ext.settings.units import KIB, MIB
@@ -49,19 +49,26 @@ def refusal(call: Callable[[], object]) -> tuple[grpc.StatusCode, str]:
     return raised.value.code(), str(raised.value.details())
 
 
+def refusal_of_nothing_sent(channel: grpc.Channel) -> tuple[grpc.StatusCode, str]:
+    """Return the status with which a call is refused whose message is never sent."""
+    end = threading.Event()
+
+    def never() -> Iterator[bytes]:
+        end.wait()
+        yield from ()
+
+    try:
+        return refusal(lambda: channel.stream_unary(TRACES)(never(), timeout=20))
+    finally:
+        end.set()
+
+
 def served(export: Callable[..., bytes]) -> bool:
     """Whether a call without records succeeds."""
     try:
         return export(b"", timeout=20) == b""
     except grpc.RpcError:
         return False
-
-
-def resident(pid: int, which: str = "VmRSS") -> int:
-    """Return how much memory a process has, in bytes."""
-    found = re.search(rf"{which}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
-    assert found is not None
-    return int(found[1]) * KIB
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
@@ -74,11 +81,11 @@ def test_refused_messages_are_freed(tmp_path: Path, compression: grpc.Compressio
         exporting(running) as export,
     ):
         export(b"", timeout=20)
-        before = resident(process.pid)
+        before = memory_bytes(process.pid, "VmRSS")
         for _ in range(30):
             code, _ = refusal(lambda: export(MALFORMED, compression=compression, timeout=20))
             assert code is grpc.StatusCode.INVALID_ARGUMENT
-        assert resident(process.pid) - before < 64 * MIB
+        assert memory_bytes(process.pid, "VmRSS") - before < 64 * MIB
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
@@ -96,45 +103,27 @@ def test_many_messages_at_once(tmp_path: Path) -> None:
         codes = {call.code() for call in calls}
         assert codes <= {grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.UNAVAILABLE}
         assert served(export)
-        assert resident(process.pid, "VmHWM") < 256 * MIB
+        assert memory_bytes(process.pid) < 256 * MIB
 
 
 def test_a_token_is_checked_first(tmp_path: Path) -> None:
     """A call without the token is refused, although its message is never sent."""
-    end = threading.Event()
-
-    def never() -> Iterator[bytes]:
-        end.wait()
-        yield from ()
-
     with (
         serving(tmp_path, token="a-token-of-the-tests-0123") as running,  # noqa: S106
         grpc.insecure_channel(running.grpc) as channel,
     ):
-        try:
-            code, details = refusal(lambda: channel.stream_unary(TRACES)(never(), timeout=20))
-        finally:
-            end.set()
+        code, details = refusal_of_nothing_sent(channel)
     assert code is grpc.StatusCode.UNAUTHENTICATED
     assert "authorization: Bearer TOKEN" in details
 
 
 def test_a_late_message(tmp_path: Path) -> None:
     """A message that does not arrive in time is DEADLINE_EXCEEDED; the server goes on."""
-    end = threading.Event()
-
-    def never() -> Iterator[bytes]:
-        end.wait()
-        yield from ()
-
     with (
         serving(tmp_path, limits=ServerLimits(body_seconds=0.2)) as running,
         grpc.insecure_channel(running.grpc) as channel,
     ):
-        try:
-            code, details = refusal(lambda: channel.stream_unary(TRACES)(never(), timeout=20))
-        finally:
-            end.set()
+        code, details = refusal_of_nothing_sent(channel)
         assert code is grpc.StatusCode.DEADLINE_EXCEEDED
         assert details.startswith("The message has not arrived in time. Send it within 0.2 s")
         assert channel.unary_unary(TRACES)(b"", timeout=20) == b""

@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from tests.programs import free_port, wait_until
-from tests.server.http.running import Running, command_started, serving
+from tests.server.http.running import LINES, Running, command_started, serving
 from tests.store.records import span_line
 
 if TYPE_CHECKING:
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}
-LINES = {"content-type": "application/x-ndjson"}
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 

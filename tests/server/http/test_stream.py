@@ -11,13 +11,11 @@ from otel_ext.server.api.routes import PREFIX, ROUTES
 from otel_ext.server.live.hub import Hub
 from otel_ext.server.security.answers import RequestError
 from tests.programs import wait_until
-from tests.server.http.running import Running, events, serving
+from tests.server.http.running import LINES, Running, events, serving
 from tests.store.records import span_line
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-LINES = {"content-type": "application/x-ndjson"}
 
 
 def send(running: Running, *lines: bytes) -> None:

@@ -14,6 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from benchmarks.hostile_bodies import field
 from otel_ext.record.schema.validation import validate_line
 from otel_ext.server.ingest.lines import read_lines
 from otel_ext.server.ingest.otlp.logs import read_logs, read_logs_json
@@ -175,29 +176,13 @@ def test_deep_protobuf_costs_its_span() -> None:
     """The library accepts a hundred levels."""
     value = key_values({"a": "x"})[0].value.SerializeToString()
     for _ in range(5_000):
-        for tag in (b"\x0a", b"\x2a"):  # the values of a list, and a list as a value
-            value = tag + varint(len(value)) + value
-    pair = b"\x0a\x01a\x12" + varint(len(value)) + value
-    bad = span(name="bad").SerializeToString() + b"\x4a" + varint(len(pair)) + pair
-    scope = (
-        b"\x12"
-        + varint(len(bad))
-        + bad
-        + spans_request([span()]).resource_spans[0].scope_spans[0].SerializeToString()
-    )
-    group = b"\x12" + varint(len(scope)) + scope
-    result = read("traces", b"\x0a" + varint(len(group)) + group)
+        for number in (1, 5):  # the values of a list, and a list as a value
+            value = field(number, value)
+    bad = span(name="bad").SerializeToString() + field(9, field(1, b"a") + field(2, value))
+    good = spans_request([span()]).resource_spans[0].scope_spans[0].SerializeToString()
+    result = read("traces", field(1, field(2, field(2, bad) + good)))
     assert result is not None
     assert (result.records, result.rejected) == (1, 1)
-
-
-def varint(number: int) -> bytes:
-    """Return a number as protobuf writes it."""
-    found = b""
-    while number > 0x7F:
-        found += bytes([number & 0x7F | 0x80])
-        number >>= 7
-    return found + bytes([number])
 
 
 @pytest.mark.parametrize(
@@ -272,9 +257,7 @@ def peak_of(name: str, body: bytes) -> float:
 
 def wrapped(record: bytes, count: int) -> bytes:
     """Return a request of equal records in protobuf."""
-    scope = (b"\x12" + varint(len(record)) + record) * count
-    group = b"\x12" + varint(len(scope)) + scope
-    return b"\x0a" + varint(len(group)) + group
+    return field(1, field(2, field(2, record) * count))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from benchmarks.servers import memory_bytes
 from otel_ext.runtime.counters import Counters
 from otel_ext.server.security.bodies import BodyReader
 from tests.figures import report_figures
@@ -72,13 +73,6 @@ def program(folder: Path) -> Generator[tuple[Server, int]]:
         assert process.poll() is None, output.read_text("utf-8")
 
 
-def most_memory(pid: int) -> int:
-    """Return the most memory that a process has had so far, in bytes."""
-    match = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("ascii"))
-    assert match is not None
-    return int(match[1]) * 1024
-
-
 def bomb(inflated: int) -> bytes:
     """Return gzip data that inflates to so many zeros, a thousand times as long."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 31)
@@ -96,7 +90,7 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
         gzipped = ("Content-Encoding: gzip", f"Content-Length: {len(packed)}")
         bombs = server.request("POST /take", JSON, *gzipped, "Connection: close") + packed
         whole = server.request("POST /take", JSON, f"Content-Length: {8 * 2**20}")
-        at_rest = most_memory(pid)
+        at_rest = memory_bytes(pid)
 
         def attack(number: int) -> None:
             if number == 0:
@@ -112,7 +106,7 @@ def test_memory_stays_bounded(tmp_path: Path) -> None:
             statuses.append(server.send(bombs).status)
 
         numbered_threads(40, attack)
-        peak = most_memory(pid)
+        peak = memory_bytes(pid)
     assert set(statuses) <= {413, 431, 503}
     assert peak <= MOST
     slowest = sorted(delays)[-2] * 1000
