@@ -28,7 +28,7 @@ __all__ = ["MessageReader"]
 _MEDIA_TYPE: Final = "application/x-protobuf"
 # No message of protobuf begins so: the first byte would be of a wire type that does not exist.
 _GZIP_MAGIC: Final = b"\x1f\x8b"
-# For so long a message may arrive although other calls wait.
+# How long a message may take to arrive while other calls wait, and how often that is checked.
 _GRACE_SECONDS: Final = 1.0
 _LOOK_SECONDS: Final = 0.1
 

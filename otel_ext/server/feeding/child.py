@@ -70,7 +70,7 @@ def _open(folder: Path, limits: StoreLimits) -> SqliteWriter | None:
             if not error.is_temporary:
                 return None
         select.select([_STDIN], [], [], _POLL_SECONDS)
-        if not _goes_on():  # but tried once: the server may have been stopped at once
+        if not _goes_on():  # after one try: a server stopped at once still stores
             return None
 
 

@@ -23,7 +23,7 @@ class IngestLimits:
         events: Events of a span.
         links: Links of a span.
         record_bytes: Bytes of one span or log record in protobuf; a larger one is rejected.
-            So has a resource or a scope, whose records are rejected with it.
+            The same holds for a resource or a scope; its records are rejected with it.
         record_fields: Fields of such a record, resource or scope of more than 64 KiB, nested ones
             included; one with more is rejected. Empty values take two bytes each, and up to
             eighty in memory.

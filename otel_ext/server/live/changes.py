@@ -83,7 +83,7 @@ class Changes:
         self.change = after if is_known else current
         # The trace is sent as a whole first, unless the client has it.
         self._trace_change = after if is_known else 0
-        # As they were seen last: a process that hangs records nothing more.
+        # The states of its open spans when they were last sent: of a hang there is no record.
         self._states: Mapping[str, State] | None = None
 
     def hello(self) -> bytes:

@@ -16,8 +16,9 @@ _LARGE: Final = 1 * MIB
 def give_large_memory_back() -> None:
     """Let each allocation of more than 1 MiB be returned to the system when it is freed.
 
-    By default glibc raises this limit up to 32 MiB with each one that is freed: later ones then
-    come from heaps, which keep what lies between others. Elsewhere nothing is done.
+    By default glibc raises this limit, up to 32 MiB, with each one that is freed: later ones then
+    come from a heap, where memory that is freed between others is kept. With another C library
+    nothing is done.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

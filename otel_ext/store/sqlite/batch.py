@@ -51,7 +51,7 @@ class Batch:
         keys: New names of attributes.
         spans: New rows of spans, without the number of the change.
         changed_spans: Rows of spans, without number and id, and then the number.
-        links: Rows of links; of those that are stored already, too.
+        links: Rows of links, of which some may be stored already.
         records: New rows of records.
         changed_records: Records, and then the numbers of their rows.
         logs: Logs and their traces.

@@ -105,7 +105,7 @@ class FieldReader:
     """Reads the fields of messages, up to a number of them.
 
     Args:
-        body: What has the messages in it.
+        body: The bytes that contain the messages.
         most: How many fields are read at most.
 
     Attributes:
