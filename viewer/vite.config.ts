@@ -22,6 +22,10 @@ export default defineConfig(({ mode }) => {
         cssFileName: isApp ? "app" : "viewer",
       },
     },
-    test: { environment: "happy-dom", include: ["tests/**/*.test.{ts,tsx}"] },
+    test: {
+      environment: "happy-dom",
+      include: ["tests/**/*.test.{ts,tsx}"],
+      setupFiles: ["tests/effects.ts"],
+    },
   };
 });
