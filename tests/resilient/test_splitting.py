@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -238,14 +239,22 @@ def test_a_bad_record_alone_waits_for_evidence(tmp_path: Path) -> None:
 
 def test_a_wrong_password_loses_nothing(tmp_path: Path) -> None:
     """A destination that refuses everything for a while gets all of it afterwards."""
-    with destination(lambda _: Answer(401)) as there:
+    is_mended, is_taking = threading.Event(), threading.Event()
+
+    def answer(records: list[Record]) -> Answer:
+        # From the next request on that is no sample of a refused one: an answer that changes
+        # in between would blame the first samples.
+        if is_mended.is_set() and len(records) > 1:
+            is_taking.set()
+        return TAKEN if is_taking.is_set() else Answer(401)
+
+    with destination(answer) as there:
         sender = Sending(LineSender(there.url), tmp_path, QUICK)
         for part in range(5):
             sender.send(finals(40, f"part {part}"))
             sender.replay()
-        # An answer that changes within one request would blame its first records.
-        wait_until(lambda: sender.is_idle, "no request is in flight")
-        there.behave = lambda _: TAKEN
+        wait_until(lambda: there.requests, "the destination has refused some")
+        is_mended.set()
         wait_until(lambda: sender.is_idle and len(there.taken) == 200, "all arrive")
         assert not (tmp_path / ".queue" / "dead-letter").exists()
         sender.close()
