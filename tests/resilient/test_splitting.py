@@ -242,7 +242,7 @@ def test_a_wrong_password_loses_nothing(tmp_path: Path) -> None:
     is_mended, is_taking = threading.Event(), threading.Event()
 
     def answer(records: list[Record]) -> Answer:
-        # From the next request on that is no sample of a refused one: an answer that changes
+        # Only with a whole request, not with a sample of a refused one: an answer that changes
         # in between would blame the first samples.
         if is_mended.is_set() and len(records) > 1:
             is_taking.set()
