@@ -277,7 +277,8 @@ class JsonlExporter:
 
     def _count_open(self) -> int:
         """Return how many spans may lack an end in the file, including those the table refused."""
-        return len(self._open_records()) + COUNTERS.value(_REFUSED)
+        spans = sum(record.kind == "span" for record in self._open_records())
+        return spans + COUNTERS.value(_REFUSED)
 
     def _ending(self) -> list[bytes]:
         """Return the lines that close the file, with the current counts.

@@ -200,7 +200,7 @@ def _make_handle(
     from otel_ext.processors.lifecycle import LifecycleSpanProcessor  # noqa: PLC0415 - imports the SDK
 
     def open_records() -> list[Record]:
-        return processor.tracker.table.start_records()
+        return processor.tracker.open_records()
 
     from otel_ext.exporters.redacting import RedactingExporter  # noqa: PLC0415
     from otel_ext.journal.write.warm_up import warm_up_redaction  # noqa: PLC0415

@@ -112,7 +112,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         # may change the records before they reach it.
         learn = getattr(type(exporter), "learn_open_records", None)
         if learn is not None:
-            learn(exporter, self._table.start_records)
+            learn(exporter, self.tracker.open_records)
         never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
         self._only_export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False
@@ -293,9 +293,12 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._export(record)
 
     def _emit(self, record: Record) -> None:
-        """Export a record of the reaper, the watchdog or the heartbeat."""
+        """Export a record of the reaper, the watchdog or the heartbeat, or an event's."""
         try:
-            self._export(self._sanitise(record))
+            record = self._sanitise(record)
+            # Before the export: that may begin a file, which repeats what lives.
+            self.tracker.living.note(record)
+            self._export(record)
         except Exception as error:  # noqa: BLE001 - an exporter may be third-party code
             self._note_loss("a record is lost", error)
 

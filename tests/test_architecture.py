@@ -32,7 +32,7 @@ _ROWS: Final = {
     "processors": "inflight record redaction runtime terminal",
     "exporters": "inflight journal readable record redaction runtime settings terminal",
     "observe": "journal readable record runtime",
-    "events": "record runtime settings",
+    "events": "inflight record runtime settings",
     "context": "journal record runtime settings",
     "structured": "analysis context record runtime settings",
     "monitor": "events inflight readable record runtime settings",

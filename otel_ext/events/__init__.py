@@ -9,15 +9,17 @@ from otel_ext.lazy_names import lazy_name
 if TYPE_CHECKING:
     from otel_ext.events.bus import emit, subscribe
     from otel_ext.events.event import RECORD_EVENTS, Event
+    from otel_ext.events.recording import record_event
     from otel_ext.events.subscription import Subscription
 
-__all__ = ["RECORD_EVENTS", "Event", "Subscription", "emit", "subscribe"]
+__all__ = ["RECORD_EVENTS", "Event", "Subscription", "emit", "record_event", "subscribe"]
 
 _MODULES = {
     "RECORD_EVENTS": "otel_ext.events.event",
     "Event": "otel_ext.events.event",
     "Subscription": "otel_ext.events.subscription",
     "emit": "otel_ext.events.bus",
+    "record_event": "otel_ext.events.recording",
     "subscribe": "otel_ext.events.bus",
 }
 

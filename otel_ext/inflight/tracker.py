@@ -13,11 +13,13 @@ import weakref
 from itertools import count
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.inflight.entities import LivingEntities
 from otel_ext.inflight.heartbeat import Heartbeat
 from otel_ext.inflight.reaper import REAPER_INTERVAL, Reaper
 from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.table import InflightTable
 from otel_ext.inflight.watchdog import WATCHDOG_INTERVAL, Watchdog
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.process.incarnation import declare_heartbeat
 from otel_ext.runtime.worker import shared_worker
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.runtime.worker import Job, Worker
 
-__all__ = ["Tracker", "dump"]
+__all__ = ["Tracker", "dump", "event_senders"]
 
 _FIRST_JOB: Final = "late spans"
 _LAST_JOB: Final = "reaper"
@@ -37,6 +39,10 @@ _NEVER: Final = 1e9  # seconds: thirty years
 
 class Tracker:
     """Watches the open spans of one processor.
+
+    Attributes:
+        emit: Exports a record of something other than the start or end of a span.
+        living: The entities that its event records are about.
 
     Args:
         emit: Called with each record; must not raise.
@@ -54,6 +60,8 @@ class Tracker:
         destination: object = None,
         before: Callable[[], None] | None = None,
     ) -> None:
+        self.emit = emit
+        self.living = LivingEntities()
         self._before = before
         settings = settings or InflightSettings()
         self.table = InflightTable(max_spans=settings.max_open_spans)
@@ -77,6 +85,7 @@ class Tracker:
         if self._heartbeat_interval:
             declare_heartbeat(self._heartbeat_interval)
         self._jobs: dict[str, Job] = {}
+        self._is_stopped = False
         _trackers[self._number] = self
 
     def begin(self) -> bool:
@@ -86,6 +95,10 @@ class Tracker:
             self._add(self._jobs, _FIRST_JOB, REAPER_INTERVAL, self._run_first)
         self.worker.ensure()
         return self.worker.is_alive
+
+    def open_records(self) -> list[Record]:
+        """Return what a journal repeats in a new file: what is open, and the living entities."""
+        return self.table.start_records() + self.living.records()
 
     def _run_first(self) -> None:
         jobs = self._jobs
@@ -114,7 +127,7 @@ class Tracker:
         return self._heartbeat_interval, self._number
 
     def _sends_heartbeat(self) -> bool:
-        ranks = [tracker._rank(self._destination) for tracker in _living()]  # noqa: SLF001
+        ranks = [tracker._rank(self._destination) for tracker in _existing()]  # noqa: SLF001
         return min(filter(None, ranks), default=None) == self._rank(self._destination)
 
     def stop(self, timeout: float = 1.0, has_room: Callable[[float], bool] | None = None) -> bool:
@@ -127,6 +140,7 @@ class Tracker:
         Returns:
             Whether all of them got an end.
         """
+        self._is_stopped = True
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
             job.cancel()
@@ -141,7 +155,7 @@ _numbers: Final = count()
 _trackers: Final[weakref.WeakValueDictionary[int, Tracker]] = weakref.WeakValueDictionary()
 
 
-def _living() -> list[Tracker]:
+def _existing() -> list[Tracker]:
     # `valuerefs` copies the references in one step: other threads may add trackers.
     found = (reference() for reference in _trackers.valuerefs())
     return [tracker for tracker in found if tracker is not None]
@@ -149,10 +163,23 @@ def _living() -> list[Tracker]:
 
 def _count_open() -> int:
     """Return how many spans are open in this process, each counted once."""
-    tables = [tracker.table for tracker in _living() if len(tracker.table)]
+    tables = [tracker.table for tracker in _existing() if len(tracker.table)]
     if len(tables) <= 1:
         return sum(map(len, tables))
     return len({key for table in tables for key, _ in table.entries()})
+
+
+def event_senders() -> list[Tracker]:
+    """Return the tracker that sends event records to each destination: its first one.
+
+    >>> event_senders() == event_senders()
+    True
+    """
+    found: dict[int, Tracker] = {}
+    for tracker in sorted(_existing(), key=lambda one: one._number):  # noqa: SLF001
+        if not tracker._is_stopped or is_exiting():  # noqa: SLF001
+            found.setdefault(id(tracker._destination), tracker)  # noqa: SLF001
+    return list(found.values())
 
 
 def dump(limit: int | None = None) -> int:
@@ -168,4 +195,4 @@ def dump(limit: int | None = None) -> int:
     True
     """
     check_process()
-    return sum(tracker.watchdog.dump(limit) for tracker in _living())
+    return sum(tracker.watchdog.dump(limit) for tracker in _existing())

@@ -9,6 +9,7 @@ from otel_ext.journal.names import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.replaced_programs import replaced_incarnations
+from otel_ext.observe.entities import observe_entities
 from otel_ext.observe.files import JournalFiles
 from otel_ext.observe.liveness import (
     ClockReading,
@@ -22,11 +23,12 @@ from otel_ext.observe.processes import RunningProcess, is_on_another_host, livin
 from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from otel_ext.journal.read.file_reader import FileReader
     from otel_ext.journal.read.rings import RingContents
+    from otel_ext.observe.entities import ObservedEntity
     from otel_ext.observe.location import Location
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
@@ -73,12 +75,14 @@ class Snapshot(NamedTuple):
         folders: The paths that were read.
         processes: The processes with records, except those that recorded their end.
         spans: The open spans, oldest first.
+        entities: What the processes have registered and recorded by events, oldest first.
     """
 
     time_ns: int
     folders: tuple[Path, ...]
     processes: tuple[RunningProcess, ...]
     spans: tuple[ObservedSpan, ...]
+    entities: tuple[ObservedEntity, ...] = ()
 
 
 class SnapshotReader:
@@ -102,14 +106,19 @@ class SnapshotReader:
         processes: dict[tuple[Path, str], RunningProcess] = {}
         # By process too: several processes may use the same ids for their spans.
         spans: dict[tuple[str, SpanKey], ObservedSpan] = {}
+        entities: list[tuple[Record, RunningProcess]] = []
         for reader, rings in self._files.read(folders):
             for found in self._read_file(reader, rings, processes, now_ns):
                 spans.setdefault((found.process.id, found.record.key), found)
+            entities += _entities_in(reader, rings, processes)
+            reader.forget_decoded()
+        oldest_first = tuple(sorted(spans.values(), key=lambda span: span.start_ns))
         return Snapshot(
             now_ns,
             folders,
             tuple(processes.values()),
-            tuple(sorted(spans.values(), key=lambda span: span.start_ns)),
+            oldest_first,
+            observe_entities(entities, oldest_first, now_ns),
         )
 
     def _read_file(
@@ -138,7 +147,6 @@ class SnapshotReader:
             process = known[name]
             if process is not None:
                 yield _open_span(record, update, process, now_ns)
-        reader.forget_decoded()
         for name, process in known.items():
             if process is not None:
                 other = processes.get((folder, name))
@@ -179,6 +187,20 @@ class SnapshotReader:
             dropped=facts.dropped,
             is_full=condition != "alive" and any(ring.is_full for ring in own_rings),
         )
+
+
+def _entities_in(
+    reader: FileReader,
+    rings: list[RingContents],
+    processes: Mapping[tuple[Path, str], RunningProcess],
+) -> Iterator[tuple[Record, RunningProcess]]:
+    """Yield the newest record of each entity in a file, with its process."""
+    for line in reader.living_entities(rings):
+        record = reader.decode(line)
+        if record is not None:
+            process = processes.get((reader.path.parent, base_id(record.process.id)))
+            if process is not None:
+                yield record, process
 
 
 def _last_seen_ns(

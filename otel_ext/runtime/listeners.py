@@ -71,15 +71,16 @@ class RecordListeners:
     def pass_on(self, record: Record, source: object) -> None:
         """Call the listeners with `record`; never raises.
 
-        With several processors, each span is reported by the first of them.
+        With several processors, each span and event is reported by the first of them.
 
         Args:
             record: A sanitised record that has been exported.
             source: The processor that made it.
         """
-        if record.span_id and record.phase is not None and len(self._sources) > 1:
+        key = _key_of(record) if len(self._sources) > 1 else None
+        if key is not None:
             remembered = self._reported_by
-            if remembered.setdefault(record.key, id(source)) != id(source):
+            if remembered.setdefault(key, id(source)) != id(source):
                 return
             if len(remembered) > _MAX_REMEMBERED:
                 # Unless another thread changes it meanwhile: the next span tries again.
@@ -101,6 +102,13 @@ class RecordListeners:
                     changed()
             if tuple(self._added) == now:
                 return
+
+
+def _key_of(record: Record) -> tuple[str, str] | None:
+    """Return what several processors report alike; None for a record that only one has."""
+    if record.kind == "event":
+        return record.process.id, str(record.seq)
+    return record.key if record.span_id and record.phase is not None else None
 
 
 LISTENERS: Final = RecordListeners()

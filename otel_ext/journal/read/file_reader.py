@@ -14,6 +14,7 @@ from otel_ext.journal.read.follow import FollowedFile
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.journal.read.open_spans import END, START, Key, OpenSpans, decode, key_of
 from otel_ext.journal.read.scanner import Line, scan_line
+from otel_ext.record.entities import NewestEntities, entity_in
 from otel_ext.runtime.process.records import PROCESS_HEARTBEAT, PROCESS_START
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _KIND: Final = b',"version":2,"kind":"'
 _SPAN: Final = b'span","phase":"'
 _PROCESS: Final = b'process"'
 _TRACE: Final = b'","trace_id":"'
+_ENTITY: Final = b',"entity":{"'
 # So many outdated records are cached at least: each may be of a megabyte.
 _MOST_OUTDATED: Final = 50
 _KEY_BYTES: Final = 32 + len(b'","span_id":"') + 16
@@ -44,6 +46,7 @@ class FileReader:
 
     Attributes:
         spans: Its open spans.
+        entities: The newest line of each entity that lives.
         ends_after_mark: Keys whose end the last `read` found beyond its mark.
         previous: The segment before, if it still counts, else None.
         started: Ids of the incarnations with a record of their process in the file.
@@ -61,6 +64,7 @@ class FileReader:
 
     def _reset(self) -> None:
         self.spans = OpenSpans()
+        self.entities: NewestEntities[bytes] = NewestEntities()
         self.ends_after_mark: set[Key] = set()
         self.started: set[str] = set()
         self.processes: dict[str, bytes] = {}
@@ -88,6 +92,19 @@ class FileReader:
                 elif one.meta["kind"] == "process":
                     self.add_process_line(one)
         return spans
+
+    def living_entities(self, rings: Iterable[RingContents]) -> list[bytes]:
+        """Return the newest line of each entity that lives, with those in the ring buffers."""
+        newest: NewestEntities[bytes] = NewestEntities()
+        if not self.spans.is_past_first_lines and self.previous is not None:
+            newest.update(self.previous.entities)
+        newest.update(self.entities)
+        for ring in rings:
+            is_intact = ring.id in self.started
+            for one in ring.lines:
+                if one.meta["kind"] == "event" and not (is_intact and ring.is_drained(one)):
+                    _add_entity(newest, one)
+        return [line for _, line in newest.living()]
 
     def add_ends_of(self, earlier: FileReader) -> None:
         """Add the ends in an earlier segment, for lines in the ring buffer."""
@@ -126,7 +143,7 @@ class FileReader:
                 add(key, phase, line)
                 if phase == END and at > mark:
                     self.ends_after_mark.add(key)
-            elif line.startswith(_PROCESS, kind):
+            elif line.startswith(_PROCESS, kind) or line.find(_ENTITY, kind) > 0:
                 self._read_slowly(line, start, mark)
             else:
                 self.spans.is_past_first_lines = True
@@ -151,7 +168,7 @@ class FileReader:
                 self.started.add(base_id(item.key[0]))
                 if item.meta.get("event") != PROCESS_START:
                     self.spans.is_past_first_lines = True
-            else:
+            elif not _add_entity(self.entities, item):
                 self.spans.is_past_first_lines = True
 
     def add_process_line(self, line: Line) -> None:
@@ -184,7 +201,18 @@ class FileReader:
         """Drop cached records of lines that no longer count once there are many."""
         spans = self.spans
         count = len(spans.starts) + len(spans.updates) + len(self.processes) + len(self.heartbeats)
+        count += len(self.entities)
         if len(self._decoded) > 2 * count + _MOST_OUTDATED:
             lines = {*spans.starts.values(), *spans.updates.values()}
             lines.update(self.processes.values(), self.heartbeats.values())
+            lines.update(line for _, line in self.entities.living())
             self._decoded = {line: one for line, one in self._decoded.items() if line in lines}
+
+
+def _add_entity(newest: NewestEntities[bytes], line: Line) -> bool:
+    """Add a line whose record is about an entity; return whether it is."""
+    entity, seq = entity_in(line.meta), line.meta.get("seq")
+    if entity is None or not isinstance(seq, int):
+        return False
+    newest.add(str(line.meta.get("process")), entity, seq, line.data)
+    return True

@@ -161,7 +161,9 @@ class Incarnation:
         last = self._last
         if last is not None and (resource is None or last[0] is resource):
             return last[1]
-        if resource is None:
+        if resource is None and self._expected is not None:
+            resource = self._expected.resource
+        elif resource is None:
             from opentelemetry import trace  # noqa: PLC0415 - slow; who only reads has no provider
 
             resource = getattr(trace.get_tracer_provider(), "resource", None)
