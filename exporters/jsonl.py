@@ -75,10 +75,9 @@ class JsonlExporter:
             a kill, `queued` in memory of the process, `write` by one system call each.
             Default: that of `settings`, else `mapped`.
         settings: Everything else about the journal.
-        open_records: Returns the start records of the open spans; called when a new
-            file follows a full one, so that old files can be deleted. Default: the
-            table of a `LifecycleSpanProcessor`; without one, the exporter remembers
-            the starts that it exports.
+        open_records: Returns what a file that follows a full one repeats, so that old files
+            can be deleted: the records of open spans and living entities. Default: those of
+            a `LifecycleSpanProcessor`; without one, the starts that were exported here.
 
     Raises:
         ConfigError: `path` is not a path, or relative to a working directory that is
@@ -370,7 +369,7 @@ class JsonlExporter:
         return [record for source in self._open_sources for record in source()]
 
     def _reset(self) -> None:
-        """Start again in a forked child: its file needs the `process.start` of each process."""
+        """Start again in a forked child, whose file has its own first lines."""
         self._introduced = {}
         self._open = {}
         self._begun = self._reported_open = False

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.journal.recovery.recover import RecoveryReport
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["EndedSpan", "as_dicts", "ended_by", "lines_of", "open_in"]

@@ -18,7 +18,7 @@ from otel_ext.terminal.tree import branches, grow, roots_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["as_tree", "json_line", "span_lines"]

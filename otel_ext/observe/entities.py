@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from otel_ext.observe.processes import RunningProcess
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.entities import Entity
     from otel_ext.record.model import Record
 

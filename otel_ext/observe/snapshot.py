@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import time_ns
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.journal.names import parse_segment_name
 from otel_ext.journal.read.facts import IncarnationFacts, estimate_last_seen_ns
@@ -17,9 +17,9 @@ from otel_ext.observe.liveness import (
     condition_of,
     worker_silent_ns_at,
 )
-from otel_ext.observe.location import location_of
 from otel_ext.observe.process_names import command_name, service_of
 from otel_ext.observe.processes import RunningProcess, is_on_another_host, living_argv
+from otel_ext.observe.spans import observed_span
 from otel_ext.record.timestamps import time_of
 
 if TYPE_CHECKING:
@@ -29,42 +29,11 @@ if TYPE_CHECKING:
     from otel_ext.journal.read.file_reader import FileReader
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.entities import ObservedEntity
-    from otel_ext.observe.location import Location
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
-__all__ = ["STATES", "ObservedSpan", "Snapshot", "SnapshotReader", "State"]
-
-State = Literal["running", "stalled", "blocked", "hung", "lost"]
-STATES: Final[tuple[State, ...]] = ("running", "stalled", "blocked", "hung", "lost")
-
-
-class ObservedSpan(NamedTuple):
-    """One span that has started and not ended.
-
-    Attributes:
-        record: Its start; its newest update if the start is gone.
-        update: Its newest update, or None.
-        process: The process that opened it.
-        state: `stalled`: open for longer than its threshold; `blocked`: the disk of
-            its process blocks; `hung`: its process does not run; `lost`: its process
-            is gone.
-        age_ns: For how long it has been open, nanoseconds; for a lost span, until its
-            process was last active.
-        location: Where it is in the code.
-    """
-
-    record: Record
-    update: Record | None
-    process: RunningProcess
-    state: State
-    age_ns: int
-    location: Location
-
-    @property
-    def start_ns(self) -> int:
-        """When it started, nanoseconds since the epoch."""
-        return self.record.started_ns
+__all__ = ["Snapshot", "SnapshotReader"]
 
 
 class Snapshot(NamedTuple):
@@ -146,7 +115,7 @@ class SnapshotReader:
                 known[name] = self._process(name, reader, rings, now_ns)
             process = known[name]
             if process is not None:
-                yield _open_span(record, update, process, now_ns)
+                yield observed_span(record, update, process, now_ns)
         for name, process in known.items():
             if process is not None:
                 other = processes.get((folder, name))
@@ -219,25 +188,6 @@ def _last_seen_ns(
     if not record_ns:
         return min(evidence.newest_ns, now_ns)
     return estimate_last_seen_ns(record_ns, evidence.stamp_ns, file_ns, now_ns)
-
-
-def _open_span(
-    record: Record, update: Record | None, process: RunningProcess, now_ns: int
-) -> ObservedSpan:
-    state: State = "running"
-    if process.condition in {"dead", "silent"}:
-        state = "lost"
-    elif process.condition in {"hung", "stopped"}:
-        state = "hung"
-    elif process.condition == "blocked":
-        # Before `stalled`: the watchdog waits for the disk too.
-        state = "blocked"
-    elif update is not None and update.extra.get("stalled") is True:
-        state = "stalled"
-    until_ns = process.last_seen_ns if state == "lost" else now_ns
-    newest_ns = record.time_ns if update is None else update.time_ns
-    age_ns = max(until_ns, min(newest_ns, now_ns)) - record.started_ns
-    return ObservedSpan(record, update, process, state, max(age_ns, 0), location_of(record, update))
 
 
 def _modified_ns(path: Path, name: str) -> int:

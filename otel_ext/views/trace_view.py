@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.times import Times
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.observe.process_names import ProcessName
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
     from otel_ext.terminal.canvas import Canvas

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.analysis.traces.span import State
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
 
 __all__ = ["observe", "observed_of"]
 

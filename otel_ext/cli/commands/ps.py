@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.arguments import add_color, seconds
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line, span_lines
-from otel_ext.observe.snapshot import ObservedSpan, Snapshot, SnapshotReader
+from otel_ext.observe.snapshot import Snapshot, SnapshotReader
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
 from otel_ext.terminal.output import print_json, print_lines, warn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from otel_ext.observe.spans import ObservedSpan
 
 __all__ = ["add_filters", "run", "running_spans", "select_spans", "set_up"]
 

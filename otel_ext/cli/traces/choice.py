@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from otel_ext.analysis.traces.loaded import Loaded
     from otel_ext.cli.traces.reader import Chosen, ChosenTraces
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = [

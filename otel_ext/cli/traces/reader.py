@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from otel_ext.analysis.traces.loaded import Loaded
     from otel_ext.analysis.traces.tree import TraceTree
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.merge import SpanKey
 
 __all__ = ["Chosen", "ChosenTraces", "TraceReader", "files_in", "size_of_files", "why_nothing"]

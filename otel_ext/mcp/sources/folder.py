@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.loaded import Loaded
     from otel_ext.analysis.traces.tree import TraceTree
     from otel_ext.mcp.sources.source import ListQuery, TraceLine
-    from otel_ext.observe.snapshot import ObservedSpan, Snapshot
+    from otel_ext.observe.snapshot import Snapshot
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
     from otel_ext.search.nodes import Node

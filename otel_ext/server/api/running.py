@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_ext.analysis.traces.span import Span
     from otel_ext.observe.processes import RunningProcess
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.server.api.context import Context
     from otel_ext.server.api.heard import Heard
     from otel_ext.server.api.parameters import Values

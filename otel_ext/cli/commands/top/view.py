@@ -6,7 +6,7 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.cli.span_table import span_lines
-from otel_ext.observe.snapshot import STATES
+from otel_ext.observe.spans import STATES
 from otel_ext.readable import local_time
 from otel_ext.terminal.canvas import STATE_STYLES
 from otel_ext.terminal.text import cells, cut
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from otel_ext.observe.snapshot import ObservedSpan
+    from otel_ext.observe.spans import ObservedSpan
     from otel_ext.terminal.canvas import Canvas
 
 __all__ = ["SORTS", "Frame", "RateMeter", "frame_lines"]
