@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, cast
 from opentelemetry.sdk.trace import SpanProcessor
 
 from otel_ext._accel import choose, configure, no_parts
+from otel_ext.inflight.health_events import record_health
 from otel_ext.inflight.owners import TaskOwner
 from otel_ext.inflight.table import Entry, InflightTable
 from otel_ext.inflight.tracker import Tracker
@@ -105,7 +106,13 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._record_only = bool(record_only)
         self._sanitiser = sanitiser = redactor or sanitiser_for(exporter)
         self._sanitise = sanitiser.sanitise
-        self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
+        self.tracker = Tracker(
+            self._emit,
+            inflight,
+            destination=exporter,
+            before=self._catch_up,
+            record_health=record_health,
+        )
         self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
         # The class decides: an exporter that delegates unknown attributes to an inner one

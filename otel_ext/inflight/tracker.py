@@ -35,6 +35,7 @@ __all__ = ["Tracker", "dump", "event_senders"]
 _FIRST_JOB: Final = "late spans"
 _LAST_JOB: Final = "reaper"
 _NEVER: Final = 1e9  # seconds: thirty years
+_HEALTH_INTERVAL: Final = 2.0
 
 
 class Tracker:
@@ -50,6 +51,7 @@ class Tracker:
         worker: Runs the jobs; the process's shared worker by default.
         destination: Where the records go: trackers with the same one send one heartbeat.
         before: Called by the worker each time before it looks for abandoned spans.
+        record_health: Called by the worker every 2 s, for one tracker of the process.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class Tracker:
         worker: Worker | None = None,
         destination: object = None,
         before: Callable[[], None] | None = None,
+        record_health: Callable[[], None] | None = None,
     ) -> None:
         self.emit = emit
         self.living = LivingEntities()
         self._before = before
+        self._record_health = record_health
         settings = settings or InflightSettings()
         self.table = InflightTable(max_spans=settings.max_open_spans)
         self.reaper = Reaper(
@@ -106,9 +110,15 @@ class Tracker:
             self._add(jobs, "watchdog", WATCHDOG_INTERVAL, self.watchdog.run)
             if self._heartbeat_interval:
                 self._add(jobs, "heartbeat", self._heartbeat_interval, self.heartbeat.run)
+            if self._record_health is not None:
+                self._add(jobs, "health", _HEALTH_INTERVAL, self._run_health)
             self._add(jobs, _LAST_JOB, REAPER_INTERVAL, self.reaper.run)
         if self._before is not None:
             self._before()
+
+    def _run_health(self) -> None:
+        if self._record_health is not None and event_senders()[:1] == [self]:
+            self._record_health()
 
     def _add(
         self, jobs: dict[str, Job], name: str, seconds: float, run: Callable[[], None]

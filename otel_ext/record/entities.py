@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHECKPOINT",
     "ENTITY",
+    "HEALTH",
     "Entity",
     "EntityKey",
     "NewestEntities",
@@ -30,6 +31,9 @@ ENTITY: Final = "entity"
 
 CHECKPOINT: Final = "checkpoint"
 """The type whose entities outlive their process."""
+
+HEALTH: Final = "health"
+"""The type of the parts of otel-ext that do not work as configured."""
 
 _MAX_DELETED: Final = 10_000
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 from starlette.routing import Route
 
+from otel_ext.runtime.health import Health, PartHealth, health
 from otel_ext.server.http.json_answers import json_answer
 from otel_ext.server.security.answers import retry_after
 from otel_ext.server.security.limits import DEFAULT_LIMITS
@@ -39,7 +40,10 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
     """
 
     async def alive(_: Request) -> Response:
-        return json_answer({"status": "alive"})
+        found = _health(state())
+        # Names and states only: who asks needs no token, and details may name files.
+        parts = {part.name: part.state for part in found.parts}
+        return json_answer({"status": "alive", "health": found.state, "parts": parts})
 
     async def ready(_: Request) -> Response:
         now = state()
@@ -58,6 +62,13 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
 
     endpoints = dict(zip(HEALTH_PATHS, (alive, ready, metrics), strict=True))
     return [Route(path, endpoint, methods=["GET"]) for path, endpoint in endpoints.items()]
+
+
+def _health(state: FeedState) -> Health:
+    """Return the health of the server's parts."""
+    problem = state.problem
+    store = PartHealth("store", "degraded" if problem else "healthy", problem)
+    return Health((store, *health().parts))
 
 
 def _metrics(state: FeedState, hub: Hub, counters: Counters) -> bytes:

@@ -91,7 +91,9 @@ def test_too_many_streams() -> None:
 def test_probes_and_metrics(tmp_path: Path) -> None:
     """Alive, ready, and counters that grow with what is received."""
     with serving(tmp_path) as one:
-        assert one.client.get("/healthz").json() == {"status": "alive"}
+        alive = one.client.get("/healthz").json()
+        assert (alive["status"], alive["parts"]["store"]) == ("alive", "healthy")
+        assert alive["health"] in {"healthy", "degraded"}
         send(one, span_line("start", 1), span_line("end", 1, seq=2))
         wait_until(lambda: one.count() == 1, "the trace is stored")
         assert one.client.get("/readyz").json()["status"] == "ready"

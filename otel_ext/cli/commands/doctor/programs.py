@@ -17,6 +17,7 @@ from otel_ext.journal.names import list_segments
 from otel_ext.journal.read.incarnations import base_id, modified_ns
 from otel_ext.journal.read.scanner import Line, scan
 from otel_ext.readable import count_of, duration, listed, size
+from otel_ext.record.entities import HEALTH
 from otel_ext.record.model import EMPTY
 from otel_ext.record.repeated_ids import REPEATED_IDS_ADVICE, RepeatedIds
 from otel_ext.terminal.text import printable
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from otel_ext.cli.commands.doctor.check import Finding
     from otel_ext.observe.processes import RunningProcess
     from otel_ext.observe.snapshot import Snapshot
 
@@ -56,6 +58,7 @@ def check_processes(snapshot: Snapshot) -> Iterator[Check]:
         yield Check("running", "note", "no program is recording in these folders")
     for process in living:
         yield _process(process, spans[process.id], snapshot.time_ns)
+    yield from _parts(snapshot)
     yield from _leftovers(snapshot, spans)
     yield from check_ended(snapshot)
     yield from check_ids(snapshot)
@@ -81,6 +84,16 @@ def _process(process: RunningProcess, spans: int, now_ns: int) -> Check:
         hint = f"otel-ext ps --process {process.pid} shows what it was doing"
         return Check(part, "degraded", f"{problem}; {detail}", hint)
     return check_running(part, detail, process)
+
+
+def _parts(snapshot: Snapshot) -> Iterator[Check]:
+    """Yield the parts in running programs that do not work as configured, as these recorded."""
+    for one in snapshot.entities:
+        if one.entity.type == HEALTH and one.process.lives:
+            facts = one.record.attributes
+            state: Finding = "failed" if facts.get("state") == "failed" else "degraded"
+            detail = f"{printable(one.entity.id)}: {printable(str(facts.get('detail') or state))}"
+            yield Check(printable(one.process.label), state, detail)
 
 
 def _heartbeat_detail(process: RunningProcess) -> str:
