@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
 __all__ = [
+    "AGENT",
     "CHECKPOINT",
     "ENTITY",
     "HEALTH",
@@ -28,6 +29,9 @@ __all__ = [
 
 ENTITY: Final = "entity"
 """The metadata key."""
+
+AGENT: Final = "agent"
+"""The type of registered agents."""
 
 CHECKPOINT: Final = "checkpoint"
 """The type whose entities outlive their process."""

@@ -13,6 +13,7 @@ from otel_ext.observe.process_names import ProcessName
 from otel_ext.record.model import META_KEY
 from otel_ext.runtime.process.records import process_from
 from otel_ext.server.api.heard import condition_of
+from otel_ext.server.api.registered import registered_agents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -63,6 +64,7 @@ def _running(context: Context, look: Look) -> _Json:
         "spans": spans[:_MOST_SPANS],
         "total": len(spans),
         "processes": known,
+        **registered_agents(look.snapshot),
     }
 
 

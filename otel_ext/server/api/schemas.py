@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.observe.entities import ENTITY_STATES
 from otel_ext.record.model import SPAN_KINDS
 from otel_ext.views.report_columns import STATES
 
@@ -163,6 +164,15 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "source": {"enum": ["folder", "received"]},
         }
     ),
+    "RegisteredAgent": fields(
+        {
+            **dict.fromkeys(("id", "process", "trace_id", "span_id", "span"), TEXT),
+            "state": {"enum": list(ENTITY_STATES)},
+            "registered_ns": TIME,
+            **dict.fromkeys(("age_ns", "span_age_ns"), COUNT),
+            "metadata": ANYTHING,
+        }
+    ),
     "Running": fields(
         {
             "now_ns": TIME,
@@ -170,6 +180,8 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "spans": array(named("RunningSpan")),
             "total": COUNT,
             "processes": array(named("Process")),
+            "agents": array(named("RegisteredAgent")),
+            "agents_total": COUNT,
         }
     ),
     "Processes": fields({"processes": array(named("Process"))}),

@@ -28,11 +28,23 @@ WAITS = (
 )
 
 
+REGISTERS = (
+    f"{HEAD}from otel_ext.inflight.event_records import origin_here, write_event\n"
+    "from otel_ext.record.entities import Entity\n"
+    "agent = Entity('agent', 'importer-1')\n"
+    "write_event('agent.registered', {'role': 'x'}, entity=agent, origin=origin_here())\n"
+    "write_event('agent.registered', entity=Entity('agent', 'idler'))\n"
+    "with tracer.start_as_current_span('import'):\n"
+    "    open(sys.argv[1] + '/ready', 'w').close()\n"
+    "    time.sleep(600)\n"
+)
+
+
 @contextmanager
-def watched(tmp_path: Path) -> Generator[tuple[Asked, subprocess.Popen[bytes]]]:
-    """Run a program with two open spans, whose records are stored."""
+def watched(tmp_path: Path, code: str = WAITS) -> Generator[tuple[Asked, subprocess.Popen[bytes]]]:
+    """Run a program with open spans, whose records are stored."""
     folder = tmp_path / "records"
-    program = write_program(tmp_path, WAITS)
+    program = write_program(tmp_path, code)
     with started(python(program, folder), cwd=tmp_path) as process, asked(folder) as api:
         wait_until((folder / "ready").exists, "the spans are open")
         yield api, process
@@ -55,6 +67,26 @@ def test_a_program_that_runs(tmp_path: Path) -> None:
         assert [(one["pid"], one["open"], one["source"]) for one in answer["processes"]] == [
             (process.pid, 2, "folder")
         ]
+
+
+def test_registered_agents(tmp_path: Path) -> None:
+    """Each has its state and the span that its thread works on; all are lost with the program."""
+    with watched(tmp_path, REGISTERS) as (api, process):
+
+        def seen() -> dict[str, tuple[str, str]]:
+            agents = api.ask("/running")["agents"]
+            return {one["id"]: (one["state"], one["span"]) for one in agents}
+
+        busy = {"importer-1": ("running", "import"), "idler": ("idle", "")}
+        wait_until(lambda: seen() == busy, "both agents are seen")
+        answer = api.ask("/running")
+        importer = answer["agents"][0]
+        assert (answer["agents_total"], importer["metadata"]) == (2, {"role": "x"})
+        assert importer["trace_id"] == answer["spans"][0]["trace_id"]
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        gone = {"importer-1": ("lost", "import"), "idler": ("lost", "")}
+        wait_until(lambda: seen() == gone, "both are lost")
 
 
 def test_a_program_that_is_stopped(tmp_path: Path) -> None:

@@ -142,12 +142,31 @@ export const runningSpan = object({
 });
 export type RunningSpan = Of<typeof runningSpan>;
 
+/** An agent that a program has registered. */
+export const registeredAgent = object({
+  id: text,
+  /** The id of its process. */
+  process: text,
+  state: choice(["idle", ...STATES], "idle"),
+  registered_ns: instant,
+  age_ns: number,
+  metadata: optional(attributes, {}),
+  /** The newest open span of its thread or task; empty if it has none. */
+  trace_id: text,
+  span_id: text,
+  span: text,
+  span_age_ns: number,
+});
+export type RegisteredAgent = Of<typeof registeredAgent>;
+
 export const running = object({
   now_ns: instant,
   sequence: count,
   spans: listOf(runningSpan),
   total: count,
   processes: listOf(processNow),
+  agents: optional(listOf(registeredAgent), []),
+  agents_total: optional(count, 0),
 });
 export type Running = Of<typeof running>;
 

@@ -43,14 +43,32 @@ export function processOf(id: string, more: { [key: string]: unknown } = {}) {
   };
 }
 
+export function agentOf(id: string, more: { [key: string]: unknown } = {}) {
+  return {
+    id,
+    process: "p",
+    state: "idle",
+    registered_ns: NOW,
+    age_ns: 5e9,
+    metadata: {},
+    trace_id: "",
+    span_id: "",
+    span: "",
+    span_age_ns: 0,
+    ...more,
+  };
+}
+
 let sequence = 0;
 
 export function runningOf(
   spans: ReturnType<typeof spanOf>[],
   processes = [processOf("p")],
+  agents: ReturnType<typeof agentOf>[] = [],
 ): { [key: string]: unknown } {
   sequence += 1;
-  return { now_ns: NOW, sequence, spans, total: spans.length, processes };
+  const registered = { agents, agents_total: agents.length };
+  return { now_ns: NOW, sequence, spans, total: spans.length, processes, ...registered };
 }
 
 /** Returns a time so many seconds before now. */

@@ -14,6 +14,7 @@ import { clockTime } from "../times";
 import type { NowRow } from "./model";
 import { NowRowLine } from "./NowRowLine";
 import { Processes } from "./Processes";
+import { RegisteredAgents } from "./RegisteredAgents";
 
 const SWEEP_MS = 1_000;
 
@@ -73,6 +74,7 @@ export function NowView() {
           </button>
         )}
       </div>
+      <RegisteredAgents chosen={query.process ?? ""} />
       <div class="table now">
         {rows.length === 0 ? (
           <Empty isFiltered={Boolean(query.q || onlyRoots || query.process)} />
