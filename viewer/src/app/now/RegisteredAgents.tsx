@@ -25,12 +25,18 @@ export function RegisteredAgents({ chosen }: { chosen: string }) {
   if (!running || agents.length === 0) return null;
   const total = chosen ? agents.length : running.agents_total;
   const shown = agents.slice(0, isWhole ? MOST : FEW);
+  const hasOneProcess = agents.every((one) => one.process === agents[0]?.process);
   return (
     <section class="registered" aria-label="Registered agents">
       <strong>{countOf(total, "registered agent")}</strong>
       <ul>
         {shown.map((one) => (
-          <AgentLine key={`${one.process} ${one.id}`} agent={one} />
+          <AgentLine
+            key={`${one.process} ${one.id}`}
+            agent={one}
+            sinceNs={Math.max(Number(app.clock.tick.value - running.now_ns), 0)}
+            namesProcess={!hasOneProcess}
+          />
         ))}
       </ul>
       {agents.length > shown.length && !isWhole && (
@@ -45,7 +51,14 @@ export function RegisteredAgents({ chosen }: { chosen: string }) {
   );
 }
 
-function AgentLine({ agent }: { agent: RegisteredAgent }) {
+interface Props {
+  agent: RegisteredAgent;
+  /** How long ago its age was taken. */
+  sinceNs: number;
+  namesProcess: boolean;
+}
+
+function AgentLine({ agent, sinceNs, namesProcess }: Props) {
   const app = useApp();
   const process = app.now.processes.value.get(agent.process);
   const name = visible(agent.id.slice(0, 100));
@@ -55,7 +68,8 @@ function AgentLine({ agent }: { agent: RegisteredAgent }) {
       <b class="state-word">{mark}</b> <span class="strong">{name}</span>{" "}
       {agent.span ? (
         <a class="link" href={traceAddress(agent.trace_id, agent.span_id)}>
-          {visible(agent.span.slice(0, 100))} {duration(agent.span_age_ns)}
+          {visible(agent.span.slice(0, 100))}{" "}
+          {duration(agent.span_age_ns + (agent.state === "lost" ? 0 : sinceNs))}
         </a>
       ) : (
         <span class="dim">idle</span>
@@ -63,7 +77,9 @@ function AgentLine({ agent }: { agent: RegisteredAgent }) {
       {agent.state !== "idle" && agent.state !== "running" && (
         <small class="state-word"> {agent.state}</small>
       )}
-      <small class="dim"> {visible((process?.label ?? agent.process).slice(0, 60))}</small>
+      {namesProcess && (
+        <small class="dim"> {visible((process?.label ?? agent.process).slice(0, 60))}</small>
+      )}
     </li>
   );
 }
