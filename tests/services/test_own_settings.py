@@ -11,11 +11,13 @@ from otel_ext.config.sections import SETTINGS
 from otel_ext.errors import ConfigError
 from otel_ext.services import own_settings
 from otel_ext.services.live_settings import OwnSettings, own
-from tests.global_provider import recording_globally
+from tests.services.shop_settings import recording_alone
 from tests.threads import numbered_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from otel_ext.settings.declarations import Setting
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,7 @@ def test_compat_mode() -> None:
 
 def test_a_change_is_recorded() -> None:
     """As of any settings, under the name otel-ext."""
-    with recording_globally() as capture:
+    with recording_alone() as capture:
         own_settings().update(compat_mode=True)
         assert own_settings().flush(30)
     (record,) = [one for one in capture.records if one.name == "settings.changed"]
@@ -51,9 +53,9 @@ def test_a_change_is_recorded() -> None:
 
 
 @pytest.mark.parametrize("setting", [one for one in SETTINGS if one.name != "compat-mode"])
-def test_the_others_are_refused(setting: object) -> None:
+def test_the_others_are_refused(setting: Setting) -> None:
     """With the reason, and the argument and variable that set them."""
-    argument, env = setting.argument, setting.env  # type: ignore[attr-defined]
+    argument, env = setting.argument, setting.env
     with pytest.raises(ConfigError, match=f"{argument} cannot change while the program") as caught:
         own_settings().update({argument: 1})
     assert f"configure({argument}=...), or {env} in the environment" in str(caught.value)
@@ -76,7 +78,7 @@ def test_threads_that_switch_it() -> None:
     with settings.subscribe("*", lambda event: changes.append(event.metadata["new"])):
         numbered_threads(
             4,
-            lambda _: [settings.update(lambda now: {"compat_mode": not now.compat_mode})] * 1,
+            lambda _: settings.update(lambda now: {"compat_mode": not now.compat_mode}),
         )
         assert settings.flush(30)
     assert changes == [True, False, True, False]

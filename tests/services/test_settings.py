@@ -164,8 +164,8 @@ def test_no_message_shows_a_secret(name: str) -> None:
 class Guarded:
     """A secret with a check, and one that the dataclass refuses."""
 
-    token: str = field(default="", metadata={"validate": lambda v: v != "hunter2-a"})
-    secret: str = field(default="", metadata={"validate": lambda v: {"": 1, "hunter2-c": 1}[v]})
+    token: str = field(default="", metadata={"validate": "hunter2-a".__ne__})
+    secret: str = field(default="", metadata={"validate": {"": 1, "hunter2-c": 1}.__getitem__})
 
     def __post_init__(self) -> None:
         if self.secret:
@@ -204,8 +204,8 @@ class HostileMapping(dict[str, object]):
     ("changes", "message"),
     [
         (5, "changes=5 is not a mapping of names to values"),
-        (lambda _: None, "changes=None is not a mapping"),
-        (lambda _: 1 / 0, "what is passed to update() raised ZeroDivisionError"),
+        (print, "changes=None is not a mapping"),
+        (len, "what is passed to update() raised TypeError: object of type 'Pool' has no len()"),
         (HostileMapping(), "what is passed to update() raised RuntimeError: no keys"),
         ({"size": 5}, "size is there twice, in the mapping and as an argument"),
     ],
@@ -291,7 +291,7 @@ class Loose:
     named: Named | None = None
     thing: Any = None
     table: dict[str, int] = field(default_factory=dict[str, int])
-    plain: tuple = ()  # type: ignore[type-arg]
+    plain: tuple = ()  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument, reportUnknownVariableType]
 
 
 def test_further_types() -> None:
@@ -299,10 +299,11 @@ def test_further_types() -> None:
     settings = Settings(Loose())
     settings.update(path=Path("a"), port=2, level=3, thing=object, table={"a": 1}, plain=[1, "a"])
     settings.update(named=object())
-    for name, value in {"path": "a", "port": "2", "level": 1.5, "table": []}.items():
+    wrong: dict[str, object] = {"path": "a", "port": "2", "level": 1.5, "table": []}
+    for name, value in wrong.items():
         with pytest.raises(ConfigError, match=f"{name}: .* is not allowed"):
             settings.update({name: value})
-    assert settings.get().plain == (1, "a")
+    assert settings.get("plain") == (1, "a")
 
 
 class Hostile:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,9 +13,8 @@ from otel_ext.record.model import EMPTY
 from otel_ext.services import Settings
 from otel_ext.services.live_settings import change
 from otel_ext.services.live_settings.shown import shown
-from tests.global_provider import recording_globally
 from tests.programs import execute, python, records_in, succeed, wait_until, write_program
-from tests.services.shop_settings import Colour, Database, Pool, Shop
+from tests.services.shop_settings import Colour, Database, Pool, Shop, recording_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +50,7 @@ with with_span("reload"), with_context(order=7, api_key="hunter2-d"):
 @pytest.fixture
 def records() -> Iterator[RecordCapture]:
     """Record in memory."""
-    with recording_globally() as capture:
+    with recording_alone() as capture:
         yield capture
 
 
@@ -82,8 +81,7 @@ def test_the_file_has_who_changed_what_and_no_secret(end: str, tmp_path: Path) -
     assert record.thread.name == "MainThread"
     assert (attributes["settings"], attributes["action"]) == ("shop", "update")
     assert attributes["context"] == {"order": 7, "api_key": "[redacted: api-key]"}
-    new = attributes["new"]
-    assert isinstance(new, dict)
+    new = cast("dict[str, object]", attributes["new"])
     assert new["size"] == 2
     assert new["password"] == "[redacted: password]"  # noqa: S105 - a mark
     assert new["address"] == "[redacted: secret]"

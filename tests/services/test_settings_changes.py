@@ -92,8 +92,9 @@ def test_a_pattern_that_matches_nothing(pattern: Any, message: str) -> None:  # 
 )
 def test_wrong_arguments_of_a_subscription(options: dict[str, Any]) -> None:
     """They are refused."""
+    arguments: dict[str, Any] = {"handler": print, **options}
     with pytest.raises(ConfigError):
-        Settings(Shop()).subscribe("*", **{"handler": print, **options})
+        Settings(Shop()).subscribe("*", **arguments)
 
 
 def test_a_bound_method_is_held_weakly() -> None:
@@ -260,9 +261,11 @@ def test_a_signal_handler_may_update() -> None:
         handler: int = 0
 
     settings = Settings(Counts())
-    before = signal.signal(
-        signal.SIGALRM, lambda *_: settings.update(lambda now: {"handler": now.handler + 1})
-    )
+
+    def reload(_number: int, _frame: object) -> None:
+        settings.update(lambda now: {"handler": now.handler + 1})
+
+    before = signal.signal(signal.SIGALRM, reload)
     timer = signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
         for _ in range(300):

@@ -58,7 +58,9 @@ steps = st.one_of(
 )
 
 
-def model_of(model: dict[str, object], step: dict[str, object] | tuple[str, ...]) -> object:
+def model_of(
+    model: dict[str, object], step: dict[str, object] | tuple[str, ...]
+) -> dict[str, object] | None:
     """Return the model after a step; None if it is refused."""
     after = dict(model)
     if isinstance(step, dict):
@@ -94,6 +96,6 @@ def test_updates_and_resets(sequence: list[dict[str, object] | tuple[str, ...]])
             assert expected is None
             assert settings.get() is before
         else:
-            assert isinstance(expected, dict)
+            assert expected is not None
             model = expected
         assert {name: settings.get(name) for name in settings.names} == model
