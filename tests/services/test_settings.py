@@ -249,7 +249,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Uncallable:
-    """Has a check that is none."""
+    """Has a check that cannot be called."""
 
     size: int = field(default=1, metadata={"validate": "positive"})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
@@ -15,6 +15,7 @@ from otel_ext.services.live_settings import change
 from otel_ext.services.live_settings.shown import shown
 from tests.programs import execute, python, records_in, succeed, wait_until, write_program
 from tests.services.shop_settings import Colour, Database, Pool, Shop, recording_alone
+from tests.threads import numbered_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,6 +142,28 @@ def test_settings_that_are_dropped_at_once(records: RecordCapture) -> None:
     assert sizes == [{"size": 9}, {"size": 8}]
 
 
+def test_the_exit_records_what_waits(
+    monkeypatch: pytest.MonkeyPatch, records: RecordCapture
+) -> None:
+    """What the worker has not taken yet is written when the program exits; idempotent."""
+    settings = Settings(Pool())
+    queue = settings._changes  # noqa: SLF001 - the worker is not to take it
+    monkeypatch.setattr(queue, "wake", tuple)
+    settings.update(size=9)
+    queue.finish()
+    queue.finish()
+    assert [one.attributes["new"] for one in changes_in(records.records)] == [{"size": 9}]
+
+
+def test_threads_that_make_the_first_change(records: RecordCapture) -> None:
+    """Each change is one record, whichever thread starts the job of the worker."""
+    for _ in range(20):
+        settings = Settings(Pool(), name="first")
+        numbered_threads(4, lambda number, one=settings: one.update(wait=number + 2.0))  # type: ignore[misc]
+        assert settings.flush(LIMIT)
+    assert len(changes_in(records.records)) == 80
+
+
 def test_an_unknown_author(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -163,6 +186,13 @@ class Secretive:
         raise RuntimeError
 
 
+class Broken(list[object]):
+    """A list that cannot be cut."""
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("value", "rule", "expected"),
     [
@@ -175,6 +205,7 @@ class Secretive:
         (Pool(), "", {"size": 4, "spare": 2, "wait": 1.5}),
         ([[[[[1]]]]], "", [[[["[1]"]]]]),
         (EMPTY, "", "mappingproxy({})"),
+        (Broken([1]), "", "[1]"),
     ],
 )
 def test_values_as_they_are_shown(value: object, rule: str, expected: object) -> None:

@@ -152,6 +152,11 @@ class Settings(Generic[T]):
 
         Raises:
             ConfigError: There is no such setting.
+
+        >>> from otel_ext.journal.settings import JournalSettings
+        >>> settings = Settings(JournalSettings())
+        >>> settings.update(sync="never").sync, settings.reset("sync").sync
+        ('never', 'interval')
         """
         tree = self._tree
         leaves = [leaf for name in names for leaf in tree.below(name)]
@@ -190,6 +195,15 @@ class Settings(Generic[T]):
 
         Raises:
             ConfigError: No setting matches, or the handler or a limit is not valid.
+
+        >>> from otel_ext.journal.settings import JournalSettings
+        >>> settings, sizes = Settings(JournalSettings()), []
+        >>> with settings.subscribe("ring_size", lambda event: sizes.append(event.metadata["new"])):
+        ...     _ = settings.update(ring_size="8 MiB")
+        ...     settings.flush()
+        True
+        >>> sizes
+        [8388608]
         """
         limits = (max_failures, max_seconds, max_queued)
         for name, limit in zip(("max_failures", "max_seconds", "max_queued"), limits, strict=True):
@@ -202,13 +216,17 @@ class Settings(Generic[T]):
         return self._changes.watchers.add(self._pattern(pattern), handler, Limits(*limits))
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Wait until the changes so far are recorded and subscribers had them.
+        """Wait until the changes so far are recorded, and handlers of `subscribe` had them.
 
         Args:
             timeout: How long to wait, in seconds.
 
         Returns:
             Whether that was in time.
+
+        >>> from otel_ext.journal.settings import JournalSettings
+        >>> Settings(JournalSettings()).flush()
+        True
         """
         return self._changes.flush(timeout)
 
