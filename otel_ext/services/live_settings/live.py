@@ -199,11 +199,11 @@ class Settings(Generic[T]):
         >>> from otel_ext.journal.settings import JournalSettings
         >>> settings, sizes = Settings(JournalSettings()), []
         >>> with settings.subscribe("ring_size", lambda event: sizes.append(event.metadata["new"])):
-        ...     _ = settings.update(ring_size="8 MiB")
+        ...     _ = settings.update(ring_size="32 MiB")
         ...     settings.flush()
         True
         >>> sizes
-        [8388608]
+        [33554432]
         """
         limits = (max_failures, max_seconds, max_queued)
         for name, limit in zip(("max_failures", "max_seconds", "max_queued"), limits, strict=True):
