@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.programs import EXAMPLES, ids, logs_in, python, spans_in, succeed
+from tests.programs import EXAMPLES, ids, logs_in, python, records_in, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ _TESTED: Final = {
     "flat_trace_with_spans.py",
     "listen_to_spans.py",
     "one_trace_one_file.py",
+    "settings.py",
     "spans_by_hand.py",
     "traced_pipeline.py",
 }
@@ -173,6 +174,23 @@ def test_traced_pipeline(tmp_path: Path) -> None:
     assert [record.name for record in ends].count("checkout") == 2
     (skipped,) = [record for record in ends if record.name == "discount"]
     assert skipped.attributes["pipeline.skipped"] == "no coupon"
+
+
+def test_settings(tmp_path: Path) -> None:
+    """A handler hears of changes, a wrong value changes nothing, and the records have no secret."""
+    assert run("settings.py", tmp_path).out.splitlines() == [
+        "pool.size: 4 -> 8",
+        "pool.size: 8 -> 16",
+        "mode: 'opne' (update) is not allowed. Use one of: 'open', 'closed'. Did you mean 'open'?",
+        "now: 16 4",
+    ]
+    records = [one for one in records_in(tmp_path / "traces") if one.kind == "event"]
+    assert [one.attributes["action"] for one in records] == ["update", "update", "reset"]
+    assert records[0].attributes["context"] == {"reason": "more orders"}
+    assert records[0].attributes["new"] == {
+        "pool.size": 8,
+        "pool.password": "[redacted: password]",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from otel_ext.lazy_names import lazy_name
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from otel_ext.services.live_settings.live import Settings
+    from otel_ext.services.live_settings.own import own_settings
 
-_MODULES: dict[str, str] = {}
+__all__: list[str] = [
+    "Settings",
+    "own_settings",
+]
+
+_MODULES: dict[str, str] = {
+    "Settings": "otel_ext.services.live_settings.live",
+    "own_settings": "otel_ext.services.live_settings.own",
+}
 
 
 def __getattr__(name: str) -> object:
