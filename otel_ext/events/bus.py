@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.runtime.worker import Job
 
-__all__ = ["emit", "subscribe"]
+__all__ = ["emit", "has_subscribers", "subscribe"]
 
 _PATTERN: Final = re.compile(r"\*|[^\s*]+(\.\*|\*)?")
 _DEFAULTS: Final = Limits()
@@ -164,6 +164,15 @@ def subscribe(
     subscription = Subscription(pattern, handler, limits, inline=inline, forget=_BUS.remove)
     _BUS.add(subscription)
     return subscription
+
+
+def has_subscribers(name: str) -> bool:
+    """Return whether an event of this name would be delivered to anyone.
+
+    >>> has_subscribers("cache.miss")
+    False
+    """
+    return any(one.matches(name) for one in _BUS.subscriptions)
 
 
 def emit(

@@ -1,0 +1,182 @@
+"""`DeferredEvents`: emits and records events on the shared worker, for callers that must not wait.
+
+Who defers an event appends it to a queue. Every 0.1 s, before each flush and at the exit, the
+worker makes the queued events, writes their records, and lets a thread of the bus emit them:
+a subscriber may run on the thread that emits, and may hang.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from otel_ext.events.bus import emit, has_subscribers
+from otel_ext.inflight.event_records import NOWHERE, write_event
+from otel_ext.record.model import EMPTY
+from otel_ext.runtime.before_flush import before_flush
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import is_exiting, shut_down_at_exit
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.isolated import IsolatedThread
+from otel_ext.runtime.worker import shared_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from otel_ext.inflight.event_records import Origin
+    from otel_ext.record.entities import Entity
+    from otel_ext.runtime.isolated import Ticket
+    from otel_ext.runtime.worker import Job
+
+__all__ = ["DeferredEvent", "DeferredEvents", "deferred_events"]
+
+_INTERVAL: Final = 0.1
+_MAX_QUEUED: Final = 100_000
+# How long one run of the job writes, in seconds; the other jobs wait meanwhile.
+_WRITE_SECONDS: Final = 0.02
+_FLUSH_SECONDS: Final = 1.0
+# How many events the thread of the bus may have before it, and how long a call may take.
+_MAX_EMITTED: Final = 1_000
+_HANGING_SECONDS: Final = 10.0
+# After so many events it is looked again whether the worker's thread runs.
+_ENSURE_EVERY: Final = 64
+
+
+class DeferredEvent(NamedTuple):
+    """One event, as subscribers and the records get it.
+
+    Attributes:
+        name: Its name, such as `agent.registered`.
+        measurements: Numbers, for subscribers and the record.
+        metadata: Facts for subscribers; for the record too, unless `recorded` has others.
+        entity: The entity that it is about, if it is about one.
+        origin: Where it comes from, or who owns the entity.
+        recorded: The facts in the record.
+        is_emitted: Whether subscribers get it.
+    """
+
+    name: str
+    measurements: Mapping[str, float] = EMPTY  # type: ignore[assignment]
+    metadata: Mapping[str, object] = EMPTY
+    entity: Entity | None = None
+    origin: Origin = NOWHERE
+    recorded: Mapping[str, object] | None = None
+    is_emitted: bool = True
+
+
+class DeferredEvents:
+    """Queues events and writes them in order; a forked child starts with none.
+
+    At most 100,000 wait; further ones are dropped and counted under `dropped.deferred`.
+    """
+
+    _queue: deque[tuple[Callable[..., DeferredEvent | None], tuple[object, ...]]]
+    _emission: tuple[Ticket, float] | None
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._bus = IsolatedThread("deferred events", stays=False)
+        self._reset()
+        after_fork_in_child(self._reset)
+        before_flush(self.flush)
+        shut_down_at_exit(self.flush)
+
+    def add(self, make: Callable[..., DeferredEvent | None], *arguments: object) -> bool:
+        """Queue an event; return False if there is no room for it.
+
+        Args:
+            make: Called by the worker with `arguments`; returns the event, or None for none.
+            arguments: What it needs of this moment.
+        """
+        queue = self._queue
+        size = len(queue)
+        if size >= _MAX_QUEUED:
+            COUNTERS.add("dropped.deferred")
+            return False
+        queue.append((make, arguments))
+        if not size % _ENSURE_EVERY:
+            self._ensure()
+        return True
+
+    def flush(self) -> None:
+        """Write all that is queued, on the worker's thread; waits up to a second."""
+        if self._queue:
+            call = shared_worker().submit(self._write, _FLUSH_SECONDS, is_left=True)
+            call.wait(_FLUSH_SECONDS)
+
+    def _ensure(self) -> None:
+        if is_exiting():  # the worker's thread may have ended
+            self._write(_FLUSH_SECONDS)
+            return
+        worker = shared_worker()
+        if not self._jobs:
+            job = worker.every(_INTERVAL, self._run, "deferred events")
+            # Two threads may be here; setdefault is one step.
+            if self._jobs.setdefault("job", job) is not job:
+                job.cancel()
+        worker.ensure()
+
+    def _run(self) -> None:
+        self._write(_WRITE_SECONDS)
+        job = self._jobs.get("job")
+        if job is not None and self._queue:
+            job.wake()
+
+    def _write(self, seconds: float) -> None:
+        queue, until = self._queue, monotonic() + seconds
+        while queue and monotonic() < until:
+            try:
+                make, arguments = queue.popleft()
+            except IndexError:  # a flush writes the rest on another thread
+                break
+            try:
+                event = make(*arguments)
+                if event is not None:
+                    self._write_one(event)
+            except Exception as error:  # noqa: BLE001 - the others go on
+                report_problem("a deferred event is not recorded", error)
+
+    def _write_one(self, event: DeferredEvent) -> None:
+        facts = event.metadata if event.recorded is None else event.recorded
+        write_event(
+            event.name, {**facts, **event.measurements}, entity=event.entity, origin=event.origin
+        )
+        if event.is_emitted and has_subscribers(event.name):
+            self._emit(event)
+
+    def _emit(self, event: DeferredEvent) -> None:
+        """Let the bus's thread emit an event; one that hangs in a subscriber is left behind."""
+        if self._emission is not None:
+            ticket, since = self._emission
+            if ticket.wait(0.0):
+                self._emission = None
+            elif monotonic() - since > _HANGING_SECONDS:
+                self._bus.abandon()
+                self._emission = None
+        if self._bus.queued >= _MAX_EMITTED:
+            COUNTERS.add("events.dropped")
+            return
+        ticket = self._bus.submit(
+            emit, event.name, event.measurements, event.metadata, is_left=True
+        )
+        if self._emission is None:
+            self._emission = ticket, monotonic()
+
+    def _reset(self) -> None:
+        """Forget what waits, which the parent of a forked child writes."""
+        self._queue = deque()
+        self._emission = None
+
+
+_shared: Final[dict[str, DeferredEvents]] = {}
+
+
+def deferred_events() -> DeferredEvents:
+    """Return the queue of this process.
+
+    >>> deferred_events() is deferred_events()
+    True
+    """
+    return _shared.get("events") or _shared.setdefault("events", DeferredEvents())
