@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from otel_ext.lazy_names import lazy_name
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from otel_ext.services.supervision.child import ChildStatus
+    from otel_ext.services.supervision.context import ChildContext, StopSignal
+    from otel_ext.services.supervision.supervisor import Supervisor
 
-_MODULES: dict[str, str] = {}
+__all__: list[str] = ["ChildContext", "ChildStatus", "StopSignal", "Supervisor"]
+
+_MODULES: dict[str, str] = {
+    "ChildContext": "otel_ext.services.supervision.context",
+    "ChildStatus": "otel_ext.services.supervision.child",
+    "StopSignal": "otel_ext.services.supervision.context",
+    "Supervisor": "otel_ext.services.supervision.supervisor",
+}
 
 
 def __getattr__(name: str) -> object:
