@@ -53,7 +53,8 @@ def main() -> None:
     with subscribe("child.restarted", note_restart, inline=True), supervisor:
         for order in ("1", "two", "3"):
             orders.put(order)
-        print("done:", done.get(), done.get())
+        first, second = done.get(), done.get()
+        print("done:", first, second)
         orders.put("")
 
 

@@ -28,6 +28,7 @@ class FakeLife:
         self.span_context: SpanContext | None = None
         self.asked_until: float | None = None
         self.can_force = can_force
+        self.has_ended = False
         self.is_forced = False
 
     def ask(self, until: float) -> None:
@@ -75,6 +76,7 @@ class Kit:
         self.states: list[SupervisorState] = []
         self.refused: set[str] = set()
         self.hung: list[str] = []
+        self._begun: list[Life] = []
         self._can_force = can_force
         self.intensity = CountedIntensity(max_restarts, within)
         self.engine = Engine(strategy, self.intensity, self._launch, self)
@@ -100,9 +102,18 @@ class Kit:
 
     def settle(self) -> float:
         """Let it do what is due now; return when something will be."""
-        while (due := self.engine.advance(self.now)) <= self.now:
+        while (due := self.engine.advance(self.now)) <= self.now or self._begin():
             pass
         return due
+
+    def _begin(self) -> bool:
+        """Let the lives begin that have not; return whether there were any."""
+        fresh = [one for one in self.engine.children if one.life not in {None, *self._begun}]
+        for child in fresh:
+            life = self.life(child.spec.name)
+            self._begun.append(life)
+            self.engine.began(life)
+        return bool(fresh)
 
     def pass_time(self, seconds: float) -> None:
         """Let it do all that becomes due in the next seconds, each at its time."""
@@ -135,6 +146,11 @@ class Kit:
         life = self.child(name).life
         assert life is not None, f"{name} has no life"
         return life
+
+    @property
+    def state(self) -> str:
+        """The state of the supervisor."""
+        return self.engine.state
 
     @property
     def living(self) -> dict[str, int]:

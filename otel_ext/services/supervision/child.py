@@ -46,8 +46,13 @@ class Life(Protocol):
         """Its span; None if it has none."""
         ...
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether it runs no more."""
+        ...
+
     def ask(self, until: float) -> None:
-        """Ask it to end by then, by the monotonic clock; never waits."""
+        """Ask it to end before `until`, by the monotonic clock; never waits."""
         ...
 
     def force(self) -> bool:
@@ -167,6 +172,11 @@ class Child:
     def status(self) -> ChildStatus:
         """How it stands, for programs."""
         return ChildStatus(self.spec.name, self.state, self.number, self.restarts, self.error)
+
+    @property
+    def has_hanging(self) -> bool:
+        """Whether a life that was left behind still runs."""
+        return any(not life.has_ended for life in self.hanging.copy())
 
     def end_life(self) -> None:
         """Forget its life, which has ended or is left behind."""

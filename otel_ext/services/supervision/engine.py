@@ -121,7 +121,8 @@ class Engine:
         """Take that a life runs: its thread and span are known."""
         child = self._child_of(life)
         if child is not None and child.stop_by is None:
-            self._note(child, "running" if child.ready_by is None else "starting")
+            child.is_up = child.ready_by is None
+            self._note(child, "running" if child.is_up else "starting")
 
     def ready(self, life: Life) -> None:
         """Take that a life says it is ready."""
@@ -318,7 +319,7 @@ class Engine:
         child.start_at = None
         child.number += 1
         child.policy.started(now)
-        child.is_up = child.spec.ready is None
+        self._note(child, "starting", "restarted" if child.number > 1 else "starting")
         child.ready_by = None if child.spec.ready is None else now + child.spec.ready
         try:
             child.life = self._launch(child)
@@ -328,4 +329,3 @@ class Engine:
             self._ended_by_itself(child, now, was_up=False)
         else:
             child.last = child.life
-            self._note(child, "starting", "restarted" if child.number > 1 else "starting")

@@ -81,11 +81,16 @@ class _Running:
         self.work = work
         self.origin: Origin = NOWHERE
         self.span_context: SpanContext | None = None
+        self.has_ended = False
         self._reports = reports
         self.context = ChildContext(work.id, work.number, self._ready)
 
     def _ready(self) -> None:
         self._reports.ready(self)
+
+    def _end(self, error: str) -> None:
+        self.has_ended = True
+        self._reports.exited(self, error)
 
     def _open(self) -> Span:
         """Start the span of the life, make it the current one, and report that it runs."""
@@ -155,7 +160,7 @@ class ThreadLife(_Running):
         except BaseException as error:  # noqa: BLE001 - whatever ends it, it is started again
             failure = error
         finish(span, failure)
-        self._reports.exited(self, _text_of(failure))
+        self._end(_text_of(failure))
 
 
 class TaskLife(_Running):
@@ -186,7 +191,7 @@ class TaskLife(_Running):
         try:
             self._loop.call_soon_threadsafe(self._ask)
         except RuntimeError:
-            self._reports.exited(self, "the event loop is closed")
+            self._end("the event loop is closed")
 
     def force(self) -> bool:
         """Cancel the task."""
@@ -216,7 +221,7 @@ class TaskLife(_Running):
         elif failure := task.exception():
             error = _text_of(failure)
         self._task = None
-        self._reports.exited(self, error)
+        self._end(error)
 
     async def _run(self) -> None:
         failure: BaseException | None = None

@@ -217,7 +217,7 @@ class Node:
         """Return whether a life of a child was left behind and still runs."""
         for child in self.children.copy().values():
             target = child.spec.target
-            if child.hanging or (isinstance(target, Node) and target.has_hanging()):
+            if child.has_hanging or (isinstance(target, Node) and target.has_hanging()):
                 return True
         return False
 

@@ -84,7 +84,7 @@ class Run:
         on_removed: Called with a child that is not one of its children any more.
 
     Attributes:
-        loop: Where coroutine functions run; None if there is none.
+        loop: Where coroutine functions run; None without one.
         id: The id of the supervisor.
         has_started: Set when all children have started, or it ends.
         has_ended: Set when it has stopped or failed.

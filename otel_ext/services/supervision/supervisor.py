@@ -54,7 +54,7 @@ class Supervisor:
         max_restarts: The most restarts within `within` seconds.
         within: The length of that window, in seconds.
         initial_interval: Seconds before the first restart of a child; doubles with each
-            failure in a row, and begins anew after a life of more than `within` seconds.
+            failure in a row. A life of more than `within` seconds ends such a row.
         max_interval: Upper limit of that, in seconds.
         randomization: Returns a number from 0 to 1, such as `random.random`. With it half of
             the pause is random.
