@@ -5,6 +5,8 @@ Run: python examples/supervisor.py
 While it runs, `otel-ext ps --tree` shows the supervisors with their children.
 """
 
+# ruff: noqa: T201 - a program for the terminal prints
+
 from __future__ import annotations
 
 from queue import SimpleQueue

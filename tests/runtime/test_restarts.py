@@ -46,7 +46,7 @@ def test_parts_share_a_limit_but_not_the_back_off() -> None:
 def test_a_part_that_ran_long_starts_with_the_first_pause() -> None:
     """Only failures in a row make the pause longer; `reset` ends the row as well."""
     policy = RestartPolicy(1.0, 8.0, stable=10.0)
-    pauses = []
+    pauses: list[float] = []
     for start, end in ((0.0, 1.0), (2.0, 12.0), (20.0, 30.1)):
         policy.started(start)
         pauses.append(policy.failed(end, "x"))

@@ -164,7 +164,7 @@ class Kit:
 
     def end_asked(self) -> list[str]:
         """End what was asked to stop, until nothing is; return the order."""
-        order = []
+        order: list[str] = []
         while asked := self.asked:
             order.append(asked[-1])
             self.end(asked[-1])

@@ -281,3 +281,39 @@ def test_health_tells_of_a_child_that_pauses() -> None:
         "it is degraded",
     )
     assert supervisor.stop()
+
+
+def test_a_thread_that_the_system_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`start` returns False; the children are kept for the next one."""
+    supervisor = Supervisor("refused")
+    supervisor.add("a", waits)
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert not supervisor.start()
+    assert (supervisor.state, supervisor.error) == (
+        "stopped",
+        "it cannot start: can't start new thread",
+    )
+    with supervisor:
+        assert (supervisor.error, supervisor.children()[0].state) == ("", "running")
+
+
+def test_a_random_number_that_cannot_be_had_loses_no_child() -> None:
+    """The pause is then the longest; what it returns is kept between 0 and 1."""
+    answers = iter((-7.0, float("nan")))
+    runs = threading.Event()
+
+    def child(context: ChildContext) -> None:
+        if context.life < 4:
+            raise ValueError
+        runs.set()
+        context.stopping.wait()
+
+    supervisor = Supervisor("random", initial_interval=0.001, randomization=lambda: next(answers))
+    supervisor.add("c", child)
+    with supervisor:
+        assert runs.wait(SOON)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from math import inf
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.events import subscribe
 from otel_ext.services import Supervisor
 from tests.programs import wait_until
 from tests.services.children import SOON, Log, holds, state_of, waits
 
 if TYPE_CHECKING:
+    from otel_ext.events import Event
     from otel_ext.services import ChildContext
 
 
@@ -85,3 +88,55 @@ def test_it_may_be_stopped_in_a_signal_handler() -> None:
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert supervisor.state == "stopped"
+
+
+def test_a_subscriber_may_stop_it_on_its_own_thread() -> None:
+    """The handler of an event runs on the supervisor's thread, which cannot wait for itself."""
+    answers: SimpleQueue[tuple[bool, bool]] = SimpleQueue()
+    inner = Supervisor("inner")
+    inner.add("c", waits)
+    outer = Supervisor("outer")
+    outer.add("pool", inner)
+
+    def stop(event: Event) -> None:
+        if event.metadata["child"] == "outer/pool/c" and event.metadata["state"] == "running":
+            answers.put((inner.stop(), outer.stop()))
+
+    with subscribe("child.running", stop, inline=True):
+        outer.start()
+        assert answers.get(timeout=SOON) == (False, False)
+        assert outer.wait(SOON)
+    assert outer.state == "stopped"
+
+
+def test_a_stop_before_the_start_of_a_supervisor_below_is_not_lost() -> None:
+    """It is asked while its thread has not begun: then it starts no child."""
+    began, go_on = threading.Event(), threading.Event()
+    inner = Supervisor("inner")
+    inner.add("c", waits)
+    outer = Supervisor("outer")
+    outer.add("pool", inner)
+
+    def hold(event: Event) -> None:
+        if event.metadata["child"] == "outer/pool" and not began.is_set():
+            began.set()
+            go_on.wait(SOON)
+
+    with subscribe("child.starting", hold, inline=True):
+        outer.start(0.0)
+        assert began.wait(SOON)
+        stopper = threading.Thread(target=outer.stop)
+        stopper.start()
+        go_on.set()
+        stopper.join(SOON)
+    assert (outer.state, inner.state) == ("stopped", "stopped")
+
+
+def test_a_deadline_without_end_is_no_limit() -> None:
+    """An infinite deadline is longer than the system can wait."""
+    supervisor = Supervisor("patient", stop_timeout=inf)
+    supervisor.add("c", waits)
+    assert supervisor.start(inf)
+    assert supervisor.stop()
+    assert supervisor.start()
+    assert supervisor.stop(inf)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -219,7 +219,8 @@ def test_a_loop_that_was_closed_without_its_tasks_can_still_be_stopped() -> None
     loop.close()
     assert supervisor.stop()
     for task in tasks:  # else the collector complains of it
-        task.get_coro().close()  # type: ignore[union-attr]
+        coroutine: Any = task.get_coro()
+        coroutine.close()
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
 
 

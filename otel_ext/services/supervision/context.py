@@ -45,7 +45,8 @@ class StopSignal:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait on this thread, up to `timeout` seconds; return whether it is set."""
-        return self._event.wait(timeout)
+        is_long = timeout is None or timeout > threading.TIMEOUT_MAX
+        return self._event.wait(None if is_long else timeout)
 
     async def wait_async(self, timeout: float | None = None) -> bool:
         """Wait in an asyncio task, up to `timeout` seconds; return whether it is set."""

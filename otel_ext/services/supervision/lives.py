@@ -253,5 +253,5 @@ def _refuse_coroutine(result: object, name: str) -> None:
         result.close()
         raise ConfigError(
             f"child {name!r}: its target has returned a coroutine",
-            hint="Add the coroutine function itself.",
+            hint="Add the coroutine function itself, to a supervisor that `async with` starts.",
         )

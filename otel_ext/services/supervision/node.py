@@ -174,6 +174,7 @@ class Node:
             raise ConfigError(f"supervisor {self.name!r} still runs", hint="It has to end first.")
         run.name_it(f"{parent.id}/{name}", parent.id, (*inside, self))
         run.on_ready = context.ready
+        INSIDE.set((*inside, self))
         if context.stopping.is_set():
             run.give_up()
             return

@@ -54,8 +54,17 @@ class Settings(NamedTuple):
             self.max_interval,
             stable=self.within,
             intensity=intensity,
-            randomization=self.randomization,
+            randomization=None if self.randomization is None else self._randomized,
         )
+
+    def _randomized(self) -> float:
+        """Return the program's random number; 1 if its function fails."""
+        try:
+            assert self.randomization is not None  # noqa: S101 - see `policy`
+            return max(0.0, min(1.0, float(self.randomization())))
+        except Exception as error:  # noqa: BLE001 - the child must start again all the same
+            report_problem("the randomization of a supervisor", error)
+            return 1.0
 
 
 class Below(Protocol):
@@ -101,6 +110,8 @@ class Run:
         self.has_ended = StopSignal()
         self.on_ready: Callable[[], object] = tuple
         self._inside: tuple[object, ...] = ()
+        # Of the newest reservation: the start of one that was taken back is ignored.
+        self._token: object = None
         # Held while it runs.
         self._claim = new_lock()
         self._messages: queue.SimpleQueue[Callable[[float], object]] = queue.SimpleQueue()
@@ -131,12 +142,17 @@ class Run:
             return False
         self.loop = loop
         self.has_started, self.has_ended = StopSignal(), StopSignal()
-        self.post(self.engine.start)
+        token = self._token = object()
+        self.post(partial(self._start, token))
         return True
 
+    def _start(self, token: object, now: float) -> None:
+        if token is self._token:
+            self.engine.start(now)
+
     def give_up(self) -> None:
-        """Take the reservation back."""
-        self._messages = queue.SimpleQueue()
+        """Take the reservation back; what was posted stays for the next one."""
+        self._token = None
         self._end()
 
     def name_it(self, name: str, parent: str, inside: tuple[object, ...]) -> None:
