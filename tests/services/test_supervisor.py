@@ -188,6 +188,8 @@ def test_names_of_running_supervisors_are_made_unique() -> None:
     other.add("c", child)
     with one, other:
         assert {seen.get(timeout=SOON), seen.get(timeout=SOON)} == {"twin/c", "twin#2/c"}
+    with other:
+        assert seen.get(timeout=SOON) == "twin/c", "the name is free again"
 
 
 def test_a_supervisor_that_nobody_holds_goes_on() -> None:

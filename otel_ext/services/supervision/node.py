@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ _MARGIN: Final = 0.1
 _OWN_SECONDS: Final = 1.0
 _FORKED: Final = "this process was forked: the children run in its parent"
 
-# The ids of the supervisors that run, which keeps them alive until they have ended.
+# The outermost supervisors that run, by their id.
 _running: Final[dict[str, Node]] = {}
 
 
@@ -133,7 +134,9 @@ class Node:
                 hint="Stop it before it is started again.",
             )
         self.error = ""
-        run.name_it(self._reserved_id(), "", (self,))
+        name = self._reserved_id()
+        run.name_it(name, "", (self,))
+        run.on_end = partial(_running.pop, name, None)
         if not self._is_registered:
             self._is_registered = True
             shut_down_at_exit(self._stop_at_exit)
@@ -141,7 +144,6 @@ class Node:
             threading.Thread(target=self._supervise, name=run.id, daemon=True).start()
         except RuntimeError as error:  # the system has no thread for it
             self.error = f"it cannot start: {error}"
-            _running.pop(run.id, None)
             run.give_up()
         return run
 
@@ -154,12 +156,8 @@ class Node:
         return name
 
     def _supervise(self) -> None:
-        run = self.run
         INSIDE.set((self,))
-        try:
-            run.supervise()
-        finally:
-            _running.pop(run.id, None)
+        self.run.supervise()
 
     def run_below(
         self, name: str, parent: Run, context: ChildContext, inside: tuple[object, ...]
@@ -236,7 +234,7 @@ class Node:
         """Forget the lives, which a forked child does not have; the children stay."""
         if self.run.is_claimed:
             self.error = _FORKED
-        _running.pop(self.run.id, None)
+        self.run.on_end()
         self.run = run = Run(self.settings, self._forget_child)
         self.children = {
             name: Child(child.spec, self.settings.policy(run.intensity))

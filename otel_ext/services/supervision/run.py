@@ -98,6 +98,7 @@ class Run:
         has_started: Set when all children have started, or it ends.
         has_ended: Set when it has stopped or failed.
         on_ready: Called when all children have started.
+        on_end: Called when it ends, just before another thread may claim it.
     """
 
     def __init__(self, settings: Settings, on_removed: Callable[[Child], object]) -> None:
@@ -109,6 +110,7 @@ class Run:
         self.has_started = StopSignal()
         self.has_ended = StopSignal()
         self.on_ready: Callable[[], object] = tuple
+        self.on_end: Callable[[], object] = tuple
         self._inside: tuple[object, ...] = ()
         # Of the newest reservation: the start of one that was taken back is ignored.
         self._token: object = None
@@ -185,6 +187,7 @@ class Run:
         self._forget_below()
 
     def _end(self) -> None:
+        self.on_end()
         self._claim.release()
         self.has_started.set()
         self.has_ended.set()
