@@ -82,11 +82,14 @@ class _Running:
         self.origin: Origin = NOWHERE
         self.span_context: SpanContext | None = None
         self.has_ended = False
+        self._is_ready = False
         self._reports = reports
         self.context = ChildContext(work.id, work.number, self._ready)
 
     def _ready(self) -> None:
-        self._reports.ready(self)
+        if not self._is_ready:  # a child may call it in a loop
+            self._is_ready = True
+            self._reports.ready(self)
 
     def _end(self, error: str) -> None:
         self.has_ended = True
