@@ -24,6 +24,7 @@ _TESTED: Final = {
     "one_trace_one_file.py",
     "settings.py",
     "spans_by_hand.py",
+    "supervisor.py",
     "traced_pipeline.py",
 }
 _MOST_LINES: Final = 65
@@ -207,3 +208,18 @@ def test_an_example_runs_with_tracing_off(name: str, expected: str, tmp_path: Pa
     assert done.out.startswith(expected)
     assert done.err == ""
     assert spans_in(tmp_path / "traces") == []
+
+
+def test_supervisor(tmp_path: Path) -> None:
+    """The broken order ends one life of the importer, and the next one takes the others."""
+    out = run("supervisor.py", tmp_path).out
+    assert out.splitlines() == [
+        "connected",
+        "life 1 of shop/importer begins",
+        "started again after ValueError: invalid literal for int() with base 10: 'two'",
+        "life 2 of shop/importer begins",
+        "done: 2 6",
+        "no more orders",
+        "disconnected",
+    ]
+    assert parents(tmp_path) == {"connection": "", "importer": ""}

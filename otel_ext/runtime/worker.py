@@ -20,6 +20,7 @@ from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell, PartHealth, register_part
 from otel_ext.runtime.isolated import IsolatedThread
+from otel_ext.runtime.restarts import RestartPolicy
 from otel_ext.runtime.threads import may_start_threads
 from otel_ext.runtime.weak_method import WeakMethod
 
@@ -128,8 +129,7 @@ class Worker(IsolatedThread):
         self._job_name = ""
         self._stopped = False
         self._context = _untraced()
-        self._restarts = Backoff(_FIRST_RESTART, _MAX_BACKOFF)
-        self._started_at = 0.0
+        self._restarts = RestartPolicy(_FIRST_RESTART, _MAX_BACKOFF, stable=_STABLE)
         self._cell: HealthCell | None = None
         super().__init__(name, name=name)
         register_part(self._health)
@@ -194,8 +194,6 @@ class Worker(IsolatedThread):
 
     def died(self, error: BaseException) -> None:
         """Let the next span hook after a pause start the thread again."""
-        if monotonic() - self._started_at > _STABLE:
-            self._restarts.reset()
         self._state.next_start = monotonic() + self._refused(error)
 
     def _refused(self, error: BaseException) -> float:
@@ -207,7 +205,7 @@ class Worker(IsolatedThread):
         return delay
 
     def _body(self, body: Callable[[], None]) -> Callable[[], None]:
-        self._started_at = monotonic()
+        self._restarts.started(monotonic())
         for job in list(self._jobs):
             job.postpone()
         if self._context is None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.cli.arguments import add_color, seconds
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line, span_lines
+from otel_ext.cli.supervisor_tree import supervisor_lines
 from otel_ext.observe.snapshot import Snapshot, SnapshotReader
 from otel_ext.observe.stack_requests import request_stacks
 from otel_ext.terminal.canvas import Canvas, is_terminal
@@ -138,6 +139,10 @@ def running_spans(
 def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
     canvas = Canvas.of(sys.stdout, color=args.color)
     print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
+    if args.tree:
+        selected = [one for one in snapshot.entities if args.process in {None, one.process.pid}]
+        lines = list(supervisor_lines(selected, canvas))
+        print_lines(["", *lines] if lines else [])
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
     for label, problem in problems.items():
         warn(f"process {printable(label)}: {problem}")

@@ -7,9 +7,9 @@ from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.runtime.backoff import Backoff
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.own_program import own_command
+from otel_ext.runtime.restarts import RestartPolicy
 from otel_ext.server.feeding.messages import FeedState, decode_state
 
 if TYPE_CHECKING:
@@ -76,11 +76,11 @@ class StoreProcess:
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        backoff = Backoff(_INITIAL_SECONDS, _MAX_SECONDS)
+        restarts = RestartPolicy(_INITIAL_SECONDS, _MAX_SECONDS)
         while not self._stopping.is_set():
             code: object
             try:
-                code = await self._run_once(backoff)
+                code = await self._run_once(restarts)
             except (OSError, ValueError, TypeError) as error:  # also of a line that is no state
                 code = error
             self._process = None
@@ -90,9 +90,10 @@ class StoreProcess:
             report_problem("serve: storing", problem)
             self._set(self.state._replace(problem=problem))
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), backoff.failed(monotonic()))
+                pause = restarts.failed(monotonic(), problem)
+                await asyncio.wait_for(self._stopping.wait(), pause)
 
-    async def _run_once(self, backoff: Backoff) -> object:
+    async def _run_once(self, restarts: RestartPolicy) -> object:
         """Run the process to its end; return its exit code."""
         process = self._process = await asyncio.create_subprocess_exec(
             *self._command,
@@ -108,7 +109,7 @@ class StoreProcess:
             async for line in process.stdout:
                 state = decode_state(line)
                 if not state.problem:
-                    backoff.reset()
+                    restarts.reset()
                 self._set(state)
         except BaseException:
             with suppress(ProcessLookupError):
