@@ -1,0 +1,111 @@
+"""`BatchWriter`: writes one record for each aggregate, on a timer and before each flush."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import isfinite
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.events.recording import record_event
+from otel_ext.runtime.before_flush import before_flush
+from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.deadline import shut_down_at_exit
+from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.worker import shared_worker
+
+if TYPE_CHECKING:
+    from otel_ext.events.aggregates import Aggregate, Aggregates
+    from otel_ext.events.rates import Rates
+    from otel_ext.runtime.worker import Job
+
+__all__ = ["BatchWriter"]
+
+_JOB: Final = "sampled events"
+_LOST: Final = "dropped.sampled_events"
+_LEFT_OUT: Final = "sampled_events.measurements_left_out"
+
+
+class BatchWriter:
+    """Writes the aggregates of one `SampledEvents`, and keeps them until they are written.
+
+    Args:
+        aggregates: What is written.
+        seconds: The time between two batches.
+        rates: Tells which share of the events the aggregates stand for.
+    """
+
+    def __init__(self, aggregates: Aggregates, seconds: float, rates: Rates | None) -> None:
+        self._aggregates = aggregates
+        self._seconds = seconds
+        self._rates = rates
+        self._job: Job | None = None
+        self._is_left = False
+        # A flush helps a timer that is in the middle of its batch, and returns after it.
+        self._pending: deque[tuple[Aggregate, float]] = deque()
+        after_fork_in_child(self._reset)
+
+    def _reset(self) -> None:
+        self._aggregates.reset()
+        self._pending = deque()
+
+    def begin(self) -> None:
+        """Start the timer; cheap once it runs."""
+        if self._job is None:
+            job = self._job = shared_worker().every(self._seconds, self._tick, _JOB)
+            # Until it ends: the timer and the exit hold it weakly, and something may wait.
+            if _writers.setdefault(id(self), self) is self and self._job is not job:
+                job.cancel()
+            before_flush(self.write)
+            shut_down_at_exit(self.end)
+        shared_worker().ensure()
+
+    def leave(self) -> None:
+        """Let the timer write what waits and end; for a finalizer, which must not write."""
+        self._is_left = True
+        job = self._job
+        if job is not None:
+            job.wake()
+
+    def end(self) -> None:
+        """Write what waits, and stop the timer. Idempotent; `begin` starts it again."""
+        job, self._job = self._job, None
+        if job is not None:
+            job.cancel()
+        self.write()
+        _writers.pop(id(self), None)
+
+    def _tick(self) -> None:
+        if self._is_left:
+            self.end()
+        else:
+            self.write()
+
+    def write(self) -> None:
+        """Write one record for each key that was emitted since the last batch."""
+        window = self._aggregates.take()
+        pending = self._pending
+        pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
+        if window.lost:
+            COUNTERS.add(_LOST, window.lost)
+            report_problem("SampledEvents", "events are lost: emitted by a signal handler")
+        if window.left_out:
+            COUNTERS.add(_LEFT_OUT, window.left_out)
+            report_problem("SampledEvents", "an event with too many measurements; use at most 64")
+        while pending:
+            try:
+                aggregate, seconds = pending.popleft()
+            except IndexError:  # another thread writes, too
+                return
+            self._write_one(aggregate, seconds)
+
+    def _write_one(self, aggregate: Aggregate, seconds: float) -> None:
+        measurements = aggregate.measurements()
+        measurements["window_seconds"] = round(seconds, 6)
+        if self._rates is not None and (rate := self._rates.of(aggregate.name)) < 1.0:
+            measurements["sample_rate"] = rate
+        finite = {name: value for name, value in measurements.items() if isfinite(value)}
+        record_event(aggregate.name, finite, aggregate.metadata, origin=aggregate.origin)
+
+
+_writers: Final[dict[int, BatchWriter]] = {}
