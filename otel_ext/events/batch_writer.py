@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
+from threading import Event, get_ident
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.events.recording import record_event
@@ -15,7 +16,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
-    from otel_ext.events.aggregates import Aggregate, Aggregates
+    from otel_ext.events.aggregates import Aggregate, Aggregates, Window
     from otel_ext.events.rates import Rates
     from otel_ext.runtime.worker import Job
 
@@ -23,6 +24,8 @@ __all__ = ["BatchWriter"]
 
 _JOB: Final = "sampled events"
 _LOST: Final = "dropped.sampled_events"
+# How long a flush waits for another thread that writes, in seconds.
+_WAIT: Final = 1.0
 _LEFT_OUT: Final = "sampled_events.measurements_left_out"
 
 
@@ -41,13 +44,16 @@ class BatchWriter:
         self._rates = rates
         self._job: Job | None = None
         self._is_left = False
-        # A flush helps a timer that is in the middle of its batch, and returns after it.
+        # A flush takes part in a batch that another thread is in the middle of.
         self._pending: deque[tuple[Aggregate, float]] = deque()
+        # By thread that writes now: set when it has written.
+        self._writing: dict[int, Event] = {}
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
         self._aggregates.reset()
         self._pending = deque()
+        self._writing = {}
 
     def begin(self) -> None:
         """Start the timer; cheap once it runs."""
@@ -56,7 +62,7 @@ class BatchWriter:
             # Until it ends: the timer and the exit hold it weakly, and something may wait.
             if _writers.setdefault(id(self), self) is self and self._job is not job:
                 job.cancel()
-            before_flush(self.write)
+            before_flush(self.flush)
             shut_down_at_exit(self.end)
         shared_worker().ensure()
 
@@ -72,26 +78,39 @@ class BatchWriter:
         job, self._job = self._job, None
         if job is not None:
             job.cancel()
-        self.write()
+        self.flush()
         _writers.pop(id(self), None)
 
     def _tick(self) -> None:
         if self._is_left:
             self.end()
         else:
-            self.write()
+            self._write()
 
-    def write(self) -> None:
-        """Write one record for each key that was emitted since the last batch."""
+    def flush(self) -> None:
+        """Write all that waits; wait a moment for a thread that is writing some of it."""
+        self._write()
+        own = get_ident()
+        for thread, written in list(self._writing.copy().items()):
+            if thread != own:
+                written.wait(_WAIT)
+
+    def _write(self) -> None:
         window = self._aggregates.take()
+        self._pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
+        _report(window)
+        own, written = get_ident(), Event()
+        # A subscriber that flushes is in the middle of a batch of this thread.
+        is_first = self._writing.setdefault(own, written) is written
+        try:
+            self._write_pending()
+        finally:
+            if is_first:
+                self._writing.pop(own, None)
+                written.set()
+
+    def _write_pending(self) -> None:
         pending = self._pending
-        pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
-        if window.lost:
-            COUNTERS.add(_LOST, window.lost)
-            report_problem("SampledEvents", "events are lost: emitted by a signal handler")
-        if window.left_out:
-            COUNTERS.add(_LEFT_OUT, window.left_out)
-            report_problem("SampledEvents", "an event with too many measurements; use at most 64")
         while pending:
             try:
                 aggregate, seconds = pending.popleft()
@@ -106,6 +125,15 @@ class BatchWriter:
             measurements["sample_rate"] = rate
         finite = {name: value for name, value in measurements.items() if isfinite(value)}
         record_event(aggregate.name, finite, aggregate.metadata, origin=aggregate.origin)
+
+
+def _report(window: Window) -> None:
+    if window.lost:
+        COUNTERS.add(_LOST, window.lost)
+        report_problem("SampledEvents", "events are lost: emitted by a signal handler")
+    if window.left_out:
+        COUNTERS.add(_LEFT_OUT, window.left_out)
+        report_problem("SampledEvents", "an event with too many measurements; use at most 64")
 
 
 _writers: Final[dict[int, BatchWriter]] = {}

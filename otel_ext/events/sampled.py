@@ -149,7 +149,7 @@ class SampledEvents:
         >>> SampledEvents().flush()
         """
         check_process()
-        self._writer.write()
+        self._writer.flush()
 
     def close(self) -> None:
         """Write what waits, and stop the timer. Idempotent; a later `emit` starts it again.
