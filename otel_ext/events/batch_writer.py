@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from math import isfinite
-from threading import Event, get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.events.recording import record_event
@@ -42,12 +42,13 @@ class BatchWriter:
         self._aggregates = aggregates
         self._seconds = seconds
         self._rates = rates
-        self._job: Job | None = None
+        self._jobs: dict[str, Job] = {}
         self._is_left = False
         # A flush takes part in a batch that another thread is in the middle of.
         self._pending: deque[tuple[Aggregate, float]] = deque()
-        # By thread that writes now: set when it has written.
-        self._writing: dict[int, Event] = {}
+        # By thread that writes now: a lock that it holds. No Event, whose lock a signal handler
+        # could not have while its thread waits for the same one.
+        self._writing: dict[int, Lock] = {}
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
@@ -57,11 +58,13 @@ class BatchWriter:
 
     def begin(self) -> None:
         """Start the timer; cheap once it runs."""
-        if self._job is None:
-            job = self._job = shared_worker().every(self._seconds, self._tick, _JOB)
-            # Until it ends: the timer and the exit hold it weakly, and something may wait.
-            if _writers.setdefault(id(self), self) is self and self._job is not job:
+        if not self._jobs:
+            job = shared_worker().every(self._seconds, self._tick, _JOB)
+            # Two threads may begin at once; setdefault is one step.
+            if self._jobs.setdefault(_JOB, job) is not job:
                 job.cancel()
+            # Until it ends: the timer and the exit hold it weakly, and something may wait.
+            _writers[id(self)] = self
             before_flush(self.flush)
             shut_down_at_exit(self.end)
         shared_worker().ensure()
@@ -69,17 +72,16 @@ class BatchWriter:
     def leave(self) -> None:
         """Let the timer write what waits and end; for a finalizer, which must not write."""
         self._is_left = True
-        job = self._job
-        if job is not None:
+        for job in list(self._jobs.values()):
             job.wake()
 
     def end(self) -> None:
         """Write what waits, and stop the timer. Idempotent; `begin` starts it again."""
-        job, self._job = self._job, None
-        if job is not None:
+        jobs, self._jobs = self._jobs, {}
+        for job in jobs.values():
             job.cancel()
-        self.flush()
         _writers.pop(id(self), None)
+        self.flush()
 
     def _tick(self) -> None:
         if self._is_left:
@@ -92,22 +94,23 @@ class BatchWriter:
         self._write()
         own = get_ident()
         for thread, written in list(self._writing.copy().items()):
-            if thread != own:
-                written.wait(_WAIT)
+            if thread != own and written.acquire(timeout=_WAIT):
+                written.release()
 
     def _write(self) -> None:
-        window = self._aggregates.take()
-        self._pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
-        _report(window)
-        own, written = get_ident(), Event()
+        own, written = get_ident(), Lock()
+        written.acquire()
         # A subscriber that flushes is in the middle of a batch of this thread.
         is_first = self._writing.setdefault(own, written) is written
         try:
+            window = self._aggregates.take()
+            self._pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
+            _report(window)
             self._write_pending()
         finally:
             if is_first:
                 self._writing.pop(own, None)
-                written.set()
+                written.release()
 
     def _write_pending(self) -> None:
         pending = self._pending

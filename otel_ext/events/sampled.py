@@ -211,11 +211,11 @@ def _plain_mapping(metadata: object) -> dict[str, object]:
 
 
 def _values_of(measurements: Mapping[str, float]) -> Values:
-    """Return the names and numbers; those of a plain mapping are only looked at."""
+    """Return the names and numbers; plain ones as they are."""
     if type(measurements) is dict:
-        plain = cast("dict[str, float]", measurements)
-        for name, value in plain.items():
-            kind = type(value)
+        values: Values = (*cast("dict[str, float]", measurements).items(),)
+        for name, value in values:
+            kind: type = type(value)
             if (
                 (kind is not int and kind is not float)
                 # Also false for NaN and the infinities.
@@ -224,7 +224,7 @@ def _values_of(measurements: Mapping[str, float]) -> Values:
             ):
                 break
         else:
-            return (*plain.items(),)
+            return values
     elif measurements is EMPTY:
         return ()
     values, refused = clean_values(cast("object", measurements))
