@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.programs import EXAMPLES, ids, logs_in, python, spans_in, succeed
+from tests.programs import EXAMPLES, ids, logs_in, python, records_in, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +22,7 @@ _TESTED: Final = {
     "flat_trace_with_spans.py",
     "listen_to_spans.py",
     "one_trace_one_file.py",
+    "sampled_events.py",
     "spans_by_hand.py",
     "traced_pipeline.py",
 }
@@ -146,6 +147,17 @@ def test_listen_to_spans(tmp_path: Path) -> None:
         "detached: RuntimeError: no handler for cache.miss",
     ]
     assert "detached from 'cache.miss'" in done.err
+
+
+def test_sampled_events(tmp_path: Path) -> None:
+    """Ten thousand events are two records; of those outside of traces every tenth is kept."""
+    assert run("sampled_events.py", tmp_path).out.splitlines() == [
+        "cache.miss of users: 1000 times, 4995000 bytes, at most 9990",
+        "cache.miss of pages: 9000 times, 45000000 bytes, at most 9999",
+        "cache.put of users: 5 times, 50 bytes, at most 10",
+    ]
+    events = [record for record in records_in(tmp_path / "traces") if record.kind == "event"]
+    assert [record.attributes["suppressed"] for record in events] == [999, 8999, 4]
 
 
 def test_flat_trace_with_spans(tmp_path: Path) -> None:

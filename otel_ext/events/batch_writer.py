@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from math import isfinite
 from threading import Lock, get_ident
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.events.recording import record_event
@@ -60,6 +61,7 @@ class BatchWriter:
         """Start the timer; cheap once it runs."""
         if not self._jobs:
             job = shared_worker().every(self._seconds, self._tick, _JOB)
+            job.due = monotonic() + self._seconds  # else the first window would be 20 ms
             # Two threads may begin at once; setdefault is one step.
             if self._jobs.setdefault(_JOB, job) is not job:
                 job.cancel()

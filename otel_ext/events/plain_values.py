@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
     from otel_ext.events.aggregates import Values
 
-__all__ = ["KEY_TYPES", "LARGEST", "Cleaned", "clean_values", "plain_key", "plain_metadata"]
+__all__ = [
+    "KEY_TYPES",
+    "LARGEST",
+    "Cleaned",
+    "clean_values",
+    "finite_number",
+    "plain_key",
+    "plain_metadata",
+]
 
 KEY_TYPES: Final = frozenset({str, int, bool, type(None)})
 """Types whose values are keys as they are."""
@@ -47,7 +55,7 @@ def clean_values(measurements: object) -> Cleaned:
     refused = 0
     items = cast("Mapping[object, object]", measurements)
     for name, value in items.items():
-        number = _finite(value)
+        number = finite_number(value)
         if number is None or not isinstance(name, str):
             refused += 1
         else:
@@ -55,7 +63,12 @@ def clean_values(measurements: object) -> Cleaned:
     return Cleaned(tuple(found), refused)
 
 
-def _finite(value: object) -> float | None:
+def finite_number(value: object) -> float | None:
+    """Return any finite number as Python's, also of another library; None for all else.
+
+    >>> finite_number(True), finite_number("3"), finite_number(2**70)
+    (1, None, 1.1805916207174113e+21)
+    """
     try:
         if isinstance(value, int):
             whole = int(value)

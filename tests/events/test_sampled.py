@@ -378,7 +378,7 @@ def test_a_lock_that_stays_held_stops_the_events_for_a_moment_only(
 
 @pytest.mark.forks
 def test_a_forked_child_has_only_its_own_events(records: RecordCapture) -> None:
-    """Also if the fork comes in the middle of an event, whose lock nobody holds there."""
+    """Also if the fork comes in the middle of an event, whose lock no thread holds there."""
     events = SampledEvents(window=LONG)
     events.emit("get", {"n": 1})
     held = events._aggregates._lock  # noqa: SLF001
