@@ -45,6 +45,7 @@ class BatchWriter:
         self._rates = rates
         self._jobs: dict[str, Job] = {}
         self._is_left = False
+        self._is_registered = False
         # A flush takes part in a batch that another thread is in the middle of.
         self._pending: deque[tuple[Aggregate, float]] = deque()
         # By thread that writes now: a lock that it holds. No Event, whose lock a signal handler
@@ -67,8 +68,10 @@ class BatchWriter:
                 job.cancel()
             # Until it ends: the timer and the exit hold it weakly, and something may wait.
             _writers[id(self)] = self
-            before_flush(self.flush)
-            shut_down_at_exit(self.end)
+            if not self._is_registered:
+                self._is_registered = True
+                before_flush(self.flush)
+                shut_down_at_exit(self.end)
         shared_worker().ensure()
 
     def leave(self) -> None:
@@ -135,7 +138,7 @@ class BatchWriter:
 def _report(window: Window) -> None:
     if window.lost:
         COUNTERS.add(_LOST, window.lost)
-        report_problem("SampledEvents", "events are lost: emitted by a signal handler")
+        report_problem("SampledEvents", "events are lost: too many at once while a thread hung")
     if window.left_out:
         COUNTERS.add(_LEFT_OUT, window.left_out)
         report_problem("SampledEvents", "an event with too many measurements; use at most 64")

@@ -6,7 +6,7 @@ import functools
 import inspect
 from math import inf
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 
 from otel_ext.errors import ConfigError
 from otel_ext.events.plain_values import finite_number
@@ -14,15 +14,22 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Generator
     from types import TracebackType
 
     from opentelemetry.metrics import Counter as OtelCounter
     from opentelemetry.metrics import Histogram as OtelHistogram
-    from opentelemetry.metrics import _Gauge as OtelGauge
     from opentelemetry.util.types import AttributeValue
 
 __all__ = ["Counter", "Gauge", "Measurement", "Timing"]
+
+
+class _Settable(Protocol):
+    """OpenTelemetry's gauge, which older releases do not export by a public name."""
+
+    def set(self, amount: float, attributes: dict[str, AttributeValue], /) -> None:
+        """Set the value."""
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -85,7 +92,7 @@ class Gauge(_Instrument):
     >>> telemetry.gauge("temperature", "Cel").set(21.5, room="kitchen")
     """
 
-    def __init__(self, name: str, unit: str, instrument: OtelGauge | None) -> None:
+    def __init__(self, name: str, unit: str, instrument: _Settable | None) -> None:
         super().__init__(name, unit)
         self._instrument = instrument
 
@@ -185,7 +192,7 @@ class Measurement:
         if isinstance(function, (staticmethod, classmethod)):
             method = cast("staticmethod[..., object] | classmethod[object, ..., object]", function)
             return cast("Callable[P, R]", type(method)(self(method.__func__)))
-        if not callable(function) or inspect.isclass(function):
+        if not callable(cast("object", function)) or inspect.isclass(function):
             raise ConfigError(
                 f"{short_repr(function)} is not a function", hint="Decorate its methods instead."
             )
@@ -201,20 +208,20 @@ class Measurement:
         def new() -> Measurement:
             return Measurement(self._timing, self._attributes)
 
+        called = cast("Callable[..., Any]", function)
         if inspect.iscoroutinefunction(function):
-            coroutine = cast("Callable[P, Coroutine[Any, Any, Any]]", function)
 
             async def run(*args: P.args, **kwargs: P.kwargs) -> object:
                 with new():
-                    return await coroutine(*args, **kwargs)
+                    return await called(*args, **kwargs)
 
             return cast("Callable[P, R]", run)
         if inspect.isgeneratorfunction(function):
-            generator = cast("Callable[P, Generator[Any, Any, Any]]", function)
 
             def iterate(*args: P.args, **kwargs: P.kwargs) -> Generator[Any, Any, Any]:
                 with new():
-                    return (yield from generator(*args, **kwargs))
+                    iteration = cast("Generator[Any, Any, Any]", called(*args, **kwargs))
+                    return (yield from iteration)
 
             return cast("Callable[P, R]", iterate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -215,12 +216,16 @@ def test_each_try_is_reported(
     ]
 
 
+def _return(answer: Answered, _: Request) -> Answered:
+    return answer
+
+
 def test_rejected_records_have_failed(reader: InMemoryMetricReader) -> None:
     """A partial success counts them with an error, and is no full success of the request."""
     made = metrics.ExporterMetrics("spans", SignalVariables("spans"))
     for rejected in (0, 2, 5):
-        result = SendResult(ok=True, rejected=rejected)
-        made.measure(Request("spans", b"", 5), lambda _, result=result: Answered(result))
+        answer = Answered(SendResult(ok=True, rejected=rejected))
+        made.measure(Request("spans", b"", 5), partial(_return, answer))
     found = {
         (one.name.removeprefix(PREFIX), one.attributes.get("error.type")): one.value
         for one in reported(reader)
