@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.events.recording import record_event
 from otel_ext.runtime.before_flush import before_flush
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.deadline import shut_down_at_exit
+from otel_ext.runtime.deadline import is_exiting, shut_down_at_exit
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.worker import shared_worker
@@ -59,7 +59,10 @@ class BatchWriter:
         self._writing = {}
 
     def begin(self) -> None:
-        """Start the timer; cheap once it runs."""
+        """Start the timer; cheap once it runs. At exit, write instead."""
+        if is_exiting():  # the last batch may have been written
+            self.flush()
+            return
         if not self._jobs:
             job = shared_worker().every(self._seconds, self._tick, _JOB)
             job.due = monotonic() + self._seconds  # else the first window would be 20 ms

@@ -52,6 +52,19 @@ def test_what_waits_is_written_at_the_end(ending: str, tmp_path: Path) -> None:
     assert [record.attributes["size.sum"] for record in found] == [45]
 
 
+LAST = """\
+import atexit
+atexit.register(lambda: events.emit("cache.miss", {"size": 100}))
+"""
+
+
+def test_events_after_all_exit_handlers_are_written(tmp_path: Path) -> None:
+    """An exit handler that was registered first runs last: its event is written at once."""
+    done = succeed(python(write_program(tmp_path, LAST + SETUP)), tmp_path)
+    assert done.err == ""
+    assert [record.attributes["size.sum"] for record in events_in(tmp_path)] == [45, 100]
+
+
 def test_sigterm_writes_what_waits(tmp_path: Path) -> None:
     """With `handle_sigterm` the records are flushed before the signal ends the program."""
     setup = SETUP.replace('console="off"', 'console="off", handle_sigterm=True')
