@@ -124,6 +124,10 @@ TARGETS: Final = (
         "A span, the event bus without subscribers over no bus",
         *("helpers", "bus without subscribers over none", 1.01, 1.00),
     ),
+    Target(
+        "An event of `SampledEvents` with a key, beyond the call",
+        *("sampled_events", "with a key, beyond the call, µs", 1.5, 1.0, " µs"),
+    ),
     Target("`with_span` while tracing is off", *("helpers", "with_span off, µs", 2.0, 1.0, " µs")),
     Target(
         "Forest and critical path of 100,000 spans, the slowest of four shapes",

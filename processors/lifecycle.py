@@ -21,6 +21,7 @@ from otel_ext.record.capture import capture_end, capture_start, identify
 from otel_ext.record.model import Process
 from otel_ext.record.sanitise.sanitiser import sanitiser_for
 from otel_ext.record.untyped import capture_untyped_end, capture_untyped_start
+from otel_ext.runtime.before_flush import write_what_waits
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import (
     EXIT_SECONDS,
@@ -175,6 +176,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         """Flush the exporter; return whether it exported all records in time."""
         check_process()
         try:
+            write_what_waits()
             self._catch_up()
             return self._exporter.force_flush(timeout_millis)
         except Exception as error:  # noqa: BLE001 - nothing may reach the user's code
@@ -190,6 +192,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         check_process()
         if self._shut_down:
             return
+        write_what_waits()
         self._shut_down = True
         self._fast_path = None  # the methods here also count the spans that are ending
         self._catch_up()

@@ -23,6 +23,7 @@ _TESTED: Final = {
     "listen_to_spans.py",
     "one_trace_one_file.py",
     "settings.py",
+    "sampled_events.py",
     "spans_by_hand.py",
     "supervisor.py",
     "traced_pipeline.py",
@@ -148,6 +149,17 @@ def test_listen_to_spans(tmp_path: Path) -> None:
         "detached: RuntimeError: no handler for cache.miss",
     ]
     assert "detached from 'cache.miss'" in done.err
+
+
+def test_sampled_events(tmp_path: Path) -> None:
+    """Ten thousand events are two records; of those outside of traces every tenth is kept."""
+    assert run("sampled_events.py", tmp_path).out.splitlines() == [
+        "cache.miss of users: 1000 times, 4995000 bytes, at most 9990",
+        "cache.miss of pages: 9000 times, 45000000 bytes, at most 9999",
+        "cache.put of users: 5 times, 50 bytes, at most 10",
+    ]
+    events = [record for record in records_in(tmp_path / "traces") if record.kind == "event"]
+    assert [record.attributes["suppressed"] for record in events] == [999, 8999, 4]
 
 
 def test_flat_trace_with_spans(tmp_path: Path) -> None:

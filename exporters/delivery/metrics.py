@@ -1,7 +1,8 @@
 """Reports the queues of remote destinations as OpenTelemetry metrics.
 
-Names and attributes are those of the SDK's metrics about its own processors
-(`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). Off unless
+Names, units, texts and attributes are those of the SDK's metrics about its own processors
+(`otel.sdk.processor.*`, OpenTelemetry's semantic conventions). The queue sends by itself, so
+a record is processed once it is sent, and not once an exporter gets it. Off unless
 `OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED=true`, as in the SDK. Values are read only
 when a metric reader collects, so a record costs little, and sending metrics creates
 no further ones.
@@ -83,15 +84,29 @@ class _Observer:
     def _register(self, meter: Meter) -> None:
         """Create the instruments: for spans, and for records that are sent as logs."""
         for signal, priorities in (("span", ("finals",)), ("log", ("provisional", "logs"))):
-            unit = "{log_record}" if signal == "log" else "{span}"
-            prefix = f"otel.sdk.processor.{signal}"
+            noun = "span" if signal == "span" else "log record"
+            unit, prefix = f"{{{noun.replace(' ', '_')}}}", f"otel.sdk.processor.{signal}"
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.size", [self._reader(priorities, _waiting)], unit
+                f"{prefix}.queue.size",
+                [self._reader(priorities, _waiting)],
+                unit,
+                f"The number of {noun}s in the queue of a given instance of an SDK"
+                f" {signal} processor.",
             )
             meter.create_observable_up_down_counter(
-                f"{prefix}.queue.capacity", [self._reader(priorities, _capacity)], unit
+                f"{prefix}.queue.capacity",
+                [self._reader(priorities, _capacity)],
+                unit,
+                f"The maximum number of {noun}s the queue of a given instance of an SDK"
+                f" {'span' if signal == 'span' else 'Log Record'} processor can hold.",
             )
-            meter.create_observable_counter(f"{prefix}.processed", [self._processed(signal)], unit)
+            meter.create_observable_counter(
+                f"{prefix}.processed",
+                [self._processed(signal)],
+                unit,
+                f"The number of {noun}s for which the processing has finished, either successful"
+                " or failed.",
+            )
 
     def _reader(
         self, priorities: tuple[str, ...], measure: Callable[[Priority], int]

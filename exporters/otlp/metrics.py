@@ -39,6 +39,8 @@ _EXPORTED: Final = (
     "The number of {} for which the export has finished, either successful or failed."
 )
 _DURATION: Final = "The duration of exporting a batch of telemetry records."
+# The conventions' word for records that a receiver refuses without a reason.
+_REJECTED: Final = "rejected"
 _numbers: Final[defaultdict[str, count[int]]] = defaultdict(count)
 
 
@@ -76,10 +78,18 @@ class ExporterMetrics:
             answer = send(request)
         finally:
             _report(self._inflight.add, -request.records, ours)
+        seconds, rejected = perf_counter() - began, answer.result.rejected
+        failed = {**ours, "error.type": answer.error or _REJECTED}
         if answer.error:
-            ours = {**ours, "error.type": answer.error}
-        _report(self._exported.add, request.records, ours)
-        _report(self._duration.record, perf_counter() - began, {**ours, **answer.status})
+            _report(self._exported.add, request.records, failed)
+        else:
+            # Both, if a receiver has rejected some: that is no full success.
+            if accepted := request.records - rejected:
+                _report(self._exported.add, accepted, ours)
+            if rejected:
+                _report(self._exported.add, rejected, failed)
+        outcome = failed if answer.error or rejected else ours
+        _report(self._duration.record, seconds, {**outcome, **answer.status})
         return answer
 
 

@@ -10,13 +10,23 @@ if TYPE_CHECKING:
     from otel_ext.events.bus import emit, subscribe
     from otel_ext.events.event import RECORD_EVENTS, Event
     from otel_ext.events.recording import record_event
+    from otel_ext.events.sampled import SampledEvents
     from otel_ext.events.subscription import Subscription
 
-__all__ = ["RECORD_EVENTS", "Event", "Subscription", "emit", "record_event", "subscribe"]
+__all__ = [
+    "RECORD_EVENTS",
+    "Event",
+    "SampledEvents",
+    "Subscription",
+    "emit",
+    "record_event",
+    "subscribe",
+]
 
 _MODULES = {
     "RECORD_EVENTS": "otel_ext.events.event",
     "Event": "otel_ext.events.event",
+    "SampledEvents": "otel_ext.events.sampled",
     "Subscription": "otel_ext.events.subscription",
     "emit": "otel_ext.events.bus",
     "record_event": "otel_ext.events.recording",

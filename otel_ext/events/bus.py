@@ -36,7 +36,7 @@ _DEFAULTS: Final = Limits()
 _WATCH_SECONDS: Final = 1.0
 
 
-def _is_pattern(pattern: object) -> bool:
+def is_pattern(pattern: object) -> bool:
     return isinstance(pattern, str) and _PATTERN.fullmatch(pattern) is not None
 
 
@@ -145,7 +145,7 @@ def subscribe(
     >>> [event.name for event in heard]
     ['cache.miss']
     """
-    if not _is_pattern(pattern):
+    if not is_pattern(pattern):
         raise ConfigError(
             f"pattern={pattern!r} is not a valid pattern of event names",
             hint="Use a name (span.stop), a prefix (span.*) or * for all events.",

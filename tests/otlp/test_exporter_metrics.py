@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -215,6 +216,29 @@ def test_each_try_is_reported(
     ]
 
 
+def _return(answer: Answered, _: Request) -> Answered:
+    return answer
+
+
+def test_rejected_records_have_failed(reader: InMemoryMetricReader) -> None:
+    """A partial success counts them with an error, and is no full success of the request."""
+    made = metrics.ExporterMetrics("spans", SignalVariables("spans"))
+    for rejected in (0, 2, 5):
+        answer = Answered(SendResult(ok=True, rejected=rejected))
+        made.measure(Request("spans", b"", 5), partial(_return, answer))
+    found = {
+        (one.name.removeprefix(PREFIX), one.attributes.get("error.type")): one.value
+        for one in reported(reader)
+    }
+    assert found == {
+        ("span.exported", None): 5 + 3,
+        ("span.exported", "rejected"): 2 + 5,
+        ("span.inflight", None): 0,
+        ("operation.duration", None): 1,
+        ("operation.duration", "rejected"): 2,
+    }
+
+
 @pytest.mark.parametrize("value", ["", "false"])
 def test_they_are_off_by_default(
     reader: InMemoryMetricReader,
@@ -297,3 +321,43 @@ def test_a_meter_provider_may_be_set_after_configure(
     assert done.code == 0, done.err
     printed = done.out.split()
     assert {"otel.sdk.exporter.span.exported", "otel.sdk.processor.span.processed"} <= {*printed}
+
+
+SPANS = """
+import otel_ext
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+handle = otel_ext.configure(otlp=True, output="traces")
+reader = InMemoryMetricReader()
+metrics.set_meter_provider(MeterProvider([reader]))
+tracer = trace.get_tracer("shop")
+with tracer.start_as_current_span("order"):
+    tracer.start_span("pay").end()
+    opened = tracer.start_span("open")
+for resource in reader.get_metrics_data().resource_metrics:
+    for scope in resource.scope_metrics:
+        for metric in scope.metrics:
+            if metric.name.startswith("otel.sdk.span."):
+                for point in metric.data.data_points:
+                    print(metric.name, metric.unit, sorted(point.attributes.items()), point.value)
+opened.end()
+"""
+
+
+@since(45, "the SDK reports its spans in another way, or not at all")
+def test_the_sdk_reports_its_own_spans_once(
+    stack: ExitStack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Started and live spans come from the SDK itself, and nothing here counts them again."""
+    port = receive(stack, monkeypatch, "http/protobuf", "accepts")
+    endpoint = f"http://127.0.0.1:{port}"
+    env = environment(OTEL_EXPORTER_OTLP_ENDPOINT=endpoint, **{ENABLED: "true"})
+    done = execute(python(write_program(tmp_path, SPANS)), cwd=tmp_path, env=env)
+    assert done.code == 0, done.err
+    result = "('otel.span.sampling_result', 'RECORD_AND_SAMPLE')"
+    assert sorted(done.out.splitlines()) == [
+        f"otel.sdk.span.live {{span}} [{result}] 1",
+        f"otel.sdk.span.started {{span}} [('otel.span.parent.origin', 'local'), {result}] 2",
+        f"otel.sdk.span.started {{span}} [('otel.span.parent.origin', 'none'), {result}] 1",
+    ]

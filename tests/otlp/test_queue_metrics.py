@@ -178,3 +178,32 @@ def test_it_is_off_by_default(value: str, wanted: bool, monkeypatch: pytest.Monk
     """The variable is the SDK's own."""
     monkeypatch.setenv(ENABLED, value)
     assert wants_metrics() is wanted
+
+
+@since(45, "later texts of the conventions")
+def test_units_and_texts_are_those_of_the_conventions() -> None:
+    """Each is created as by the functions that OpenTelemetry generates from its conventions."""
+    ours, theirs = InMemoryMetricReader(), InMemoryMetricReader()
+    worker = Worker("test-texts")
+    queue = RemoteQueue(Nowhere(), worker=worker, grace=60)
+    observe_queue(queue, MeterProvider([ours]))
+    conventions = import_module("opentelemetry.semconv._incubating.metrics.otel_metrics")
+    meter = MeterProvider([theirs]).get_meter("test")
+    for signal in ("span", "log"):
+        for what in ("processed", "queue_size", "queue_capacity"):
+            create = getattr(conventions, f"create_otel_sdk_processor_{signal}_{what}")
+            create(meter).add(1)
+    assert kinds_of(ours) == kinds_of(theirs)
+    queue.shutdown()
+    assert worker.stop()
+
+
+def kinds_of(reader: InMemoryMetricReader) -> set[tuple[object, ...]]:
+    """Return name, unit, text and kind of each metric."""
+    data = reader.get_metrics_data()
+    return {
+        (metric.name, metric.unit, metric.description, getattr(metric.data, "is_monotonic", None))
+        for resource in (data.resource_metrics if data else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+    }
