@@ -1,14 +1,12 @@
-"""`BatchWriter`: writes one record for each aggregate, on a timer and before each flush."""
+"""`BatchWriter`: has one record written for each aggregate, on a timer and before each flush."""
 
 from __future__ import annotations
 
-from collections import deque
 from math import isfinite
-from threading import Lock, get_ident
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.events.recording import record_event
+from otel_ext.events.deferred import DeferredEvent, deferred_events
 from otel_ext.runtime.before_flush import before_flush
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import is_exiting, shut_down_at_exit
@@ -25,13 +23,11 @@ __all__ = ["BatchWriter"]
 
 _JOB: Final = "sampled events"
 _LOST: Final = "dropped.sampled_events"
-# How long a flush waits for another thread that writes, in seconds.
-_WAIT: Final = 1.0
 _LEFT_OUT: Final = "sampled_events.measurements_left_out"
 
 
 class BatchWriter:
-    """Writes the aggregates of one `SampledEvents`, and keeps them until they are written.
+    """Has the aggregates of one `SampledEvents` written.
 
     Args:
         aggregates: What is written.
@@ -46,17 +42,10 @@ class BatchWriter:
         self._jobs: dict[str, Job] = {}
         self._is_left = False
         self._is_registered = False
-        # A flush takes part in a batch that another thread is in the middle of.
-        self._pending: deque[tuple[Aggregate, float]] = deque()
-        # By thread that writes now: a lock that it holds. No Event, whose lock a signal handler
-        # could not have while its thread waits for the same one.
-        self._writing: dict[int, Lock] = {}
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
         self._aggregates.reset()
-        self._pending = deque()
-        self._writing = {}
 
     def begin(self) -> None:
         """Start the timer; cheap once it runs. At exit, write instead."""
@@ -98,44 +87,24 @@ class BatchWriter:
             self._write()
 
     def flush(self) -> None:
-        """Write all that waits; wait a moment for a thread that is writing some of it."""
+        """Write all that waits."""
         self._write()
-        own = get_ident()
-        for thread, written in list(self._writing.copy().items()):
-            if thread != own and written.acquire(timeout=_WAIT):
-                written.release()
+        deferred_events().flush()
 
     def _write(self) -> None:
-        own, written = get_ident(), Lock()
-        written.acquire()
-        # A subscriber that flushes is in the middle of a batch of this thread.
-        is_first = self._writing.setdefault(own, written) is written
-        try:
-            window = self._aggregates.take()
-            self._pending.extend((aggregate, window.seconds) for aggregate in window.aggregates)
-            _report(window)
-            self._write_pending()
-        finally:
-            if is_first:
-                self._writing.pop(own, None)
-                written.release()
+        window = self._aggregates.take()
+        for aggregate in window.aggregates:
+            if not deferred_events().add(self._event_of, aggregate, window.seconds):
+                COUNTERS.add(_LOST, aggregate.emits)
+        _report(window)
 
-    def _write_pending(self) -> None:
-        pending = self._pending
-        while pending:
-            try:
-                aggregate, seconds = pending.popleft()
-            except IndexError:  # another thread writes, too
-                return
-            self._write_one(aggregate, seconds)
-
-    def _write_one(self, aggregate: Aggregate, seconds: float) -> None:
+    def _event_of(self, aggregate: Aggregate, seconds: float) -> DeferredEvent:
         measurements = aggregate.measurements()
         measurements["window_seconds"] = round(seconds, 6)
         if self._rates is not None and (rate := self._rates.of(aggregate.name)) < 1.0:
             measurements["sample_rate"] = rate
         finite = {name: value for name, value in measurements.items() if isfinite(value)}
-        record_event(aggregate.name, finite, aggregate.metadata, origin=aggregate.origin)
+        return DeferredEvent(aggregate.name, finite, aggregate.metadata, origin=aggregate.origin)
 
 
 def _report(window: Window) -> None:

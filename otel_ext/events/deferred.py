@@ -36,7 +36,7 @@ _INTERVAL: Final = 0.1
 _MAX_QUEUED: Final = 100_000
 # How long one run of the job writes, in seconds; the other jobs wait meanwhile.
 _WRITE_SECONDS: Final = 0.02
-_FLUSH_SECONDS: Final = 1.0
+_FLUSH_SECONDS: Final = 0.5
 # How many events the thread of the bus may have before it, and how long a call may take.
 _MAX_EMITTED: Final = 1_000
 _HANGING_SECONDS: Final = 10.0
@@ -80,8 +80,8 @@ class DeferredEvents:
         self._bus = IsolatedThread("deferred events", stays=False)
         self._reset()
         after_fork_in_child(self._reset)
-        before_flush(self.flush)
-        shut_down_at_exit(self.flush)
+        before_flush(self.write_now)
+        shut_down_at_exit(self.write_now)
 
     def add(self, make: Callable[..., DeferredEvent | None], *arguments: object) -> bool:
         """Queue an event; return False if there is no room for it.
@@ -100,8 +100,21 @@ class DeferredEvents:
             self._ensure()
         return True
 
-    def flush(self) -> None:
-        """Write all that is queued, on the worker's thread; waits up to a second."""
+    def flush(self, timeout: float = _FLUSH_SECONDS) -> bool:
+        """Wait until what is queued has been written and emitted.
+
+        Args:
+            timeout: How long to wait, in seconds.
+
+        Returns:
+            Whether that was in time.
+        """
+        until = monotonic() + timeout
+        call = shared_worker().submit(self._write, timeout, is_left=True)
+        return call.wait(timeout) and self._bus.submit(tuple).wait(max(until - monotonic(), 0.0))
+
+    def write_now(self) -> None:
+        """Write what is queued, on the worker's thread; waits half a second at most."""
         if self._queue:
             call = shared_worker().submit(self._write, _FLUSH_SECONDS, is_left=True)
             call.wait(_FLUSH_SECONDS)

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from otel_ext.runtime.worker import shared_worker
-from otel_ext.services.live_settings import changes
+from otel_ext.events.deferred import deferred_events
 from otel_ext.settings.declarations import declare
 from otel_ext.settings.kinds import Duration, Size
 from tests.global_provider import recording_globally
@@ -24,9 +23,7 @@ __all__ = ["Colour", "Database", "Pool", "Shop", "even", "recording_alone"]
 @contextmanager
 def recording_alone() -> Generator[RecordCapture]:
     """Record in memory within the block, without the changes of earlier tests that wait."""
-    for waiting in list(changes._WAITING.values()):  # noqa: SLF001
-        assert waiting.flush(30.0)
-    assert shared_worker().submit(tuple).wait(30.0)
+    assert deferred_events().flush(30.0)
     with recording_globally() as capture:
         yield capture
 

@@ -142,19 +142,6 @@ def test_settings_that_are_dropped_at_once(records: RecordCapture) -> None:
     assert sizes == [{"size": 9}, {"size": 8}]
 
 
-def test_the_exit_records_what_waits(
-    monkeypatch: pytest.MonkeyPatch, records: RecordCapture
-) -> None:
-    """What the worker has not taken yet is written when the program exits; idempotent."""
-    settings = Settings(Pool())
-    queue = settings._changes  # noqa: SLF001 - the worker is not to take it
-    monkeypatch.setattr(queue, "wake", tuple)
-    settings.update(size=9)
-    queue.finish()
-    queue.finish()
-    assert [one.attributes["new"] for one in changes_in(records.records)] == [{"size": 9}]
-
-
 def test_threads_that_make_the_first_change(records: RecordCapture) -> None:
     """Each change is one record, whichever thread starts the job of the worker."""
     for _ in range(20):

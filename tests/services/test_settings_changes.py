@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from otel_ext.errors import ConfigError
-from otel_ext.events import Event, subscribe
+from otel_ext.events import Event, deferred, subscribe
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.worker import shared_worker
 from otel_ext.services import Settings
 from otel_ext.services.live_settings import changes
 from tests.programs import in_child, wait_until
@@ -167,7 +168,7 @@ def test_a_subscriber_of_the_bus_that_hangs_delays_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also one that runs on the thread that emits; later events get another thread."""
-    monkeypatch.setattr(changes, "_HANGING_SECONDS", 0.0)
+    monkeypatch.setattr(deferred, "_HANGING_SECONDS", 0.0)
     settings, heard = Settings(Pool(), name="pool"), Heard()
     release, entered = threading.Event(), threading.Event()
 
@@ -302,26 +303,25 @@ def test_a_check_that_hangs_delays_its_own_thread_alone() -> None:
     assert settings.get() == Checked(1, 5)
 
 
-def test_what_waits_is_bounded(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_waits_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
     """The oldest changes are left out, counted and reported; the last one arrives."""
-    settings, heard = Settings(Pool()), Heard()
-    queue = settings._changes  # noqa: SLF001 - the worker is not to take them yet
+    settings, heard, release = Settings(Pool()), Heard(), threading.Event()
     dropped = COUNTERS.value("settings.dropped")
-    with monkeypatch.context() as patch, settings.subscribe("size", heard.hear):
-        patch.setattr(queue, "wake", tuple)
+    with settings.subscribe("size", heard.hear):
+        held = shared_worker().submit(release.wait, LIMIT)  # it is not to take them yet
         for size in range(changes.MOST_WAITING + 50):
             settings.update(size=size + 5)
+        release.set()
+        assert held.wait(LIMIT)
         assert settings.flush(LIMIT)
     assert COUNTERS.value("settings.dropped") - dropped == 50
     assert len(heard.events) == changes.MOST_WAITING
     assert heard.changes[-1][2] == changes.MOST_WAITING + 54
-    assert "settings: changes are not recorded: 50 came too fast" in capfd.readouterr().err
+    assert "settings: changes are not recorded: they came too fast" in capfd.readouterr().err
 
 
 @pytest.mark.forks
-def test_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_forked_child() -> None:
     """It has the values and the handlers, and no change that waits; another thread may update."""
     settings, heard = Settings(Pool()), Heard()
     subscription = settings.subscribe("size", heard.hear)
@@ -334,18 +334,16 @@ def test_a_forked_child(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def child() -> str:
         size = settings.get("size")
-        monkeypatch.undo()
         settings.update(size=50)
         assert settings.flush(LIMIT)
         return f"{size} {heard.changes}"
 
-    with monkeypatch.context() as patch:
-        patch.setattr(settings._changes, "wake", tuple)  # noqa: SLF001 - the change is to wait
-        settings.update(size=5)
-        holder = threading.Thread(target=hold)
-        holder.start()
-        assert held.wait(LIMIT)
-        assert in_child(child) == "5 [('size', 5, 50)]"
+    shared_worker().submit(release.wait, LIMIT)  # the change is to wait
+    settings.update(size=5)
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(LIMIT)
+    assert in_child(child) == "5 [('size', 5, 50)]"
     release.set()
     holder.join()
     assert settings.flush(LIMIT)
