@@ -35,7 +35,7 @@ _ROWS: Final = {
     "events": "inflight record runtime settings",
     "context": "inflight journal record runtime settings",
     "structured": "analysis context record runtime settings",
-    "flags": "config record runtime",
+    "flags": "config events inflight record runtime",
     "services": "config context events inflight journal record redaction runtime settings",
     "monitor": "events inflight readable record runtime settings",
     "analysis": "journal observe record runtime",

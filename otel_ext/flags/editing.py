@@ -89,7 +89,7 @@ def set_stage(
         stage: 0 (off) to 5 (on for all, enforced).
         percentages: The percentage of stages 1 to 5; by default they stay, and are
             1, 10, 25, 50 and 100 for a flag without stages.
-        create: Whether to make a boolean flag, and the file, if there is none.
+        create: Whether to make a boolean flag, and the file, if missing.
 
     Raises:
         ConfigError: An argument is wrong, there is no such flag, the flag has rules of its own,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
-from openfeature.evaluation_context import EvaluationContext
+from openfeature.evaluation_context import EvaluationContext  # pyright: ignore[reportMissingTypeStubs]
 from openfeature.exception import ErrorCode
 from openfeature.flag_evaluation import Reason
-from openfeature.hook import Hook
+from openfeature.hook import Hook  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry import trace
 
 from otel_ext.flags.targeting import BAGGAGE_KEY, targeting_key
@@ -16,7 +16,7 @@ from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from openfeature.flag_evaluation import FlagEvaluationDetails, FlagValueType
-    from openfeature.hook import HookContext, HookHints
+    from openfeature.hook import HookContext, HookHints  # pyright: ignore[reportMissingTypeStubs]
     from opentelemetry.trace import Span
 
 __all__ = ["CONTEXT_ID", "EVENT_NAME", "SpanHook", "TargetingHook"]
@@ -92,7 +92,10 @@ class SpanHook(Hook):
             report_problem("the evaluation of a flag is not recorded", error)
 
     def _is_new(self, span: Span, outcome: tuple[object, ...]) -> bool:
-        known = self._outcomes.setdefault(span, set())
+        try:
+            known = self._outcomes.setdefault(span, set())
+        except TypeError:  # a span of another SDK, without a hash or weak references
+            return True
         if outcome in known or len(known) >= _MOST_OUTCOMES:
             return False
         known.add(outcome)

@@ -6,8 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from openfeature.evaluation_context import EvaluationContext
-from openfeature.event import ProviderEventDetails
+from openfeature.evaluation_context import EvaluationContext  # pyright: ignore[reportMissingTypeStubs]
 from openfeature.exception import (
     FlagNotFoundError,
     GeneralError,
@@ -15,23 +14,22 @@ from openfeature.exception import (
     ProviderNotReadyError,
 )
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
-from openfeature.provider import AbstractProvider, Metadata
+from openfeature.provider import AbstractProvider, Metadata  # pyright: ignore[reportMissingTypeStubs]
 
 from otel_ext.errors import ConfigError
+from otel_ext.flags.announcing import Announcer
 from otel_ext.flags.hooks import CONTEXT_ID, SpanHook
 from otel_ext.flags.targeting import BAGGAGE_KEY, targeting_key
 from otel_ext.flags.watched import WatchedFile
 from otel_ext.runtime.fork import check_process
-from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from openfeature.hook import Hook
+    from openfeature.hook import Hook  # pyright: ignore[reportMissingTypeStubs]
 
-    from otel_ext.flags.watched import Change
     from otel_ext.runtime.worker import Job
 
 __all__ = ["FileProvider"]
@@ -48,6 +46,8 @@ class FileProvider(AbstractProvider):
 
     The file is read at once, and looked at once a second from `initialize` on. A file that is
     broken or gone leaves the last good flags; that is reported once and shows in `health()`.
+
+    A change of a flag's stage is recorded as an event `feature_flag.stage`.
 
     An evaluation without a targeting key gets that of its trace, and is recorded on its span.
     A flag at stage 5 is enforced: it stays on if it cannot be evaluated, and if it is gone from
@@ -75,22 +75,16 @@ class FileProvider(AbstractProvider):
         enforced: Collection[str] = (),
     ) -> None:
         super().__init__()
-        try:
-            file = Path(path)
-        except TypeError:
-            hint = "Pass the path of a flag file"
-            raise ConfigError(f"{path!r} is not a path", hint=hint) from None
         if isinstance(enforced, str):
             hint = "Pass a list of names"
             raise ConfigError(f"enforced={enforced!r} is a text", hint=hint)
         self._baggage_key = baggage_key
         self._hooks: list[Hook] = [SpanHook()]
-        self._file = WatchedFile(file.absolute())
+        self._file = WatchedFile(_checked(path))
         self._file.enforced = dict.fromkeys(enforced, _ON)
         self._job: Job | None = None
-        # OpenFeature takes locks of its own there, which a forked child may find held.
-        self._events = IsolatedThread("feature flag events", stays=False)
         self._file.check()
+        self._announcer = Announcer(self._file, self.emit)
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
@@ -220,21 +214,20 @@ class FileProvider(AbstractProvider):
 
     def _check(self) -> None:
         """Look at the file; the job of the worker."""
-        self._file.check(self._notify)
+        self._file.check(self._announcer.announce)
 
-    def _notify(self, change: Change, names: list[str]) -> None:
-        self._events.submit(self._emit, change, names, self._file.problem, is_left=True)
 
-    def _emit(self, change: Change, names: list[str], problem: str) -> None:
-        """Tell OpenFeature; on a thread of its own."""
-        details = ProviderEventDetails(flags_changed=names, message=problem or None)
-        if change == "stale":
-            self.emit_provider_stale(details)
-            return
-        if change == "ready":
-            self.emit_provider_ready(details)
-        if names:
-            self.emit_provider_configuration_changed(details)
+def _checked(path: str | os.PathLike[str]) -> Path:
+    """Return an absolute path, so that the program may change its working directory."""
+    try:
+        found = Path(path)
+    except TypeError:
+        hint = "Pass the path of a flag file"
+        raise ConfigError(f"{path!r} is not a path", hint=hint) from None
+    try:
+        return found.absolute()
+    except OSError:  # the working directory was deleted
+        return found
 
 
 def _as_known(error: Exception) -> OpenFeatureError:

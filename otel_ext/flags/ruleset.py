@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, cast
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.flags.document import Document
+    from otel_ext.flags.stages import Rollout
 
 __all__ = ["Ruleset", "read_ruleset"]
 
@@ -31,6 +33,7 @@ class Ruleset:
         document: A checked flag file.
 
     Attributes:
+        rollouts: The rollout of each flag that has stages.
         enforced: Variant and value of each flag that is at stage 5.
 
     Raises:
@@ -48,7 +51,11 @@ class Ruleset:
             name: {key: value for key, value in flag.items() if key in _KNOWN}
             for name, flag in flags.items()
         }
-        self.enforced: Mapping[str, tuple[str, object]] = dict(_enforced(flags))
+        found = {name: rollout_of(flag) for name, flag in flags.items()}
+        self.rollouts: Mapping[str, Rollout] = {
+            name: rollout for name, rollout in found.items() if rollout is not None
+        }
+        self.enforced: Mapping[str, tuple[str, object]] = dict(_enforced(flags, self.rollouts))
         shared = {key: document[key] for key in ("metadata", "$evaluators") if key in document}
         self._text = json.dumps({**shared, "flags": self._flags})
         self._evaluator: FlagdCore | None = None
@@ -96,15 +103,15 @@ def read_ruleset(path: Path, data: bytes) -> Ruleset:
         raise ConfigError(f"{path}: {error}", hint=hint) from error
 
 
-def _enforced(flags: Mapping[str, Document]) -> list[tuple[str, tuple[str, object]]]:
+def _enforced(
+    flags: Mapping[str, Document], rollouts: Mapping[str, Rollout]
+) -> list[tuple[str, tuple[str, object]]]:
     found: list[tuple[str, tuple[str, object]]] = []
-    for name, flag in flags.items():
-        rollout = rollout_of(flag)
-        if rollout is None or not rollout.is_enforced or flag.get("state") != "ENABLED":
+    for name, rollout in rollouts.items():
+        flag = flags[name]
+        if not rollout.is_enforced or flag["state"] != "ENABLED":
             continue
-        try:
+        with suppress(ConfigError):  # without such variants: the file was changed by hand
             new, _ = sides_of(name, flag)
-        except ConfigError:  # the file was changed by hand
-            continue
-        found.append((name, (new, cast("Document", flag["variants"])[new])))
+            found.append((name, (new, cast("Document", flag["variants"])[new])))
     return found

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from openfeature.evaluation_context import EvaluationContext
+from openfeature.evaluation_context import EvaluationContext  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry import baggage, trace
 
 if TYPE_CHECKING:
-    from openfeature.evaluation_context import EvaluationContextAttribute
+    from openfeature.evaluation_context import EvaluationContextAttribute  # pyright: ignore[reportMissingTypeStubs]
 
 __all__ = ["BAGGAGE_KEY", "context", "targeting_key"]
 

@@ -92,7 +92,7 @@ class WatchedFile:
         if content.state is None and self.rules is not None:
             return None  # it is being written: the next check reads it
         self._state = content.state
-        if content.state and time_ns() - content.state.mtime_ns < _COARSE_NS:
+        if content.state and abs(time_ns() - content.state.mtime_ns) < _COARSE_NS:
             self._state = None
         if content.data == self._data and not self.problem:
             return None
