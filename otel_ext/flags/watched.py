@@ -77,7 +77,8 @@ class WatchedFile:
             why: Why the evaluation failed.
         """
         if self._replaced.get(name) != why:
-            self._replaced[name] = why
+            # Replaced, not changed: another thread may read it.
+            self._replaced = {**self._replaced, name: why}
             report_problem(f"the enforced flag {name!r} stays on", why)
             self._update_health()
 
@@ -88,12 +89,12 @@ class WatchedFile:
             state = None  # reading it says why
         if state is not None and state == self._state:
             return None
+        self._state = None  # a file that comes back as it was is read again, too
         content = read_file(self.path)
         if content.state is None and self.rules is not None:
             return None  # it is being written: the next check reads it
-        self._state = content.state
-        if content.state and abs(time_ns() - content.state.mtime_ns) < _COARSE_NS:
-            self._state = None
+        if content.state and abs(time_ns() - content.state.mtime_ns) > _COARSE_NS:
+            self._state = content.state
         if content.data == self._data and not self.problem:
             return None
         try:

@@ -1,0 +1,341 @@
+"""The provider: flags of a real file, enforcement, reading again, OpenFeature's client."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from openfeature import api
+from openfeature.evaluation_context import (  # pyright: ignore[reportMissingTypeStubs]
+    EvaluationContext,
+)
+from openfeature.event import ProviderEvent, ProviderEventDetails
+from openfeature.exception import OpenFeatureError, ProviderNotReadyError
+from openfeature.flag_evaluation import Reason
+
+from otel_ext.errors import ConfigError
+from otel_ext.events import subscribe
+from otel_ext.flags import FileProvider, enforce, roll_back, set_stage, use_flags
+from otel_ext.flags.stages import new_flag
+from otel_ext.flags.watched import WatchedFile
+from otel_ext.runtime.health import health
+from otel_ext.runtime.worker import shared_worker
+from tests.flags.files import in_trace, staged, write_flags
+from tests.programs import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from otel_ext.events import Event
+
+DOMAIN = "flags-test"
+
+
+@pytest.fixture(autouse=True)
+def openfeature_as_it_was() -> Generator[None]:
+    """Remove the providers that a test has set."""
+    yield
+    api.clear_providers()
+
+
+def state_of(path: Path) -> tuple[str, str]:
+    """Return the health of the flags of a file."""
+    [part] = [one for one in health().parts if one.name == f"feature flags in {path.name}"]
+    return part.state, part.detail
+
+
+def flag_of(value: object, other: object) -> dict[str, Any]:
+    """Return a flag with two values, and the first as its default."""
+    return {"state": "ENABLED", "variants": {"a": value, "b": other}, "defaultVariant": "a"}
+
+
+def test_flags_of_each_type(tmp_path: Path) -> None:
+    """By OpenFeature's own client."""
+    path = write_flags(
+        tmp_path / "types.json",
+        {
+            "bool": flag_of(True, False),  # noqa: FBT003
+            "str": flag_of("x", "y"),
+            "int": flag_of(3, 4),
+            "float": flag_of(2, 2.5),
+            "object": flag_of({"k": [1]}, {}),
+        },
+    )
+    client = use_flags(path, domain=DOMAIN)
+    assert client.get_boolean_value("bool", False) is True  # noqa: FBT003
+    assert client.get_string_value("str", "") == "x"
+    assert client.get_integer_value("int", 0) == 3
+    assert client.get_float_value("float", 0.0) == 2.0
+    assert client.get_object_value("object", {}) == {"k": [1]}
+    wrong = client.get_integer_details("str", 7)
+    assert (wrong.value, wrong.reason) == (7, Reason.ERROR)
+    assert state_of(path) == ("healthy", str(path))
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """By the shared worker, without a thread that watches."""
+    path = write_flags(tmp_path / "again.json", {"search": staged(0)})
+    client = use_flags(path, domain=DOMAIN)
+    before = {thread.name for thread in threading.enumerate()}
+    with in_trace(7):
+        assert client.get_boolean_value("search", True) is False  # noqa: FBT003
+        enforce(path, "search")
+        wait_until(lambda: client.get_boolean_value("search", False), "the flag is on")  # noqa: FBT003
+        roll_back(path, "search", to=0)
+        wait_until(lambda: not client.get_boolean_value("search", True), "the flag is off")  # noqa: FBT003
+    new = {thread.name for thread in threading.enumerate()} - before
+    assert not {name for name in new if "flag" in name and "events" not in name}
+
+
+def test_a_broken_file_leaves_the_last_good_flags(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It is reported once, with its place, and health is degraded until it is good again."""
+    path = write_flags(tmp_path / "broken.json", {"search": staged(5)})
+    provider = FileProvider(path)
+    file = provider._file  # noqa: SLF001 - looked at without waiting
+    write_flags(path, b'{"flags": {\n"search" 1}}')
+    for _ in range(3):
+        file.check()
+    assert provider.resolve_boolean_details("search", False).value is True  # noqa: FBT003
+    state, detail = state_of(path)
+    assert state == "degraded"
+    assert "line 2, column 10" in detail
+    assert capfd.readouterr().err.count("the last good flags stay") == 1
+    path.unlink()
+    file.check()
+    assert "does not exist" in state_of(path)[1]
+    write_flags(path, {"search": staged(0)})
+    file.check()
+    assert state_of(path) == ("healthy", str(path))
+    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
+
+
+def test_a_file_that_was_away_and_comes_back(tmp_path: Path) -> None:
+    """Also if it is the same file."""
+    path = write_flags(tmp_path / "away.json", {"search": staged(5)})
+    file = WatchedFile(path)
+    file.check()
+    path.rename(tmp_path / "elsewhere.json")
+    file.check()
+    assert file.problem
+    (tmp_path / "elsewhere.json").rename(path)
+    file.check()
+    assert not file.problem
+
+
+def test_what_the_evaluator_refuses_is_reported(tmp_path: Path) -> None:
+    """As other wrong files are."""
+    path = write_flags(tmp_path / "refused.json", {"a": {**new_flag(), "defaultVariant": 1.5}})
+    file = WatchedFile(path)
+    file.check()
+    assert file.rules is None
+    assert state_of(path)[0] == "failed"
+
+
+def test_a_comment_in_a_flag_does_no_harm(tmp_path: Path) -> None:
+    """The evaluator alone would refuse the file."""
+    path = write_flags(tmp_path / "comment.json", {"search": {**staged(5), "description": "new"}})
+    assert FileProvider(path).resolve_boolean_details("search", False).value is True  # noqa: FBT003
+
+
+def test_shared_rules_are_known(tmp_path: Path) -> None:
+    """`$evaluators` of flagd."""
+    rule = {"if": [{"$ref": "is-free"}, "on", "off"]}
+    evaluators = {"is-free": {"==": [{"var": "plan"}, "free"]}}
+    path = write_flags(
+        tmp_path / "shared.json",
+        {"x": {**new_flag(), "targeting": rule}},
+        **{"$evaluators": evaluators},
+    )
+    context = EvaluationContext("a", {"plan": "free"})
+    found = FileProvider(path).resolve_boolean_details("x", False, context)  # noqa: FBT003
+    assert (found.value, found.variant) == (True, "on")
+
+
+def test_a_missing_file_does_not_stop_the_program(tmp_path: Path) -> None:
+    """Callers get their defaults until it comes; then the flags are used."""
+    path = tmp_path / "later.json"
+    client = use_flags(path, domain=DOMAIN)
+    found = client.get_boolean_details("search", True)  # noqa: FBT003
+    assert (found.value, found.reason) == (True, Reason.ERROR)
+    assert "does not exist" in str(found.error_message)
+    assert state_of(path)[0] == "failed"
+    set_stage(path, "search", 0, create=True)
+    wait_until(lambda: not client.get_boolean_value("search", True), "the flags are used")  # noqa: FBT003
+    assert state_of(path)[0] == "healthy"
+
+
+def test_an_enforced_flag_stays_on_if_it_is_gone(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Absence never brings the old path back silently; a lower stage in the file does."""
+    path = write_flags(tmp_path / "gone.json", {"search": staged(5), "other": staged(4)})
+    provider = FileProvider(path)
+    write_flags(path, {})
+    provider._file.check()  # noqa: SLF001
+    for _ in range(3):
+        found = provider.resolve_boolean_details("search", False)  # noqa: FBT003
+        assert (found.value, found.variant, found.reason) == (True, "on", Reason.STALE)
+    assert capfd.readouterr().err.count("the enforced flag 'search' stays on") == 1
+    assert state_of(path)[0] == "degraded"
+    with pytest.raises(OpenFeatureError):
+        provider.resolve_boolean_details("other", False)  # noqa: FBT003
+    write_flags(path, {"search": staged(1)})
+    provider._file.check()  # noqa: SLF001
+    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
+    assert state_of(path)[0] == "healthy"
+
+
+def test_an_enforced_flag_stays_on_if_its_rule_fails(tmp_path: Path) -> None:
+    """A rule that was added by hand and raises."""
+    for number, rule in enumerate(({"no-such-operator": [1]}, {"/": [1, 0]}, {"var": {}})):
+        path = write_flags(
+            tmp_path / f"rule{number}.json", {"search": {**staged(5), "targeting": rule}}
+        )
+        found = FileProvider(path).resolve_boolean_details("search", False)  # noqa: FBT003
+        assert found.value is True, rule
+
+
+def test_an_enforced_flag_of_another_type(tmp_path: Path) -> None:
+    """Has its own value for its type; for another one, the caller gets an error."""
+    flag = {**staged(5), "variants": {"on": "new", "off": "old"}}
+    path = write_flags(tmp_path / "text.json", {"engine": flag})
+    provider = FileProvider(path)
+    assert provider.resolve_string_details("engine", "old").value == "new"
+    with pytest.raises(OpenFeatureError):
+        provider.resolve_boolean_details("engine", False)  # noqa: FBT003
+    numbers = {**staged(5), "variants": {"on": 2, "off": {}}, "targeting": {"/": [1, 0]}}
+    objects = {**numbers, "variants": {"on": [1], "off": {}}}
+    write_flags(path, {"number": numbers, "object": objects})
+    provider._file.check()  # noqa: SLF001
+    assert provider.resolve_float_details("number", 0.0).value == 2
+    assert provider.resolve_integer_details("number", 0).value == 2
+    assert provider.resolve_object_details("object", []).value == [1]
+
+
+def test_a_disabled_flag_is_not_enforced(tmp_path: Path) -> None:
+    """The state DISABLED is flagd's switch, and wins."""
+    path = write_flags(tmp_path / "off.json", {"search": {**staged(5), "state": "DISABLED"}})
+    found = FileProvider(path).resolve_boolean_details("search", False)  # noqa: FBT003
+    assert (found.value, found.reason) == (False, Reason.DISABLED)
+
+
+def test_a_program_can_enforce(tmp_path: Path) -> None:
+    """Flags that it has no old path for: on without the file, until the file says otherwise."""
+    path = tmp_path / "program.json"
+    client = use_flags(path, domain=DOMAIN, enforced=["no-old-path"])
+    assert client.get_boolean_value("no-old-path", False) is True  # noqa: FBT003
+    write_flags(path, {"no-old-path": staged(0)})
+    wait_until(lambda: not client.get_boolean_value("no-old-path", True), "the file wins")  # noqa: FBT003
+
+
+def test_stages_by_hand_without_variants_for_them(tmp_path: Path) -> None:
+    """The file is used; the flag is only not enforced."""
+    flag = {**flag_of("x", "y"), "metadata": {"otel_ext.stage": 5}}
+    provider = FileProvider(write_flags(tmp_path / "hand.json", {"search": flag}))
+    assert provider.resolve_string_details("search", "").value == "x"
+
+
+def test_a_file_that_is_rewritten_all_the_time(tmp_path: Path) -> None:
+    """Each evaluation has the flags of one whole version, also if the file is written in place."""
+    path = write_flags(tmp_path / "busy.json", {"a": staged(5), "b": staged(5)})
+    provider = FileProvider(path)
+    ended = threading.Event()
+
+    def rewrite() -> None:
+        number = 0
+        while not ended.is_set():
+            number += 1
+            text = json.dumps({"flags": {"a": staged(5), "b": staged(5), "n": staged(number % 5)}})
+            if number % 2:
+                path.write_text(text, "utf-8")  # in place: may be seen half written
+            else:
+                write_flags(path, text.encode())
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        for _ in range(300):
+            provider._file.check()  # noqa: SLF001
+            rules = provider._file.rules  # noqa: SLF001
+            assert rules is not None
+            for name in ("a", "b"):
+                assert provider.resolve_boolean_details(name, False).value is True  # noqa: FBT003
+    finally:
+        ended.set()
+        writer.join()
+    write_flags(path, {"a": staged(0)})
+    provider._file.check()  # noqa: SLF001
+    assert not provider._file.problem  # noqa: SLF001
+    assert provider.resolve_boolean_details("a", True).value is False  # noqa: FBT003
+
+
+def test_changes_are_announced(tmp_path: Path) -> None:
+    """To handlers of OpenFeature, and as events with the stage."""
+    path = write_flags(tmp_path / "told.json", {"search": staged(1)})
+    second = {"search": staged(2)}
+    third = {**second, "other": staged(3)}
+    provider = FileProvider(path)
+    told: list[tuple[ProviderEvent, list[str] | None]] = []
+    stages: list[Event] = []
+
+    def note(_: object, event: ProviderEvent, details: ProviderEventDetails) -> None:
+        told.append((event, details.flags_changed))
+
+    provider.attach(note)
+    with subscribe("feature_flag.stage", stages.append, inline=True):
+        for content, count in ((second, 1), (b"{", 2), (third, 4), (third, 4)):
+            write_flags(path, content)
+            provider._check()  # noqa: SLF001
+            wait_until(lambda count=count: len(told) == count, "the change is announced")  # type: ignore[misc]
+        wait_until(lambda: len(stages) == 2, "the stages are events")
+    assert told == [
+        (ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, ["search"]),
+        (ProviderEvent.PROVIDER_STALE, []),
+        (ProviderEvent.PROVIDER_READY, ["other"]),
+        (ProviderEvent.PROVIDER_CONFIGURATION_CHANGED, ["other"]),
+    ]
+    assert [dict(one.metadata)["feature_flag.key"] for one in stages] == ["search", "other"]
+    assert [one.measurements["percentage"] for one in stages] == [10.0, 25.0]
+
+
+def test_after_shutdown_the_file_is_not_looked_at(tmp_path: Path) -> None:
+    """The job is gone; the last flags stay; it can be initialized again."""
+    provider = FileProvider(write_flags(tmp_path / "end.json", {"search": staged(5)}))
+    jobs = shared_worker()._jobs  # noqa: SLF001
+    provider.initialize(EvaluationContext())
+    provider.initialize(EvaluationContext())
+    assert [job.name for job in jobs].count("feature flags") == 1
+    provider.shutdown()
+    provider.shutdown()
+    assert "feature flags" not in [job.name for job in jobs]
+    assert provider.resolve_boolean_details("search", False).value is True  # noqa: FBT003
+    with pytest.raises(ProviderNotReadyError):
+        FileProvider(tmp_path / "missing.json").initialize(EvaluationContext())
+
+
+def test_wrong_arguments() -> None:
+    """They are named."""
+    with pytest.raises(ConfigError, match="5 is not a path. Pass the path of a flag file"):
+        FileProvider(5)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="enforced='search' is a text. Pass a list of names"):
+        FileProvider("flags.json", enforced="search")
+
+
+def test_a_provider_that_cannot_be_set_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The program goes on, with its defaults."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no more threads")
+
+    monkeypatch.setattr(api, "set_provider_and_wait", refuse)
+    path = write_flags(tmp_path / "set.json", {"search": staged(5)})
+    client = use_flags(path, domain=DOMAIN)
+    assert client.get_boolean_value("search", False) is False  # noqa: FBT003
+    assert "feature flags are not in use: RuntimeError: no more threads" in capfd.readouterr().err
