@@ -27,7 +27,7 @@ EVALUATION_TEXT: Final = b"feature_flag.key"
 
 _EVENTS: Final = ("feature_flag.evaluation", "feature_flag")
 _KEY: Final = "feature_flag.key"
-# The newer name first; the value stands for a variant where there is none.
+# The newer name first; the value stands for a missing variant.
 _RESULTS: Final = (
     "feature_flag.result.variant",
     "feature_flag.variant",

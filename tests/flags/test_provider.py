@@ -192,7 +192,8 @@ def test_an_enforced_flag_stays_on_if_it_is_gone(
 
 def test_an_enforced_flag_stays_on_if_its_rule_fails(tmp_path: Path) -> None:
     """A rule that was added by hand and raises."""
-    for number, rule in enumerate(({"no-such-operator": [1]}, {"/": [1, 0]}, {"var": {}})):
+    rules: list[dict[str, object]] = [{"no-such-operator": [1]}, {"/": [1, 0]}, {"var": {}}]
+    for number, rule in enumerate(rules):
         path = write_flags(
             tmp_path / f"rule{number}.json", {"search": {**staged(5), "targeting": rule}}
         )
@@ -208,8 +209,12 @@ def test_an_enforced_flag_of_another_type(tmp_path: Path) -> None:
     assert provider.resolve_string_details("engine", "old").value == "new"
     with pytest.raises(OpenFeatureError):
         provider.resolve_boolean_details("engine", False)  # noqa: FBT003
-    numbers = {**staged(5), "variants": {"on": 2, "off": {}}, "targeting": {"/": [1, 0]}}
-    objects = {**numbers, "variants": {"on": [1], "off": {}}}
+    numbers: dict[str, object] = {
+        **staged(5),
+        "variants": {"on": 2, "off": {}},
+        "targeting": {"/": [1, 0]},
+    }
+    objects: dict[str, object] = {**numbers, "variants": {"on": [1], "off": {}}}
     write_flags(path, {"number": numbers, "object": objects})
     provider._file.check()  # noqa: SLF001
     assert provider.resolve_float_details("number", 0.0).value == 2

@@ -121,7 +121,7 @@ def test_going_back_never_goes_up() -> None:
 
 
 def test_the_history_is_bounded_and_only_of_changes() -> None:
-    """The last 20 changes; the same stage again is none."""
+    """The last 20 changes; the same stage again does not count."""
     flag: dict[str, object] = new_flag()
     for number in range(50):
         flag = at_stage("search", flag, number % 5)

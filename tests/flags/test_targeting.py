@@ -14,7 +14,10 @@ from openfeature.evaluation_context import (  # pyright: ignore[reportMissingTyp
 )
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagType, Reason
 from openfeature.hook import Hook, HookContext  # pyright: ignore[reportMissingTypeStubs]
-from openfeature.provider.in_memory_provider import InMemoryFlag, InMemoryProvider
+from openfeature.provider.in_memory_provider import (  # pyright: ignore[reportMissingTypeStubs]
+    InMemoryFlag,
+    InMemoryProvider,
+)
 from opentelemetry import baggage, trace
 from opentelemetry.context import attach, detach
 

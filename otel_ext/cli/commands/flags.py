@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from otel_ext.cli.arguments import add_color, percent, whole_number
-from otel_ext.errors import UsageError
+from otel_ext.cli.arguments import add_color, percent
 from otel_ext.flags.editing import enforce, list_rollouts, roll_back, set_stage
 from otel_ext.flags.stages import ENFORCED_STAGE
 from otel_ext.readable import as_utf8
@@ -30,22 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["run", "set_up"]
 
-_USAGE: Final = """\
-%(prog)s list FILE [OPTIONS]
-       %(prog)s stage FILE FLAG N [OPTIONS]
-       %(prog)s rollback FILE FLAG [OPTIONS]
-       %(prog)s enforce FILE FLAG [OPTIONS]"""
 _DESCRIPTION: Final = """\
 Show and change how far the feature flags of a file are rolled out. A flag is
 at stage 0 (off), 1 to 4 (on for a percentage of the traces: 1, 10, 25 and 50)
 or 5 (enforced: on for all, also when it cannot be evaluated). A trace that is
 in stays in at a higher percentage. The file stays a document of flagd, and is
 replaced as a whole; programs read it again within a second or two.
-
-  list      the flags, with stage and percentage
-  stage     put a flag to stage N, from whichever it is at
-  rollback  back to the stage before; again: further back, to 0
-  enforce   to stage 5 at once
 
 examples:
   otel-ext flags stage flags.json new-search 1 --create
@@ -55,52 +44,53 @@ examples:
   otel-ext flags rollback flags.json new-search
   otel-ext flags enforce flags.json new-search --json
 
-exit code: 0 if it is done, 2 for wrong use or a wrong file, which stays as it was
+exit code: 0 if it is done; 2 for wrong use or a wrong file, which then stays
 """
-_NUMBER_OF_NAMES: Final = {"list": 1, "stage": 3, "rollback": 2, "enforce": 2}
 
 
 def set_up(parser: argparse.ArgumentParser) -> None:
-    """Add the description and the arguments."""
-    parser.usage = _USAGE
+    """Add the description, and the actions with their arguments."""
     parser.description = _DESCRIPTION
-    parser.add_argument("action", choices=_NUMBER_OF_NAMES, metavar="ACTION", help="see above")
-    parser.add_argument("names", nargs="*", metavar="FILE [FLAG [N]]", help="as the action needs")
-    parser.add_argument(
-        "--create", action="store_true", help="stage: make the flag, and the file, if missing"
+    actions = parser.add_subparsers(title="actions", dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="the flags of a file, with stage and percentage")
+    stage = actions.add_parser("stage", help="put a flag to stage N, from whichever it is at")
+    rollback = actions.add_parser("rollback", help="back to the stage before; again: to 0")
+    enforced = actions.add_parser("enforce", help="put a flag to stage 5 at once")
+    for one in (listing, stage, rollback, enforced):
+        one.add_argument("file", metavar="FILE", type=Path, help="flag file, JSON of flagd")
+        if one is not listing:
+            one.add_argument("flag", metavar="FLAG", help="name of the flag")
+        one.add_argument("--json", action="store_true", help="print one JSON object per flag")
+    add_color(listing)
+    stage.add_argument("stage", metavar="N", type=_stage, help="0 to 5")
+    stage.add_argument(
+        "--create", action="store_true", help="make the flag, and the file, if missing"
     )
-    parser.add_argument(
+    stage.add_argument(
         "--percentages",
         type=_percentages,
         metavar="P,P,P,P,100",
-        help="stage: the percentages of stages 1 to 5 from now on",
+        help="the percentages of stages 1 to 5 from now on",
     )
-    parser.add_argument(
-        "--to",
-        type=whole_number,
-        metavar="N",
-        help="rollback: the stage to go back to (default: the last lower one)",
+    rollback.add_argument(
+        "--to", type=_stage, metavar="N", help="the stage to go back to (default: the one before)"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object per flag")
-    add_color(parser)
     parser.set_defaults(prog=parser.prog)
 
 
 def run(args: argparse.Namespace) -> int:
     """Show or change flags, and return the exit code."""
-    _check_use(args)
-    file = Path(args.names[0])
     if args.action == "list":
-        _print_list(list_rollouts(file), args)
+        _print_list(list_rollouts(args.file), args)
         return 0
-    flag = args.names[1]
     if args.action == "stage":
-        stage = _stage(args.names[2])
-        changed = set_stage(file, flag, stage, percentages=args.percentages, create=args.create)
+        changed = set_stage(
+            args.file, args.flag, args.stage, percentages=args.percentages, create=args.create
+        )
     elif args.action == "rollback":
-        changed = roll_back(file, flag, to=args.to)
+        changed = roll_back(args.file, args.flag, to=args.to)
     else:
-        changed = enforce(file, flag)
+        changed = enforce(args.file, args.flag)
     if args.json:
         before = None if changed.before is None else changed.before.stage
         document = _as_dict(changed.name, changed.after, enabled=changed.enabled)
@@ -110,26 +100,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check_use(args: argparse.Namespace) -> None:
-    """Raise UsageError if there are too few names, or options of another action."""
-    wanted = _NUMBER_OF_NAMES[args.action]
-    names = ("FILE", "FLAG", "N")[:wanted]
-    hint = f"Use {args.prog} {args.action} {' '.join(names)}"
-    if len(args.names) != wanted:
-        raise UsageError(f"flags {args.action} takes {' '.join(names)}", hint=hint)
-    for option, action, is_used in (
-        ("--create", "stage", args.create),
-        ("--percentages", "stage", args.percentages is not None),
-        ("--to", "rollback", args.to is not None),
-    ):
-        if is_used and action != args.action:
-            raise UsageError(f"{option} is an option of flags {action}", hint=hint)
-
-
 def _stage(text: str) -> int:
+    """Parse a stage, for argparse's `type`."""
     if text in {str(number) for number in range(ENFORCED_STAGE + 1)}:
         return int(text)
-    raise UsageError(f"{printable(text)!r} is not a stage", hint=f"Use 0 to {ENFORCED_STAGE}")
+    raise ArgumentTypeError(f"{printable(text)!r} is not a stage; use 0 to {ENFORCED_STAGE}")
 
 
 def _percentages(text: str) -> list[float]:
