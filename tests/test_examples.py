@@ -19,6 +19,7 @@ _TESTED: Final = {
     "context_everywhere.py",
     "decorated_functions.py",
     "facts_in_errors.py",
+    "flags.py",
     "flat_trace_with_spans.py",
     "listen_to_spans.py",
     "one_trace_one_file.py",
@@ -189,3 +190,16 @@ def test_an_example_runs_with_tracing_off(name: str, expected: str, tmp_path: Pa
     assert done.out.startswith(expected)
     assert done.err == ""
     assert spans_in(tmp_path / "traces") == []
+
+
+def test_flags(tmp_path: Path) -> None:
+    """No trace has both variants; the comparison names what the new one does not do."""
+    assert run("flags.py", tmp_path).out.splitlines() == [
+        "stage 4",
+        "some new, some old: True",
+        "traces: 40 mixed: 0",
+        "gone: ['scan all rows']",
+        "faster: True",
+        "stage 0",
+    ]
+    assert set(parents(tmp_path).values()) == {"", "request"}
