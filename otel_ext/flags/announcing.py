@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from openfeature.event import ProviderEvent, ProviderEventDetails
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from otel_ext.flags.stages import Rollout
     from otel_ext.flags.watched import Change, WatchedFile
+
+    Emit: TypeAlias = Callable[[ProviderEvent, ProviderEventDetails], object]
 
 __all__ = ["STAGE_EVENT", "Announcer"]
 
@@ -35,41 +37,38 @@ class Announcer:
 
     Args:
         file: The flag file.
-        emit: Emits an event of OpenFeature's provider.
 
     >>> from pathlib import Path
     >>> from otel_ext.flags.watched import WatchedFile
     >>> file, emitted = WatchedFile(Path("flags.json")), []
-    >>> announcer = Announcer(file, lambda event, details: emitted.append(event.name))
-    >>> announcer.tell("stale", [])
+    >>> emit = lambda event, details: emitted.append(event.name)
+    >>> Announcer(file).tell(emit, "stale", [])
     >>> emitted
     ['PROVIDER_STALE']
     """
 
-    def __init__(
-        self, file: WatchedFile, emit: Callable[[ProviderEvent, ProviderEventDetails], object]
-    ) -> None:
+    def __init__(self, file: WatchedFile) -> None:
         self._file = file
-        self._emit = emit
         self._thread = IsolatedThread("feature flag events", stays=False)
         self._stages = self._stages_now()
 
-    def announce(self, change: Change, names: list[str]) -> None:
+    def announce(self, emit: Emit, change: Change, names: list[str]) -> None:
         """Tell of a change soon; never waits.
 
         Args:
+            emit: Emits an event of OpenFeature's provider.
             change: What has changed.
             names: The flags that are new, gone or different.
         """
-        self._thread.submit(self.tell, change, names, is_left=True)
+        self._thread.submit(self.tell, emit, change, names, is_left=True)
 
-    def tell(self, change: Change, names: list[str]) -> None:
+    def tell(self, emit: Emit, change: Change, names: list[str]) -> None:
         """Tell of a change, on this thread."""
         self._record_stages()
         details = ProviderEventDetails(flags_changed=names, message=self._file.problem or None)
-        self._emit(_EVENTS[change], details)
+        emit(_EVENTS[change], details)
         if change == "ready" and names:
-            self._emit(_EVENTS["changed"], details)
+            emit(_EVENTS["changed"], details)
 
     def _stages_now(self) -> Mapping[str, Rollout]:
         rules = self._file.rules

@@ -216,7 +216,7 @@ def _check_flag(path: Path, name: str, flag: object) -> None:
     default = fields.get("defaultVariant")
     if isinstance(default, bool):
         default = str(default).lower()
-    if default not in {None, ""} and default not in variants:
+    if default and not (isinstance(default, str) and default in variants):
         raise _wrong(path, f"{where}'defaultVariant' {default!r} is not one of its variants")
     if fields.get("targeting") is not None:
         _object(path, fields, "targeting", where)

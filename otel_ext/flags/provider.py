@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from openfeature.hook import Hook  # pyright: ignore[reportMissingTypeStubs]
 
+    from otel_ext.flags.watched import Change
     from otel_ext.runtime.worker import Job
 
 __all__ = ["FileProvider"]
@@ -84,7 +85,7 @@ class FileProvider(AbstractProvider):
         self._file.enforced = dict.fromkeys(enforced, _ON)
         self._job: Job | None = None
         self._file.check()
-        self._announcer = Announcer(self._file, self.emit)
+        self._announcer = Announcer(self._file)
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
@@ -214,7 +215,10 @@ class FileProvider(AbstractProvider):
 
     def _check(self) -> None:
         """Look at the file; the job of the worker."""
-        self._file.check(self._announcer.announce)
+        self._file.check(self._announce)
+
+    def _announce(self, change: Change, names: list[str]) -> None:
+        self._announcer.announce(self.emit, change, names)
 
 
 def _checked(path: str | os.PathLike[str]) -> Path:

@@ -24,6 +24,10 @@ __all__ = ["Ruleset", "read_ruleset"]
 
 # The evaluator refuses a flag with fields that it does not know, such as a comment.
 _KNOWN: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
+# How many references a file may have, those in shared rules counted for each use; and how many
+# rules may be within each other. A rule that refers to itself would have no end.
+_MOST_REFERENCES: Final = 10_000
+_DEEPEST: Final = 10
 
 
 class Ruleset:
@@ -47,8 +51,9 @@ class Ruleset:
 
     def __init__(self, document: Document) -> None:
         flags = flags_of(document)
+        shared = _Shared(cast("Document", document.get("$evaluators", {})))
         self._flags = {
-            name: {key: value for key, value in flag.items() if key in _KNOWN}
+            name: {key: shared.put_into(flag[key]) for key in _KNOWN if key in flag}
             for name, flag in flags.items()
         }
         found = {name: rollout_of(flag) for name, flag in flags.items()}
@@ -56,8 +61,7 @@ class Ruleset:
             name: rollout for name, rollout in found.items() if rollout is not None
         }
         self.enforced: Mapping[str, tuple[str, object]] = dict(_enforced(flags, self.rollouts))
-        shared = {key: document[key] for key in ("metadata", "$evaluators") if key in document}
-        self._text = json.dumps({**shared, "flags": self._flags})
+        self._text = json.dumps({"metadata": document.get("metadata", {}), "flags": self._flags})
         self._evaluator: FlagdCore | None = None
         self.evaluator()
         after_fork_in_child(self._reset)
@@ -98,9 +102,40 @@ def read_ruleset(path: Path, data: bytes) -> Ruleset:
     document = parse(path, data)
     try:
         return Ruleset(document)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         hint = "A flag file is JSON in flagd's format"
         raise ConfigError(f"{path}: {error}", hint=hint) from error
+
+
+class _Shared:
+    """Puts the shared rules of a document in the places that refer to them.
+
+    The evaluator would take a shared rule as a template of `re.sub`, and so refuse or change
+    one with a backslash, also as JSON writes other letters than English ones.
+    """
+
+    def __init__(self, rules: Mapping[str, object]) -> None:
+        self._rules = rules
+        self._left = _MOST_REFERENCES
+
+    def put_into(self, value: object, depth: int = 0) -> object:
+        """Return a value of JSON with the shared rules in it.
+
+        Raises:
+            ValueError: There are too many, or they refer to each other.
+        """
+        if isinstance(value, list):
+            return [self.put_into(one, depth) for one in cast("list[object]", value)]
+        if not isinstance(value, dict):
+            return value
+        fields = cast("Document", value)
+        name = fields.get("$ref")
+        if len(fields) == 1 and isinstance(name, str) and name in self._rules:
+            self._left -= 1
+            if self._left < 0 or depth == _DEEPEST:
+                raise ValueError(f"too many '$ref', or rules that refer to each other: {name!r}")
+            return self.put_into(self._rules[name], depth + 1)
+        return {key: self.put_into(one, depth) for key, one in fields.items()}
 
 
 def _enforced(

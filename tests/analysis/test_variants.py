@@ -145,7 +145,7 @@ def test_the_command_used_in_the_wrong_way(tmp_path: Path) -> None:
     done = call("diff", "--flag", "other", folder)
     assert done.code == 1
     assert "has run in one variant of the flag 'other'" in done.err
-    for words in (["off", folder], ["--trace-before", "a", folder]):
+    for words in (["off", str(folder)], ["--trace-before", "a", str(folder)]):
         done = call("diff", "--flag", "search", *words)
         assert done.code == 2
         assert "Use otel-ext diff --flag NAME [A B] INPUT" in done.err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from otel_ext.errors import ConfigError
-from otel_ext.flags import document, editing
+from otel_ext.flags import document
 from otel_ext.flags.document import MAX_FILE_BYTES, parse, read_file, write_file
 from otel_ext.flags.editing import enforce, list_rollouts, roll_back, set_stage
 from tests.flags.files import staged, write_flags
@@ -50,6 +50,11 @@ HOSTILE = [
             b'{"flags": {"a": {"state": "ENABLED", "variants": {"x": 1}, "defaultVariant": "y"}}}',
             "the flag 'a': 'defaultVariant' 'y' is not one of its variants",
         ),
+        (
+            b'{"flags": {"a": {"state": "ENABLED", "variants": {"x": 1}, "defaultVariant": [1]}}}',
+            "the flag 'a': 'defaultVariant' [1] is not one of its variants",
+        ),
+        (b'{"metadata": {"a": 1' + b"0" * 9_999 + b"}}", "flags.json: Exceeds the limit"),
         (
             b'{"flags": {"a": {"state": "ENABLED", "variants": {"x": 1}, "targeting": 1}}}',
             "the flag 'a': 'targeting' is not an object",
@@ -127,14 +132,13 @@ def test_a_change_of_another_program_is_not_lost(
 ) -> None:
     """Between reading and writing; the file then has the other's change, and nothing is beside."""
     path = write_flags(tmp_path / "flags.json", {"search": staged(1)})
-    real = editing.parse
 
     def parse_slowly(file: Path, data: bytes) -> dict[str, object]:
-        found = real(file, data)
+        found = parse(file, data)
         write_flags(path, {"other": staged(2)})
         return found
 
-    monkeypatch.setattr(editing, "parse", parse_slowly)
+    monkeypatch.setattr("otel_ext.flags.editing.parse", parse_slowly)
     with pytest.raises(ConfigError, match="changed by another program meanwhile. Run the command"):
         set_stage(path, "search", 2)
     assert list(json.loads(path.read_bytes())["flags"]) == ["other"]
@@ -210,6 +214,15 @@ def test_a_disabled_flag(tmp_path: Path) -> None:
     path = write_flags(tmp_path / "flags.json", {"search": {**staged(2), "state": "DISABLED"}})
     assert not roll_back(path, "search", to=1).enabled
     assert set_stage(path, "search", 2).enabled
+
+
+def test_a_default_variant_may_be_a_boolean(tmp_path: Path) -> None:
+    """Of variants called true and false, as flagd has it; or empty."""
+    flag = {"state": "ENABLED", "variants": {"true": True, "false": False}}
+    flags = {"a": {**flag, "defaultVariant": True}, "b": {**flag, "defaultVariant": ""}, "c": flag}
+    path = write_flags(tmp_path / "flags.json", flags)
+    assert len(list_rollouts(path)) == 3
+    assert set_stage(path, "a", 1).after.stage == 1
 
 
 def test_a_document_without_flags_is_written(tmp_path: Path) -> None:

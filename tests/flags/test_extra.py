@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.errors import MissingExtraError
 from otel_ext.flags.extra import flags_name
 from tests.programs import python, succeed
 
@@ -39,6 +41,16 @@ def test_the_way_out(missing: str, distribution: str, tmp_path: Path) -> None:
     """The command that installs the extra; the package and the stages work without it."""
     done = succeed(python("-c", PROGRAM.format(missing=missing)), tmp_path)
     assert done.out == f"{distribution} is not installed. Run: pip install 'otel-ext[flags]'\n"
+
+
+def test_it_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And an ImportError, so a program can do without."""
+    monkeypatch.setitem(sys.modules, "openfeature", None)
+    monkeypatch.delitem(sys.modules, "otel_ext.flags.start", raising=False)
+    homes = {"use_flags": "otel_ext.flags.start"}
+    with pytest.raises(MissingExtraError, match="openfeature-sdk is not installed") as caught:
+        flags_name({"__name__": "otel_ext.flags"}, homes, "use_flags")
+    assert isinstance(caught.value, ImportError)
 
 
 def test_another_missing_module_is_not_ours() -> None:

@@ -16,6 +16,8 @@ from tests.programs import OTEL_EXT, environment, execute, python, succeed
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.programs import Done
+
 
 def test_a_rollout_from_first_to_last(tmp_path: Path) -> None:
     """Made, raised, enforced, rolled back: by commands as a user types them."""
@@ -136,9 +138,12 @@ def test_wrong_use(words: list[str], message: str, tmp_path: Path) -> None:
 def test_commands_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
     """Each changes the file or says that another one did; the file is whole at each moment."""
     path = write_flags(tmp_path / "flags.json", {f"f{number}": staged(0) for number in range(4)})
+
+    def change(number: int) -> Done:
+        return execute([OTEL_EXT, "flags", "stage", path, f"f{number}", "1"], cwd=tmp_path)
+
     with ThreadPoolExecutor(4) as pool:
-        words = [[OTEL_EXT, "flags", "stage", str(path), f"f{number}", "1"] for number in range(4)]
-        done = list(pool.map(lambda one: execute(one, cwd=tmp_path), words))
+        done = list(pool.map(change, range(4)))
     assert all(one.code == 0 or "changed by another program meanwhile" in one.err for one in done)
     flags = parse(path, path.read_bytes())["flags"]
     assert json.dumps(flags).count('"otel_ext.stage": 1') >= 1

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from openfeature import api
+from openfeature.contrib.tools.flagd.core import FlagdCore
 from openfeature.evaluation_context import (  # pyright: ignore[reportMissingTypeStubs]
     EvaluationContext,
 )
 from openfeature.event import ProviderEvent, ProviderEventDetails
-from openfeature.exception import OpenFeatureError, ProviderNotReadyError
+from openfeature.exception import OpenFeatureError, ParseError, ProviderNotReadyError
 from openfeature.flag_evaluation import Reason
 
 from otel_ext.errors import ConfigError
@@ -127,13 +130,75 @@ def test_a_file_that_was_away_and_comes_back(tmp_path: Path) -> None:
     assert not file.problem
 
 
-def test_what_the_evaluator_refuses_is_reported(tmp_path: Path) -> None:
-    """As other wrong files are."""
-    path = write_flags(tmp_path / "refused.json", {"a": {**new_flag(), "defaultVariant": 1.5}})
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"x": {"!": [{"$ref": "y"}]}, "y": {"!": [{"$ref": "x"}]}},
+        {"x": {"$ref": "x"}},
+        {name: [{"$ref": below}] * 30 for name, below in ("xa", "ab", "bc", "cd")},
+    ],
+)
+def test_shared_rules_without_an_end_are_reported(rules: dict[str, Any], tmp_path: Path) -> None:
+    """As other wrong files are; also those that only grow beyond measure."""
+    rules = {**rules, "d": 1}
+    flag = {**new_flag(), "targeting": {"$ref": "x"}}
+    path = write_flags(tmp_path / "refused.json", {"a": flag}, **{"$evaluators": rules})
     file = WatchedFile(path)
     file.check()
     assert file.rules is None
     assert state_of(path)[0] == "failed"
+    assert f"{path}: too many '$ref', or rules that refer to each other" in file.problem
+
+
+def test_what_the_evaluator_refuses_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even if we would not."""
+
+    def refuse(*_: object) -> None:
+        raise ParseError("not today")
+
+    monkeypatch.setattr(FlagdCore, "set_flags", refuse)
+    file = WatchedFile(write_flags(tmp_path / "parse.json", {"a": new_flag()}))
+    file.check()
+    assert "parse.json: not today" in file.problem
+
+
+def test_a_file_that_grows_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not used until a whole version is read."""
+    path = write_flags(tmp_path / "grows.json", {"search": staged(5)})
+    file = WatchedFile(path)
+    file.check()
+    before = file.rules
+    write_flags(path, {"search": staged(0)})
+    real = os.fstat
+
+    def growing(descriptor: int) -> os.stat_result:
+        found = real(descriptor)
+        if stat.S_ISREG(found.st_mode):
+            with path.open("ab") as opened:
+                opened.write(b" ")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", growing)
+        file.check()
+    assert file.rules is before
+    assert not file.problem
+    file.check()
+    assert file.rules is not before
+
+
+def test_a_working_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is then a missing file."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ProviderNotReadyError):
+        FileProvider("flags.json").initialize(EvaluationContext())
 
 
 def test_a_comment_in_a_flag_does_no_harm(tmp_path: Path) -> None:
@@ -142,18 +207,17 @@ def test_a_comment_in_a_flag_does_no_harm(tmp_path: Path) -> None:
     assert FileProvider(path).resolve_boolean_details("search", False).value is True  # noqa: FBT003
 
 
-def test_shared_rules_are_known(tmp_path: Path) -> None:
-    """`$evaluators` of flagd."""
+@pytest.mark.parametrize("plan", ["free", "gratuït", "a\\qb", 'x"y', "a\nb"])
+def test_shared_rules_are_known(plan: str, tmp_path: Path) -> None:
+    """`$evaluators` of flagd, with any text in them."""
     rule = {"if": [{"$ref": "is-free"}, "on", "off"]}
-    evaluators = {"is-free": {"==": [{"var": "plan"}, "free"]}}
-    path = write_flags(
-        tmp_path / "shared.json",
-        {"x": {**new_flag(), "targeting": rule}},
-        **{"$evaluators": evaluators},
-    )
-    context = EvaluationContext("a", {"plan": "free"})
-    found = FileProvider(path).resolve_boolean_details("x", False, context)  # noqa: FBT003
-    assert (found.value, found.variant) == (True, "on")
+    evaluators = {"is-free": {"==": [{"var": "plan"}, plan]}}
+    flags = {"x": {**new_flag(), "targeting": rule}}
+    path = write_flags(tmp_path / "shared.json", flags, **{"$evaluators": evaluators})
+    for given, variant in ((plan, "on"), ("other", "off")):
+        context = EvaluationContext("a", {"plan": given})
+        found = FileProvider(path).resolve_boolean_details("x", False, context)  # noqa: FBT003
+        assert found.variant == variant
 
 
 def test_a_missing_file_does_not_stop_the_program(tmp_path: Path) -> None:

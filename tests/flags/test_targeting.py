@@ -22,7 +22,6 @@ from opentelemetry import baggage, trace
 from opentelemetry.context import attach, detach
 
 from otel_ext.flags import FileProvider, SpanHook, TargetingHook, context, targeting_key, use_flags
-from otel_ext.flags import hooks as hooks_module
 from tests.flags.files import in_trace, staged, write_flags
 from tests.global_provider import recording_globally
 from tests.threads import on_thread
@@ -232,10 +231,10 @@ def test_hooks_that_fail_do_no_harm(
     def refuse(*_: object) -> str:
         raise RuntimeError("broken propagator")
 
-    monkeypatch.setattr(hooks_module, "targeting_key", refuse)
+    monkeypatch.setattr("otel_ext.flags.hooks.targeting_key", refuse)
     client = memory_client(TargetingHook())
     assert client.get_boolean_value("search", False) is True  # noqa: FBT003
-    monkeypatch.setattr(hooks_module.trace, "get_current_span", refuse)
+    monkeypatch.setattr(trace, "get_current_span", refuse)
     hook_context = HookContext(
         "search", FlagType.BOOLEAN, default_value=False, evaluation_context=EvaluationContext()
     )
