@@ -22,6 +22,7 @@ from otel_ext.flags.hooks import CONTEXT_ID, SpanHook
 from otel_ext.flags.targeting import BAGGAGE_KEY, targeting_key
 from otel_ext.flags.watched import WatchedFile
 from otel_ext.runtime.fork import check_process
+from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ __all__ = ["FileProvider"]
 
 T = TypeVar("T")
 
-_NAME: Final = "otel_ext"
 _CHECK_SECONDS: Final = 1.0
 _ON: Final = ("on", True)
 
@@ -61,7 +61,7 @@ class FileProvider(AbstractProvider):
             has no other path left.
 
     Raises:
-        ConfigError: `path` is not a path.
+        ConfigError: `path` is not a path, or `enforced` is a text.
 
     >>> provider = FileProvider("missing.json", enforced=["new-search"])
     >>> provider.resolve_boolean_details("new-search", False).value
@@ -89,7 +89,7 @@ class FileProvider(AbstractProvider):
 
     def get_metadata(self) -> Metadata:
         """Return the provider's name."""
-        return Metadata(name=_NAME)
+        return Metadata(name="otel_ext")
 
     def get_provider_hooks(self) -> list[Hook]:
         """Return the hook that records evaluations on spans."""
@@ -210,7 +210,11 @@ class FileProvider(AbstractProvider):
         """Return the context with the trace's targeting key, if the caller gave none."""
         if given is not None and given.targeting_key:
             return given
-        key = targeting_key(self._baggage_key) or None
+        try:
+            key = targeting_key(self._baggage_key) or None
+        except Exception as error:  # noqa: BLE001 - an enforced flag is on also then
+            report_problem("a flag is evaluated without a targeting key", error)
+            key = None
         return EvaluationContext(key, {} if given is None else given.attributes)
 
     def _check(self) -> None:

@@ -232,6 +232,8 @@ def test_hooks_that_fail_do_no_harm(
         raise RuntimeError("broken propagator")
 
     monkeypatch.setattr("otel_ext.flags.hooks.targeting_key", refuse)
+    monkeypatch.setattr("otel_ext.flags.provider.targeting_key", refuse)
+    assert FileProvider("missing.json", enforced=["x"]).resolve_boolean_details("x", False).value  # noqa: FBT003
     client = memory_client(TargetingHook())
     assert client.get_boolean_value("search", False) is True  # noqa: FBT003
     monkeypatch.setattr(trace, "get_current_span", refuse)
