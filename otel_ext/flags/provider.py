@@ -182,8 +182,8 @@ class FileProvider(AbstractProvider):
             found = self._evaluate(kind, name, default, context)
         except Exception as error:
             known = _as_known(error)
-            on = self._file.enforced.get(name)
-            if on is None or not _is_of(on[1], value_type):
+            on = self._file.enforced_side(name, value_type)
+            if on is None:
                 raise known from error
             self._file.note_replaced(name, f"{known.error_code.value}: {known.error_message}")
             # With an error code the client would use the default.
@@ -243,12 +243,3 @@ def _as_known(error: Exception) -> OpenFeatureError:
     if isinstance(error, OpenFeatureError):
         return error
     return GeneralError(f"{type(error).__name__}: {error}")
-
-
-def _is_of(value: object, value_type: type) -> bool:
-    """Whether an enforced value can be returned for a flag of a type."""
-    if value_type is object:
-        return isinstance(value, dict | list)
-    if value_type is float:
-        return type(value) in {int, float}
-    return type(value) is value_type

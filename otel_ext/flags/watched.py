@@ -69,6 +69,22 @@ class WatchedFile:
         if change is not None and notify is not None:
             notify(*change)
 
+    def enforced_side(self, name: str, value_type: type) -> tuple[str, object] | None:
+        """Return variant and value of a flag that is enforced; None if it is not.
+
+        Args:
+            name: The flag.
+            value_type: The type that the value has to have; `object` for an object or a list.
+        """
+        found = self.enforced.get(name)
+        if found is None:
+            return None
+        if value_type is object:
+            return found if isinstance(found[1], dict | list) else None
+        # A whole number stands for a float, but true does not stand for 1.
+        allowed = {int, float} if value_type is float else {value_type}
+        return found if type(found[1]) in allowed else None
+
     def note_replaced(self, name: str, why: str) -> None:
         """Note that an enforced flag is on although its evaluation failed; reported once.
 
