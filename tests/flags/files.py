@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
 
 from otel_ext.flags.stages import at_stage, new_flag
+from otel_ext.runtime.health import health
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-__all__ = ["in_trace", "staged", "write_flags"]
+__all__ = ["flag_of", "health_of", "in_trace", "staged", "write_flags"]
 
 
 def staged(stage: int, *percentages: float) -> dict[str, object]:
@@ -38,3 +39,14 @@ def in_trace(trace_id: int, span_id: int = 1) -> Generator[NonRecordingSpan]:
     span = NonRecordingSpan(SpanContext(trace_id, span_id, True, TraceFlags(1)))  # noqa: FBT003
     with use_span(span):
         yield span
+
+
+def health_of(path: Path) -> tuple[str, str]:
+    """Return the health of the flags of a file."""
+    [part] = [one for one in health().parts if one.name == f"feature flags in {path.name}"]
+    return part.state, part.detail
+
+
+def flag_of(value: object, other: object) -> dict[str, Any]:
+    """Return a flag with two values, and the first as its default."""
+    return {"state": "ENABLED", "variants": {"a": value, "b": other}, "defaultVariant": "a"}

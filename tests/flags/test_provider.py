@@ -15,7 +15,7 @@ from openfeature.evaluation_context import (  # pyright: ignore[reportMissingTyp
     EvaluationContext,
 )
 from openfeature.event import ProviderEvent, ProviderEventDetails
-from openfeature.exception import OpenFeatureError, ParseError, ProviderNotReadyError
+from openfeature.exception import ParseError, ProviderNotReadyError
 from openfeature.flag_evaluation import Reason
 
 from otel_ext.errors import ConfigError
@@ -23,9 +23,8 @@ from otel_ext.events import subscribe
 from otel_ext.flags import FileProvider, enforce, roll_back, set_stage, use_flags
 from otel_ext.flags.stages import new_flag
 from otel_ext.flags.watched import WatchedFile
-from otel_ext.runtime.health import health
 from otel_ext.runtime.worker import shared_worker
-from tests.flags.files import in_trace, staged, write_flags
+from tests.flags.files import flag_of, health_of, in_trace, staged, write_flags
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -42,17 +41,6 @@ def openfeature_as_it_was() -> Generator[None]:
     """Remove the providers that a test has set."""
     yield
     api.clear_providers()
-
-
-def state_of(path: Path) -> tuple[str, str]:
-    """Return the health of the flags of a file."""
-    [part] = [one for one in health().parts if one.name == f"feature flags in {path.name}"]
-    return part.state, part.detail
-
-
-def flag_of(value: object, other: object) -> dict[str, Any]:
-    """Return a flag with two values, and the first as its default."""
-    return {"state": "ENABLED", "variants": {"a": value, "b": other}, "defaultVariant": "a"}
 
 
 def test_flags_of_each_type(tmp_path: Path) -> None:
@@ -75,7 +63,7 @@ def test_flags_of_each_type(tmp_path: Path) -> None:
     assert client.get_object_value("object", {}) == {"k": [1]}
     wrong = client.get_integer_details("str", 7)
     assert (wrong.value, wrong.reason) == (7, Reason.ERROR)
-    assert state_of(path) == ("healthy", str(path))
+    assert health_of(path) == ("healthy", str(path))
 
 
 def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
@@ -104,16 +92,16 @@ def test_a_broken_file_leaves_the_last_good_flags(
     for _ in range(3):
         file.check()
     assert provider.resolve_boolean_details("search", False).value is True  # noqa: FBT003
-    state, detail = state_of(path)
+    state, detail = health_of(path)
     assert state == "degraded"
     assert "line 2, column 10" in detail
     assert capfd.readouterr().err.count("the last good flags stay") == 1
     path.unlink()
     file.check()
-    assert "does not exist" in state_of(path)[1]
+    assert "does not exist" in health_of(path)[1]
     write_flags(path, {"search": staged(0)})
     file.check()
-    assert state_of(path) == ("healthy", str(path))
+    assert health_of(path) == ("healthy", str(path))
     assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
 
 
@@ -146,7 +134,7 @@ def test_shared_rules_without_an_end_are_reported(rules: dict[str, Any], tmp_pat
     file = WatchedFile(path)
     file.check()
     assert file.rules is None
-    assert state_of(path)[0] == "failed"
+    assert health_of(path)[0] == "failed"
     assert f"{path}: too many '$ref', or rules that refer to each other" in file.problem
 
 
@@ -227,86 +215,10 @@ def test_a_missing_file_does_not_stop_the_program(tmp_path: Path) -> None:
     found = client.get_boolean_details("search", True)  # noqa: FBT003
     assert (found.value, found.reason) == (True, Reason.ERROR)
     assert "does not exist" in str(found.error_message)
-    assert state_of(path)[0] == "failed"
+    assert health_of(path)[0] == "failed"
     set_stage(path, "search", 0, create=True)
     wait_until(lambda: not client.get_boolean_value("search", True), "the flags are used")  # noqa: FBT003
-    assert state_of(path)[0] == "healthy"
-
-
-def test_an_enforced_flag_stays_on_if_it_is_gone(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    """Absence never brings the old path back silently; a lower stage in the file does."""
-    path = write_flags(tmp_path / "gone.json", {"search": staged(5), "other": staged(4)})
-    provider = FileProvider(path)
-    write_flags(path, {})
-    provider._file.check()  # noqa: SLF001
-    for _ in range(3):
-        found = provider.resolve_boolean_details("search", False)  # noqa: FBT003
-        assert (found.value, found.variant, found.reason) == (True, "on", Reason.STALE)
-    assert capfd.readouterr().err.count("the enforced flag 'search' stays on") == 1
-    assert state_of(path)[0] == "degraded"
-    with pytest.raises(OpenFeatureError):
-        provider.resolve_boolean_details("other", False)  # noqa: FBT003
-    write_flags(path, {"search": staged(1)})
-    provider._file.check()  # noqa: SLF001
-    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
-    assert state_of(path)[0] == "healthy"
-
-
-def test_an_enforced_flag_stays_on_if_its_rule_fails(tmp_path: Path) -> None:
-    """A rule that was added by hand and raises."""
-    rules: list[dict[str, object]] = [{"no-such-operator": [1]}, {"/": [1, 0]}, {"var": {}}]
-    for number, rule in enumerate(rules):
-        path = write_flags(
-            tmp_path / f"rule{number}.json", {"search": {**staged(5), "targeting": rule}}
-        )
-        found = FileProvider(path).resolve_boolean_details("search", False)  # noqa: FBT003
-        assert found.value is True, rule
-
-
-def test_an_enforced_flag_of_another_type(tmp_path: Path) -> None:
-    """Has its own value for its type; for another one, the caller gets an error."""
-    flag = {**staged(5), "variants": {"on": "new", "off": "old"}}
-    path = write_flags(tmp_path / "text.json", {"engine": flag})
-    provider = FileProvider(path)
-    assert provider.resolve_string_details("engine", "old").value == "new"
-    with pytest.raises(OpenFeatureError):
-        provider.resolve_boolean_details("engine", False)  # noqa: FBT003
-    numbers: dict[str, object] = {
-        **staged(5),
-        "variants": {"on": 2, "off": {}},
-        "targeting": {"/": [1, 0]},
-    }
-    objects: dict[str, object] = {**numbers, "variants": {"on": [1], "off": {}}}
-    write_flags(path, {"number": numbers, "object": objects})
-    provider._file.check()  # noqa: SLF001
-    assert provider.resolve_float_details("number", 0.0).value == 2
-    assert provider.resolve_integer_details("number", 0).value == 2
-    assert provider.resolve_object_details("object", []).value == [1]
-
-
-def test_a_disabled_flag_is_not_enforced(tmp_path: Path) -> None:
-    """The state DISABLED is flagd's switch, and wins."""
-    path = write_flags(tmp_path / "off.json", {"search": {**staged(5), "state": "DISABLED"}})
-    found = FileProvider(path).resolve_boolean_details("search", False)  # noqa: FBT003
-    assert (found.value, found.reason) == (False, Reason.DISABLED)
-
-
-def test_a_program_can_enforce(tmp_path: Path) -> None:
-    """Flags that it has no old path for: on without the file, until the file says otherwise."""
-    path = tmp_path / "program.json"
-    client = use_flags(path, domain=DOMAIN, enforced=["no-old-path"])
-    assert client.get_boolean_value("no-old-path", False) is True  # noqa: FBT003
-    write_flags(path, {"no-old-path": staged(0)})
-    wait_until(lambda: not client.get_boolean_value("no-old-path", True), "the file wins")  # noqa: FBT003
-
-
-def test_stages_by_hand_without_variants_for_them(tmp_path: Path) -> None:
-    """The file is used; the flag is only not enforced."""
-    flag = {**flag_of("x", "y"), "metadata": {"otel_ext.stage": 5}}
-    provider = FileProvider(write_flags(tmp_path / "hand.json", {"search": flag}))
-    assert provider.resolve_string_details("search", "").value == "x"
+    assert health_of(path)[0] == "healthy"
 
 
 def test_a_file_that_is_rewritten_all_the_time(tmp_path: Path) -> None:
