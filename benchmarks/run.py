@@ -40,6 +40,7 @@ MEASURES: Final = (
     "sent_span",
     "helpers",
     "sampled_events",
+    "flags",
     "analysis",
     "store",
     "received",

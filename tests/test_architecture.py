@@ -35,6 +35,7 @@ _ROWS: Final = {
     "events": "inflight record runtime settings",
     "context": "inflight journal record runtime settings",
     "structured": "analysis context record runtime settings",
+    "flags": "config events inflight record runtime",
     "services": "config context events inflight journal record redaction runtime settings",
     "monitor": "events inflight readable record runtime settings",
     "analysis": "journal observe record runtime",
@@ -56,7 +57,7 @@ _ROWS: Final = {
     "environment_exporter": "exporters pipeline redaction runtime setup zero_code",
     "environment_variables": "config zero_code",
     "testing": "processors record services",
-    "cli": "analysis config exporters feed formats instrumentors journal mcp observe readable"
+    "cli": "analysis config exporters feed flags formats instrumentors journal mcp observe readable"
     " record runtime search server settings setup store terminal views zero_code",
     "__init__": "config context events inflight pipeline runtime setup structured",
     "__main__": "cli",

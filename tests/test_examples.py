@@ -19,6 +19,7 @@ _TESTED: Final = {
     "context_everywhere.py",
     "decorated_functions.py",
     "facts_in_errors.py",
+    "flags.py",
     "flat_trace_with_spans.py",
     "listen_to_spans.py",
     "one_trace_one_file.py",
@@ -235,3 +236,16 @@ def test_supervisor(tmp_path: Path) -> None:
         "disconnected",
     ]
     assert parents(tmp_path) == {"connection": "", "importer": ""}
+
+
+def test_flags(tmp_path: Path) -> None:
+    """No trace has both variants; the comparison names what the new one does not do."""
+    assert run("flags.py", tmp_path).out.splitlines() == [
+        "stage 4",
+        "some new, some old: True",
+        "traces: 40 mixed: 0",
+        "gone: ['scan all rows']",
+        "faster: True",
+        "stage 0",
+    ]
+    assert set(parents(tmp_path).values()) == {"", "request"}

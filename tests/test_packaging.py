@@ -111,7 +111,7 @@ def test_everything_that_make_installs_has_a_pinned_version() -> None:
     pinned = requirement_names(line for line in lines if line and not line.startswith("#"))
     extras = table("project", "optional-dependencies")
     wanted = requirement_names(names_in(table("project")["dependencies"]))
-    for extra in ("dev", "test", "examples", "yaml", "server", "mcp"):
+    for extra in ("dev", "test", "examples", "yaml", "server", "mcp", "flags"):
         wanted |= requirement_names(names_in(extras[extra]))
     assert wanted - pinned == {"otel-ext"}
 
@@ -143,8 +143,13 @@ def test_each_extra_for_users_is_used_by_the_code() -> None:
     """Each extra for users installs a package that some module imports."""
     extras = table("project", "optional-dependencies")
     users = extras.keys() - {"bench", "dev", "test", "test-base", "examples"}
-    assert users == {"yaml", "server", "mcp"}
-    modules = {"yaml": "import yaml", "server": "import uvicorn", "mcp": "from mcp.server"}
+    assert users == {"yaml", "server", "mcp", "flags"}
+    modules = {
+        "yaml": "import yaml",
+        "server": "import uvicorn",
+        "mcp": "from mcp.server",
+        "flags": "from openfeature",
+    }
     sources = [path.read_text(encoding="utf-8") for path in (checkout() / "otel_ext").rglob("*.py")]
     for extra in users:
         assert any(modules[extra] in source for source in sources)

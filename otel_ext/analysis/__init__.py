@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.span import Span
     from otel_ext.analysis.traces.times import Times, times_of
     from otel_ext.analysis.traces.tree import TraceTree, make_tree
+    from otel_ext.analysis.variants import Variants, compare_variants, group_by_variant
 
 __all__ = [
     "Blocked",
@@ -38,10 +39,13 @@ __all__ = [
     "Times",
     "TraceAnalyzer",
     "TraceTree",
+    "Variants",
     "blocked_now",
     "bottlenecks_of",
     "compare",
+    "compare_variants",
     "concurrency_of",
+    "group_by_variant",
     "group_errors",
     "make_tree",
     "self_times",
@@ -65,10 +69,13 @@ _MODULES = {
     "Times": "otel_ext.analysis.traces.times",
     "TraceAnalyzer": "otel_ext.analysis.analyzer",
     "TraceTree": "otel_ext.analysis.traces.tree",
+    "Variants": "otel_ext.analysis.variants",
     "blocked_now": "otel_ext.analysis.blocked",
     "bottlenecks_of": "otel_ext.analysis.bottlenecks",
     "compare": "otel_ext.analysis.comparison",
+    "compare_variants": "otel_ext.analysis.variants",
     "concurrency_of": "otel_ext.analysis.concurrency",
+    "group_by_variant": "otel_ext.analysis.variants",
     "group_errors": "otel_ext.analysis.errors",
     "make_tree": "otel_ext.analysis.traces.tree",
     "self_times": "otel_ext.analysis.self_time",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,17 +15,19 @@ from otel_ext.analysis.concurrency import concurrency_of
 from otel_ext.analysis.critical_path import critical_path, path_roots
 from otel_ext.analysis.errors import group_errors
 from otel_ext.analysis.operations import Operations
-from otel_ext.analysis.traces.forest import Forest
+from otel_ext.analysis.traces.forest import Observed
 from otel_ext.analysis.traces.load import load
+from otel_ext.analysis.traces.loaded import Loaded
 from otel_ext.analysis.traces.observed import observe
 from otel_ext.analysis.traces.times import times_of
+from otel_ext.analysis.variants import EVALUATION_TEXT, group_by_variant
 from otel_ext.observe.process_names import service_of
 from otel_ext.record.codec import encode_line
 from otel_ext.record.model import META_KEY
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from otel_ext.analysis.blocked import Blocked
     from otel_ext.analysis.bottlenecks import Bottleneck
@@ -33,7 +36,10 @@ if TYPE_CHECKING:
     from otel_ext.analysis.critical_path import CriticalPath
     from otel_ext.analysis.errors import ErrorGroup
     from otel_ext.analysis.operations import OperationStatistics
+    from otel_ext.analysis.traces.span import Span
     from otel_ext.analysis.traces.tree import TraceTree
+    from otel_ext.analysis.variants import Variants
+    from otel_ext.record.merge import SpanKey
     from otel_ext.record.model import Record
 
 __all__ = ["TraceAnalyzer"]
@@ -45,6 +51,8 @@ class TraceAnalyzer:
     Args:
         trees: The traces.
         services: The service of each process, by its id.
+        records: Returns the records of some spans, which have their events; needed only by
+            `by_variant`.
 
     >>> from otel_ext.analysis.traces.span import Span
     >>> from otel_ext.analysis.traces.tree import make_tree
@@ -58,10 +66,14 @@ class TraceAnalyzer:
     """
 
     def __init__(
-        self, trees: Iterable[TraceTree], services: Mapping[str, str] | None = None
+        self,
+        trees: Iterable[TraceTree],
+        services: Mapping[str, str] | None = None,
+        records: Callable[[Iterable[Span]], Mapping[SpanKey, Record]] | None = None,
     ) -> None:
         self.trees = tuple(sorted(trees, key=lambda tree: tree.start_ns))
         self.services = dict(services or {})
+        self._records = records or _no_records
 
     @classmethod
     def of_files(cls, *paths: str | os.PathLike[str], trace_id: str = "") -> TraceAnalyzer:
@@ -74,19 +86,33 @@ class TraceAnalyzer:
         inputs = [Path(path) for path in paths]
         # Running spans first: a span that ends in between is then read as ended.
         observed = observe(inputs)
-        loaded = load(inputs, prefix=trace_id)
-        return cls(loaded.forest.trees(observed), loaded.services)
+        return cls.of_loaded(load(inputs, prefix=trace_id), observed)
+
+    @classmethod
+    def of_loaded(cls, loaded: Loaded, observed: Observed | None = None) -> TraceAnalyzer:
+        """Return an analyzer of what was read from files.
+
+        Args:
+            loaded: What was read.
+            observed: What was seen of processes that run.
+        """
+        trees = loaded.forest.trees(Observed() if observed is None else observed)
+        records = partial(loaded.records_of, containing=EVALUATION_TEXT)
+        return cls(trees, loaded.services, records)
 
     @classmethod
     def of_records(cls, records: Iterable[Record]) -> TraceAnalyzer:
         """Return an analyzer of records in memory, such as those of `trace_context`."""
-        forest = Forest()
+        loaded = Loaded()
         services: dict[str, str] = {}
         for record in records:
-            forest.add(cast("Mapping[str, object]", orjson.loads(encode_line(record))[META_KEY]))
+            line = encode_line(record)
+            # With its line as source, so that its events can be read again.
+            loaded.forest.add(cast("Mapping[str, object]", orjson.loads(line)[META_KEY]), line)
             if service := service_of(record.process):
                 services[record.process.id] = service
-        return cls(forest.trees(), services)
+        records_of = partial(loaded.records_of, containing=EVALUATION_TEXT)
+        return cls(loaded.forest.trees(), services, records_of)
 
     def critical_paths(self, tree: TraceTree) -> list[CriticalPath]:
         """Return the critical path of each root of a trace, the longest first.
@@ -135,3 +161,17 @@ class TraceAnalyzer:
         """
         services = {**before.services, **self.services}
         return compare(before.trees, self.trees, services, tolerance=tolerance)
+
+    def by_variant(self, flag: str) -> Variants:
+        """Return the traces by the variant of a feature flag in which they ran.
+
+        `otel_ext.analysis.compare_variants` compares two of them.
+
+        Args:
+            flag: The flag's name.
+        """
+        return group_by_variant(self.trees, self._records, flag)
+
+
+def _no_records(_: Iterable[Span]) -> Mapping[SpanKey, Record]:
+    return {}

@@ -11,6 +11,7 @@ from otel_ext.analysis.critical_path import critical_path, path_roots
 from otel_ext.analysis.operations import Operation, OperationStatistics
 from otel_ext.analysis.self_time import self_times
 from otel_ext.analysis.traces.times import times_of
+from otel_ext.record.model import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -113,9 +114,14 @@ def _self_times(analyzer: TraceAnalyzer) -> list[dict[str, object]]:
     ]
 
 
-def comparison_as_json(found: Comparison) -> bytes:
-    """Return a comparison as one JSON object; times are in nanoseconds."""
-    document = _plain(found._asdict())
+def comparison_as_json(found: Comparison, facts: Mapping[str, object] = EMPTY) -> bytes:
+    """Return a comparison as one JSON object; times are in nanoseconds.
+
+    Args:
+        found: The comparison.
+        facts: What else the object says, before the comparison.
+    """
+    document = {**facts, **_plain(found._asdict())}
     document["differences"] = [_plain(one._asdict()) for one in found.differences]
     return orjson.dumps(document)
 

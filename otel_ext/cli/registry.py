@@ -67,6 +67,7 @@ COMMANDS: Final = (
     Command("diff", "Understand", "what is slower, new or gone in other traces"),
     Command("export", "Understand", "traces in the formats of other tools"),
     Command("convert", "Understand", "files of other tools as records"),
+    Command("flags", "Change", "how far feature flags are rolled out, in five stages"),
     Command("validate", "Check", "check files of records, line by line"),
     Command("doctor", "Check", "which parts are healthy, and why not"),
     Command("config", "Check", "settings in effect and where each comes from"),

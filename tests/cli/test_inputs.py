@@ -21,9 +21,9 @@ from tests.users import as_unprivileged_user, let_others_enter
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Commands without inputs: one writes records, one shows settings, two serve one folder; two need
+# Commands without inputs: one writes records, one shows settings, two serve one folder; three need
 # names.
-WITHOUT_INPUTS = {"run", "config", "serve", "mcp", "diff", "convert"}
+WITHOUT_INPUTS = {"run", "config", "serve", "mcp", "diff", "convert", "flags"}
 # What commands take before their inputs.
 BEFORE = {"grep": ["name:pa*"], "export": ["csv"]}
 # Those that print no name of a span.

@@ -67,15 +67,19 @@ class Loaded:
             self.processes[name] = ProcessName.from_start(meta)
             self._facts[name] = process_from(name, meta)
 
-    def records_of(self, spans: Iterable[Span]) -> dict[SpanKey, Record]:
+    def records_of(self, spans: Iterable[Span], containing: bytes = b"") -> dict[SpanKey, Record]:
         """Return the whole records of some spans, by trace and span id.
 
         Spans do not keep their attributes, events and links, so these are read again. What is
         no longer there is left out.
+
+        Args:
+            spans: The spans.
+            containing: Only records whose line contains this; others are not decoded.
         """
         found: dict[SpanKey, Record] = {}
         by_source = {span.source: span for span in spans if span.source is not None}
-        for source, record in self._read(by_source):
+        for source, record in self._read(by_source, containing):
             span = by_source[source]
             if record.key == span.key and record.seq == span.seq:
                 found[span.key] = record
@@ -101,19 +105,24 @@ class Loaded:
         records = {(record.process.id, record.seq): record for record in found}.values()
         return sorted(records, key=lambda record: (record.time_ns, record.seq))
 
-    def _read(self, sources: Iterable[int | bytes]) -> Iterator[tuple[int | bytes, Record]]:
+    def _read(
+        self, sources: Iterable[int | bytes], containing: bytes = b""
+    ) -> Iterator[tuple[int | bytes, Record]]:
         """Yield the records that are still at some places, with the places."""
         by_file: dict[int, list[int]] = {}
         for source in sources:
             if isinstance(source, bytes):
-                yield from self._decoded(source, source)
+                if containing in source:
+                    yield from self._decoded(source, source)
             else:
                 by_file.setdefault(source >> OFFSET_BITS, []).append(source)
         for number, places in by_file.items():
             with suppress(OSError), self.files[number].open("rb") as file:
                 for source in sorted(places):
                     file.seek(source & _OFFSET_MASK)
-                    yield from self._decoded(source, file.readline(MAX_LINE_BYTES + 1))
+                    line = file.readline(MAX_LINE_BYTES + 1)
+                    if containing in line:
+                        yield from self._decoded(source, line)
 
     def _decoded(self, source: int | bytes, line: bytes) -> Iterator[tuple[int | bytes, Record]]:
         with suppress(RecordError):
