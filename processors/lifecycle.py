@@ -106,6 +106,7 @@ class LifecycleSpanProcessor(SpanProcessor):
         self._sanitiser = sanitiser = redactor or sanitiser_for(exporter)
         self._sanitise = sanitiser.sanitise
         self.tracker = Tracker(self._emit, inflight, destination=exporter, before=self._catch_up)
+        self.tracker.sanitiser, self.tracker.emit_safe = sanitiser, self._emit_safe
         self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
         # The class decides: an exporter that delegates unknown attributes to an inner one
@@ -295,7 +296,13 @@ class LifecycleSpanProcessor(SpanProcessor):
     def _emit(self, record: Record) -> None:
         """Export a record of the reaper, the watchdog or the heartbeat, or an event's."""
         try:
-            record = self._sanitise(record)
+            self._emit_safe(self._sanitise(record))
+        except Exception as error:  # noqa: BLE001 - as below
+            self._note_loss("a record is lost", error)
+
+    def _emit_safe(self, record: Record) -> None:
+        """Export such a record that is sanitised already."""
+        try:
             # Before the export: that may begin a file, which repeats what lives.
             self.tracker.living.note(record)
             self._export(record)
