@@ -27,14 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["ExactData", "ExactOutcome", "write_exact_event"]
 
 # What counts a record that its caller's thread could not hand over.
-_LOSSES: Final = tuple(
-    f"dropped.{reason}"
-    for reason in (
-        *("queue_full", "write_failed", "encode_failed", "hook_failed", "reentrant"),
-        *("not_written", "closed", "forked", "export_failed", "exporter_hangs"),
-    )
+_LOSSES: Final = (
+    "dropped.queue_full",
+    "dropped.write_failed",
+    "dropped.encode_failed",
+    "dropped.not_written",
+    "dropped.closed",
+    "dropped.forked",
+    "dropped.hook_failed",
+    "dropped.exporter_hangs",
+    "reduced",  # written without its data
 )
-_REDUCED: Final = "reduced"
 _ID: Final = "entity.id"
 
 
@@ -44,8 +47,8 @@ class ExactData(NamedTuple):
     Attributes:
         attributes: Plain data, at the top level of the line.
         size: About how many bytes they have as JSON.
-        flat: All the texts and numbers in them by their keys, for a fast check; None if that
-            would not tell all, as for nested ones.
+        flat: All the texts and numbers in them by their paths, for a fast check; None if that
+            would not tell all, as for lists.
     """
 
     attributes: Mapping[str, object]
@@ -81,7 +84,7 @@ def write_exact_event(
         origin: Where it comes from.
 
     >>> from otel_ext.record.entities import Entity
-    >>> data = ExactData({"state": {"done": 3}}, 20, {"done": 3})
+    >>> data = ExactData({"state": {"done": 3}}, 20, {"state.done": 3})
     >>> write_exact_event("checkpoint", data, entity=Entity("checkpoint", "import")).altered
     """
     check_process()
@@ -123,5 +126,4 @@ def _checked(
 
 
 def _lost() -> tuple[int, ...]:
-    value = COUNTERS.value
-    return (value(_REDUCED), *map(value, _LOSSES))
+    return tuple(map(COUNTERS.value, _LOSSES))

@@ -28,7 +28,7 @@ State: TypeAlias = "dict[str, State] | list[State] | str | int | float | bool | 
 
 # The state is nested in the record's data.
 _MAX_DEPTH: Final = MAX_DEPTH - 1
-_LONGEST_SHOWN: Final = 60
+_LONGEST_PATH: Final = 200
 _MARK: Final = "[redacted"
 _OTHER: Final = "Use dicts with texts as keys, lists, texts, finite numbers, bools and None."
 _HINT: Final = "Store only what the next attempt needs, such as a number or a file's name."
@@ -40,7 +40,8 @@ class PlainState(NamedTuple):
     Attributes:
         value: The copy, which shares nothing with the program's own.
         size: How many bytes it has as JSON.
-        flat: The copy, if it is a dict of texts and numbers only; else None.
+        flat: Its texts and numbers by their paths, and its dicts as None; None if more than
+            that decides whether it has secrets, as in lists.
     """
 
     value: State
@@ -53,7 +54,8 @@ class _Copier:
 
     def __init__(self) -> None:
         self.left = MAX_STATE_BYTES
-        self.containers = 0
+        self.fields: dict[str, object] = {}
+        self.is_flat = True
         self._open: list[object] = []
 
     def copy(self, value: object, path: str) -> State:
@@ -73,32 +75,42 @@ class _Copier:
         elif kind is dict or kind is list:
             return self._container(value, path)
         elif value is not None and kind is not bool:
-            raise _refused(
-                path, f"is of the type {kind.__name__}, which JSON does not have", _OTHER
-            )
+            raise _refused(path, f"is a {kind.__name__}, which JSON does not have", _OTHER)
         if self.left < 0:
-            raise _too_large(f"more than {MAX_STATE_BYTES:,}")
+            raise _too_large(f"at least {MAX_STATE_BYTES - self.left:,}")
+        self.fields[path] = value
         return cast("State", value)
 
     def _container(self, value: object, path: str) -> State:
-        self.containers += 1
         if any(one is value for one in self._open):
             raise _refused(path, "contains itself")
         if len(self._open) >= _MAX_DEPTH:
             raise _refused(path, f"is nested more than {_MAX_DEPTH} levels deep")
         self._open.append(value)
-        copied: dict[str, State] | list[State]
-        if type(value) is list:
-            items = cast("list[object]", value)
-            copied = [self.copy(item, f"{path}[{index}]") for index, item in enumerate(items)]
-        else:
-            copied = {}
-            for key, item in cast("dict[object, object]", value).items():
-                if type(key) is not str:
-                    raise _refused(path, f"has the key {short_repr(key)}, which is not a text")
-                self.copy(key, f"the key {short_repr(key)} in {path}")
-                copied[key] = self.copy(item, _below(path, key))
+        self.fields[path] = None
+        copied: State = self._list(value, path) if type(value) is list else self._dict(value, path)
         self._open.pop()
+        return copied
+
+    def _list(self, value: object, path: str) -> list[State]:
+        self.is_flat = False
+        items = cast("list[object]", value)
+        return [self.copy(item, f"{path}[{index}]") for index, item in enumerate(items)]
+
+    def _dict(self, value: object, path: str) -> dict[str, State]:
+        copied: dict[str, State] = {}
+        for key, item in cast("dict[object, object]", value).items():
+            if type(key) is not str:
+                raise _refused(path, f"has the key {short_repr(key)}, which is not a text")
+            if not key.isascii() and not is_utf8(key):
+                raise _refused(path, f"has the key {short_repr(key)}, half of a surrogate pair")
+            self.left -= len(key)
+            below = f"{path}.{key}"
+            # One field of a dict may name the kind of another: only a walk judges that.
+            if below in self.fields or key in VALUES or len(below) > _LONGEST_PATH:
+                self.is_flat = False
+                below = below[:_LONGEST_PATH]
+            copied[key] = self.copy(item, below)
         return copied
 
 
@@ -109,7 +121,7 @@ def plain_state(state: object) -> PlainState:
         ConfigError: It is too large, nested too deep, or has what JSON does not have.
 
     >>> plain_state({"done": 3})
-    PlainState(value={'done': 3}, size=10, flat={'done': 3})
+    PlainState(value={'done': 3}, size=10, flat={'state': None, 'state.done': 3})
     """
     copier = _Copier()
     try:
@@ -124,9 +136,7 @@ def plain_state(state: object) -> PlainState:
     size = len(encode_plain(value))
     if size > MAX_STATE_BYTES:
         raise _too_large(f"{size:,}")
-    # One field of a dict may name the kind of another: only a walk judges that.
-    is_flat = type(value) is dict and copier.containers == 1 and VALUES.isdisjoint(value)
-    return PlainState(value, size, cast("dict[str, object]", value) if is_flat else None)
+    return PlainState(value, size, copier.fields if copier.is_flat else None)
 
 
 def altered_error(
@@ -156,9 +166,9 @@ def altered_error(
     else:
         what = f"would be stored as {short_repr(found)}"
     return ConfigError(
-        f"the checkpoint's {path} {what}",
+        f"the checkpoint's {_shown(path)} {what}",
         hint=_HINT,
-        context={"name": name[:_LONGEST_SHOWN], "path": path},
+        context={"name": name, "path": path},
     )
 
 
@@ -181,14 +191,15 @@ def _difference(path: str, kept: object, altered: object) -> tuple[str, object]:
 
 
 def _below(path: str, key: str) -> str:
-    step = key if key.isidentifier() else short_repr(key)
-    if len(path) > _LONGEST_SHOWN * 2:
-        return path
-    return f"{path}.{step}" if path else step
+    return f"{path}.{key}"[:_LONGEST_PATH] if path else key
+
+
+def _shown(path: str) -> str:
+    return path if path.isprintable() else short_repr(path)
 
 
 def _refused(path: str, what: str, hint: str = _HINT) -> ConfigError:
-    return ConfigError(f"the checkpoint's {path} {what}", hint=hint, context={"path": path})
+    return ConfigError(f"the checkpoint's {_shown(path)} {what}", hint=hint, context={"path": path})
 
 
 def _too_large(size: str) -> ConfigError:
