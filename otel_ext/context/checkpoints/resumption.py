@@ -111,7 +111,10 @@ class Resumption:
         """Store that the operation is done, or that an exception has ended this attempt."""
         self._is_open = False
         if is_done:
-            store_done(self.name, self._run, self.attempt, self._at(origin_here(2)))
+            try:
+                store_done(self.name, self._run, self.attempt, self._at(origin_here(2)))
+            except ConfigError as error:  # redaction alters even this record
+                report_problem(f"resume({self.name!r}): its end is not stored", error)
         else:
             self._store_quietly(is_over=True)
 

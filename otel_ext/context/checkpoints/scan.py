@@ -72,10 +72,7 @@ class CheckpointScan:
             ) from error
 
     def _files(self, output: Output) -> list[Path]:
-        files = list_segments(output.folder, or_fail=True)
-        if output.file is not None and output.file not in files:
-            files.append(output.file)
-        return files
+        return [output.file] if output.file else list_segments(output.folder, or_fail=True)
 
     def _lines(self, path: Path) -> Iterator[Line]:
         """Yield the lines of a file that may matter; none of one that was deleted meanwhile."""
