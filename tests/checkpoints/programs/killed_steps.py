@@ -29,7 +29,9 @@ IN_THE_BLOCK = 0.7
 
 def attempt(folder: Path, begun: int) -> None:
     """Do steps until the file `finish` exists; write to `begun` before the first."""
-    otel_ext.configure(output=folder / "traces", segment_size="64KiB", instrument=False)
+    otel_ext.configure(
+        output=folder / "traces", ring_size="256KiB", segment_size="64KiB", instrument=False
+    )
     tries = os.open(folder / "tries", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     with resume("steps") as work:
         done = work.state["done"] if isinstance(work.state, dict) else 0
