@@ -39,6 +39,7 @@ MEASURES: Final = (
     "hot_path",
     "sent_span",
     "helpers",
+    "checkpoints",
     "analysis",
     "store",
     "received",

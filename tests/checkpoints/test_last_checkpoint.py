@@ -185,6 +185,20 @@ def test_where_there_is_nothing_to_read(tmp_path: Path) -> None:
     assert last_checkpoint(NAME, folder=tmp_path / "none.jsonl") is None
 
 
+def test_a_ring_buffer_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    """It may have a newer checkpoint than the files."""
+    with recording(tmp_path):
+        checkpoint(1, name=NAME)
+    ring = tmp_path / ".blackbox" / "0123abcd-7-5-00000000.ring"
+    ring.parent.mkdir(exist_ok=True)
+    ring.symlink_to(tmp_path)
+    with pytest.raises(JournalError, match=r"\.ring cannot be read"):
+        last_checkpoint(NAME, folder=tmp_path)
+    ring.unlink()
+    ring.write_bytes(b"\xff" * 10_000)
+    assert state_in(tmp_path) == 1
+
+
 def test_a_single_file_may_have_the_records(tmp_path: Path) -> None:
     """Several processes may write to one file."""
     path = tmp_path / "trace.json"

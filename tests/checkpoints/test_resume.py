@@ -263,6 +263,18 @@ def test_a_folder_without_room_for_a_lock(
     assert "no lock keeps other processes from it" in capfd.readouterr().err
 
 
+def test_a_failed_attempt_is_not_repeated_in_new_files(tmp_path: Path) -> None:
+    """Else it would come back when retention has deleted that the operation is done."""
+    with recording(tmp_path) as processor:
+        fail_after(1)
+        assert processor.tracker.living.records() == []
+        with resume(NAME) as work:
+            assert work.state == 1
+            (living,) = processor.tracker.living.records()
+            assert living.attributes == {"state": 1, "attempt": 2, "run": 1}
+        assert processor.tracker.living.records() == []
+
+
 def test_one_object_serves_again(tmp_path: Path) -> None:
     """Blocks one after the other are fine, one in another is refused."""
     block = resume(NAME)

@@ -149,7 +149,7 @@ class resume(AsyncBlock):  # noqa: N801 - used like a function
     has to be harmless to repeat, or to be stored together with the number of the step.
 
     Of several processes that use one folder of records, only one runs an operation at a
-    time. Entering reads the folder: a second or so for 512 MiB, also with `async with`.
+    time. Entering reads the folder, about two seconds for 512 MiB, also with `async with`.
     Without a folder of records it is always the first attempt.
 
     Args:

@@ -60,16 +60,16 @@ class CheckpointScan:
         try:
             # In this order a line that is moved meanwhile is read at least once.
             for path in list_rings(output.folder, or_fail=True):
-                for line in read_ring(path).lines:
+                ring = read_ring(path)
+                if any(one.reason == "unreadable" for one in ring.skipped) and path.exists():
+                    raise _unreadable(name, path, "it cannot be opened")
+                for line in ring.lines:
                     self._add(line)
             for path in self._files(output):
                 for line in self._lines(path):
                     self._add(line)
         except OSError as error:
-            raise JournalError(
-                f"checkpoint {name!r}: {output.path} cannot be read: {error.strerror or error}",
-                hint="Allow this program to read the folder of its records.",
-            ) from error
+            raise _unreadable(name, output.path, error.strerror or str(error)) from error
 
     def _files(self, output: Output) -> list[Path]:
         return [output.file] if output.file else list_segments(output.folder, or_fail=True)
@@ -104,3 +104,10 @@ class CheckpointScan:
                 known = self.newest.get(process)
                 if known is None or known[0] <= seq:
                     self.newest[process] = seq, line.data
+
+
+def _unreadable(name: str, path: Path, why: str) -> JournalError:
+    return JournalError(
+        f"checkpoint {name!r}: {path} cannot be read: {why}",
+        hint="Allow this program to read the folder of its records.",
+    )

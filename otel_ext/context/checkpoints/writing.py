@@ -9,6 +9,7 @@ from otel_ext.context.checkpoints.state import altered_error, plain_state
 from otel_ext.errors import ConfigError
 from otel_ext.inflight.event_records import Origin, origin_here
 from otel_ext.inflight.exact_events import ExactData, write_exact_event
+from otel_ext.inflight.tracker import event_senders
 from otel_ext.record.entities import CHECKPOINT, Entity
 from otel_ext.runtime.guard import report_problem
 from otel_ext.settings.limits import check_limit
@@ -102,7 +103,13 @@ def store(
     if is_over:
         attributes[OVER] = True
     data = ExactData(attributes, state.size + _REST, state.flat)
-    return _write(_EVENT, name, data, Entity(CHECKPOINT, name), origin)
+    entity = Entity(CHECKPOINT, name)
+    is_stored = _write(_EVENT, name, data, entity, origin)
+    if is_over:
+        # Else it would outlive the record, in another process, that the operation is done.
+        for tracker in event_senders():
+            tracker.living.forget(entity)
+    return is_stored
 
 
 def store_done(name: str, run: int, attempt: int, origin: Origin) -> bool:
