@@ -16,6 +16,7 @@ from otel_ext.context import resume
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
+    from opentelemetry.util.types import Attributes
 
     from otel_ext.context import Resumption
 
@@ -88,7 +89,7 @@ def _starts() -> Case:
 
     def start(times: int) -> None:
         for number in range(times):
-            attributes = {"done": number, "file": _FILE, "offset": 123_456}
+            attributes: Attributes = {"done": number, "file": _FILE, "offset": 123_456}
             spans.append(tracer.start_span("import file", attributes=attributes))
 
     def end() -> None:

@@ -121,7 +121,8 @@ BAD: Final[list[tuple[object, str]]] = [
 def test_good_states_come_back(tmp_path: Path, compat: bool) -> None:
     """Each state is found as it was, in the ring buffer and later in the file."""
     with recording(tmp_path, compat=compat):
-        for number, state in enumerate([*GOOD, *(nested(63, with_lists=kind) for kind in (0, 1))]):
+        deep = [nested(63, with_lists=True), nested(63, with_lists=False)]
+        for number, state in enumerate([*GOOD, *deep]):
             assert checkpoint(cast("State", state), name=f"{NAME} {number}"), state
             found = last_checkpoint(f"{NAME} {number}")
             assert found is not None

@@ -60,6 +60,7 @@ def test_a_killed_process_leaves_its_last_state(tmp_path: Path) -> None:
         assert (found.state, found.attempt, found.alive) == ({"done": 1}, 1, True)
         attempt.kill()
     dead = last_checkpoint(NAME, folder=tmp_path)
+    assert dead is not None
     assert dead == found._replace(alive=False)
     recover(tmp_path)
     assert last_checkpoint(NAME, folder=tmp_path) == dead

@@ -57,7 +57,7 @@ def is_writer_alive(process: str, scan: CheckpointScan, output: Output) -> bool:
 
 
 def _recorded(process: str, scan: CheckpointScan) -> Process:
-    """Return a process as its `process.start` describes it; without facts if there is none."""
+    """Return a process as its `process.start` describes it; without facts if it is missing."""
     line = scan.starts.get(process)
     if line is not None:
         with suppress(RecordError):

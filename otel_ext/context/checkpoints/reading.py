@@ -129,7 +129,7 @@ def last_checkpoint(
 
 
 def find_newest(name: str, output: Output) -> Newest | None:
-    """Return the newest record about a checkpoint; None if there is none.
+    """Return the newest record about a checkpoint; None without one.
 
     Of several processes the one with the highest run and attempt counts, then the latest.
 

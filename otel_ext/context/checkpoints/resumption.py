@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
     from otel_ext.context.checkpoints.reading import Newest
-    from otel_ext.context.checkpoints.state import State
+    from otel_ext.context.checkpoints.state import State, Storable
     from otel_ext.context.current import Opened
     from otel_ext.record.model import Record
 
@@ -60,7 +60,7 @@ class Resumption:
         self._latest = state
         self._is_open = True
 
-    def checkpoint(self, state: State) -> bool:
+    def checkpoint(self, state: Storable) -> bool:
         """Store a state, from which the next attempt continues; see `checkpoint`.
 
         Args:

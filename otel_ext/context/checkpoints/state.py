@@ -16,15 +16,21 @@ from otel_ext.record.sanitise.values import MAX_DEPTH, encode_plain
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["MAX_STATE_BYTES", "PlainState", "State", "altered_error", "plain_state"]
+__all__ = ["MAX_STATE_BYTES", "PlainState", "State", "Storable", "altered_error", "plain_state"]
 
 MAX_STATE_BYTES: Final = 65_536
 """The most bytes of a state as JSON."""
 
 State: TypeAlias = "dict[str, State] | list[State] | str | int | float | bool | None"
 """What JSON has: dicts with texts as keys, lists, texts, finite numbers, bools and None."""
+
+Storable: TypeAlias = (
+    "Mapping[str, Storable] | Sequence[Storable] | str | int | float | bool | None"
+)
+"""The same as an argument, so that a `list[str]` is one; of the mappings only dicts are taken,
+and of the sequences only lists."""
 
 # The state is nested in the record's data.
 _MAX_DEPTH: Final = MAX_DEPTH - 1
@@ -73,7 +79,7 @@ class _Copier:
             if not isfinite(cast("float", value)):
                 raise _refused(path, f"is {value}, which JSON does not have", "Store None.")
         elif kind is dict or kind is list:
-            return self._container(value, path)
+            return self._container(value, path, is_list=kind is list)
         elif value is not None and kind is not bool:
             raise _refused(path, f"is a {kind.__name__}, which JSON does not have", _OTHER)
         if self.left < 0:
@@ -81,14 +87,14 @@ class _Copier:
         self.fields[path] = value
         return cast("State", value)
 
-    def _container(self, value: object, path: str) -> State:
+    def _container(self, value: object, path: str, *, is_list: bool) -> State:
         if any(one is value for one in self._open):
             raise _refused(path, "contains itself")
         if len(self._open) >= _MAX_DEPTH:
             raise _refused(path, f"is nested more than {_MAX_DEPTH} levels deep")
         self._open.append(value)
         self.fields[path] = None
-        copied: State = self._list(value, path) if type(value) is list else self._dict(value, path)
+        copied: State = self._list(value, path) if is_list else self._dict(value, path)
         self._open.pop()
         return copied
 
@@ -175,6 +181,9 @@ def altered_error(
 def _difference(path: str, kept: object, altered: object) -> tuple[str, object]:
     """Return where two values differ first, and the altered one there; no path if nowhere."""
     pairs: Iterable[tuple[str, object, object]] | None = None
+    answer: tuple[str, object] = "", None
+    if kept != altered:
+        answer = path, altered
     if isinstance(kept, dict) and isinstance(altered, dict):
         first, second = cast("dict[str, object]", kept), cast("dict[str, object]", altered)
         if first.keys() == second.keys():
@@ -187,7 +196,7 @@ def _difference(path: str, kept: object, altered: object) -> tuple[str, object]:
     if pairs is not None:
         found = (_difference(*pair) for pair in pairs)
         return next((one for one in found if one[0]), ("", None))
-    return ("", None) if kept == altered else (path, cast("object", altered))
+    return answer
 
 
 def _below(path: str, key: str) -> str:

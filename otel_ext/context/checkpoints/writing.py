@@ -18,7 +18,7 @@ from otel_ext.settings.short_repr import short_repr
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_ext.context.checkpoints.state import PlainState, State
+    from otel_ext.context.checkpoints.state import PlainState, Storable
 
 __all__ = ["BLOCKS", "check_name", "checkpoint", "store", "store_done"]
 
@@ -32,7 +32,7 @@ BLOCKS: Final[dict[str, Callable[[object, Origin], bool]]] = {}
 """By name, what stores a checkpoint for the `resume` block that is open in this process."""
 
 
-def checkpoint(state: State, *, name: str, attempt: int = 1) -> bool:
+def checkpoint(state: Storable, *, name: str, attempt: int = 1) -> bool:
     """Store a small state, from which a later attempt can continue after a kill.
 
     It takes about as long as the start of a span, on the caller's thread, and is kept as

@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import otel_ext
 from otel_ext.context import checkpoint, resume, with_span
 from otel_ext.errors import ConfigError
 
-NAME = "import"
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+NAME: Final = "import"
 
 
 def say(text: str) -> None:
@@ -20,7 +24,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def wait() -> None:
+def wait(_folder: Path | None = None) -> None:
     """Wait for a line, or the end of the input."""
     sys.stdin.readline()
 
@@ -74,12 +78,12 @@ def rotate(folder: Path) -> None:
     die(folder)
 
 
-IN_THE_BLOCK = {
+IN_THE_BLOCK: Final[dict[str, Callable[[Path], object]]] = {
     "die": die,
     "fail": fail,
     "fork": fork,
     "rotate": rotate,
-    "wait": lambda _folder: wait(),
+    "wait": wait,
 }
 
 if __name__ == "__main__":

@@ -12,17 +12,21 @@ import random
 import signal
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import otel_ext
-import otel_ext.exporters.jsonl
-import otel_ext.journal.recovery.recover
-import otel_ext.processors.lifecycle
-import otel_ext.redaction.redactor
-import otel_ext.setup.adoption
 from otel_ext.context import resume
 
 BATCH = 5
+IMPORTED = (
+    "otel_ext.exporters.jsonl",
+    "otel_ext.journal.recovery.recover",
+    "otel_ext.processors.lifecycle",
+    "otel_ext.redaction.redactor",
+    "otel_ext.setup.adoption",
+)
+"""Before the forks, to save time."""
 IN_THE_BLOCK = 0.7
 """Of the kills, this part comes after the attempt has begun; the others at any time."""
 
@@ -51,7 +55,10 @@ def attempt(folder: Path, begun: int) -> None:
 def main(folder: Path, kills: int, seed: int) -> int:
     """Kill as often as asked for, then let it end; return the last attempt's exit code."""
     choice = random.Random(seed)
+    for name in IMPORTED:
+        import_module(name)
     (folder / "effects").mkdir()
+    child = 0
     for number in range(kills + 1):
         reader, writer = os.pipe()
         child = os.fork()
