@@ -240,15 +240,19 @@ def test_without_a_recorder_the_operation_runs() -> None:
             assert not work.checkpoint(1)
 
 
-def test_stricter_redaction_does_not_take_the_state_away(tmp_path: Path) -> None:
+def test_stricter_redaction_does_not_take_the_state_away(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     """The attempt gets what was stored; storing it again is refused, and the block ends."""
     with recording(tmp_path):
         fail_after({"customer": "ann"})
+    capfd.readouterr()
     strict = Redactor(RedactionSettings(keys=("customer", "attempt")))
     with recording(tmp_path, redactor=strict), resume(NAME) as work:
         assert (work.state, work.attempt) == ({"customer": "ann"}, 2)
         with pytest.raises(ConfigError, match="would be stored as"):
             work.checkpoint({"customer": "ann"})
+    assert "that it is done is not stored" in capfd.readouterr().err
 
 
 def test_a_folder_without_room_for_a_lock(

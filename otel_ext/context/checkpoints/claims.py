@@ -13,6 +13,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.errors import JournalError
 from otel_ext.journal.files import make_folder, open_folder
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
@@ -67,7 +68,7 @@ class Claims:
         mine.path = folder / _FOLDER / f"{digest[:32]}.lock"
         try:
             mine.descriptor = _open_locked(mine.path)
-        except OSError as error:
+        except (OSError, JournalError) as error:
             report_problem(f"resume({name!r}): no lock keeps other processes from it", error)
             return True
         if mine.descriptor < 0:

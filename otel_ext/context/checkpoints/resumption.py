@@ -111,10 +111,14 @@ class Resumption:
         """Store that the operation is done, or that an exception has ended this attempt."""
         self._is_open = False
         if is_done:
+            problem: Exception | str = "the buffer is full, or the folder cannot be written to"
             try:
-                store_done(self.name, self._run, self.attempt, self._at(origin_here(2)))
+                origin = self._at(origin_here(2))
+                is_stored = store_done(self.name, self._run, self.attempt, origin)
             except ConfigError as error:  # redaction alters even this record
-                report_problem(f"resume({self.name!r}): its end is not stored", error)
+                is_stored, problem = False, error
+            if not is_stored and event_senders():
+                report_problem(f"resume({self.name!r}): that it is done is not stored", problem)
         else:
             self._store_quietly(is_over=True)
 

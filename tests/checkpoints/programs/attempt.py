@@ -31,7 +31,7 @@ def wait(_folder: Path | None = None) -> None:
 
 def main(folder: str, how: str) -> None:
     """Run it."""
-    otel_ext.configure(output=folder, segment_size="64KiB", console="off")
+    otel_ext.configure(output=folder, segment_size="64KiB", instrument=False)
     if how == "plain":
         with with_span("by hand"):
             checkpoint({"by": "hand"}, name=NAME)
