@@ -1,8 +1,8 @@
 """Kills an operation of many steps at random moments: FOLDER KILLS SEED.
 
 Each attempt is a process that is forked before anything is configured, so that it begins as
-fast as it can. A step's effect is a file of its own, made exclusively; each try of a step is
-a line in `tries`. After the last kill the operation ends by itself.
+fast as it can. A step's effect is a file of its own; each try of a step is a
+line in `tries`. After the last kill the operation ends by itself.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ IN_THE_BLOCK = 0.7
 
 
 def attempt(folder: Path, begun: int) -> None:
-    """Do steps until the file `finish` exists; write to `begun` before the first."""
+    """Do steps until the file `finish` exists, at least one; write to `begun` before the first."""
     otel_ext.configure(
         output=folder / "traces", ring_size="256KiB", segment_size="64KiB", instrument=False
     )
@@ -42,7 +42,9 @@ def attempt(folder: Path, begun: int) -> None:
         assert isinstance(done, int)
         os.write(tries, f"attempt {work.attempt} {done}\n".encode())
         os.write(begun, b"!")
-        while not (folder / "finish").exists():
+        is_last = False
+        while not is_last:
+            is_last = (folder / "finish").exists()
             os.write(tries, f"{done}\n".encode())
             os.close(os.open(folder / f"effects/{done}", os.O_CREAT | os.O_WRONLY))
             done += 1
