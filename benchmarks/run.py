@@ -41,6 +41,7 @@ MEASURES: Final = (
     "helpers",
     "sampled_events",
     "flags",
+    "checkpoints",
     "analysis",
     "store",
     "received",

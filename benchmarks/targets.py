@@ -130,6 +130,10 @@ TARGETS: Final = (
     ),
     Target("`with_span` while tracing is off", *("helpers", "with_span off, µs", 2.0, 1.0, " µs")),
     Target(
+        "A checkpoint of three keys over the start of a span, at the caller",
+        *("checkpoints", "checkpoint over span start", 2.0, 1.5),
+    ),
+    Target(
         "Forest and critical path of 100,000 spans, the slowest of four shapes",
         *("analysis", "forest and critical path, s", 0.5, 0.3, " s"),
     ),

@@ -7,6 +7,7 @@ the user's own exception (opentelemetry-python#5624), so every hook here catches
 from __future__ import annotations
 
 import threading
+from functools import partial
 from time import monotonic, monotonic_ns
 from typing import TYPE_CHECKING, Final, cast
 
@@ -114,6 +115,8 @@ class LifecycleSpanProcessor(SpanProcessor):
             before=self._catch_up,
             record_health=record_health,
         )
+        self.tracker.sanitiser = sanitiser
+        self.tracker.emit_safe = partial(self._emit, is_safe=True)
         self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
         # The class decides: an exporter that delegates unknown attributes to an inner one
@@ -302,10 +305,10 @@ class LifecycleSpanProcessor(SpanProcessor):
             record = self._sanitise(capture_untyped_end(span, process, self._next_seq(), start))
         self._export(record)
 
-    def _emit(self, record: Record) -> None:
+    def _emit(self, record: Record, *, is_safe: bool = False) -> None:
         """Export a record of the reaper, the watchdog or the heartbeat, or an event's."""
         try:
-            record = self._sanitise(record)
+            record = record if is_safe else self._sanitise(record)
             # Before the export: that may begin a file, which repeats what lives.
             self.tracker.living.note(record)
             self._export(record)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -25,6 +26,7 @@ _TESTED: Final = {
     "one_trace_one_file.py",
     "settings.py",
     "sampled_events.py",
+    "resumable_import.py",
     "spans_by_hand.py",
     "supervisor.py",
     "traced_pipeline.py",
@@ -173,6 +175,20 @@ def test_flat_trace_with_spans(tmp_path: Path) -> None:
     ]
     _, end = spans_in(tmp_path / "traces", "load rules")
     assert [event.name for event in end.events] == ["loaded 12 rules", "no target"]
+
+
+def test_resumable_import(tmp_path: Path) -> None:
+    """Three attempts are killed, each continues, and each file is imported once."""
+    done = succeed(python("-W", "error", EXAMPLES / "resumable_import.py"), tmp_path)
+    assert done.err == ""
+    *attempts, last = done.out.splitlines()
+    begins = [re.fullmatch(r"attempt (\d) begins after (\d+) files", line) for line in attempts]
+    counts = [(int(found[1]), int(found[2])) for found in begins if found]
+    assert [number for number, _ in counts] == [1, 2, 3, 4]
+    assert [files for _, files in counts] == sorted({files for _, files in counts})
+    assert last == "30 files, total 465, expected 465"
+    imports = [record for record in spans_in(tmp_path / "traces") if record.name == "import file"]
+    assert len({record.attributes["name"] for record in imports}) == 30
 
 
 def test_traced_pipeline(tmp_path: Path) -> None:

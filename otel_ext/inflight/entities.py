@@ -12,6 +12,7 @@ from otel_ext.record.entities import entity_of
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
+    from otel_ext.record.entities import Entity
     from otel_ext.record.model import Record
 
 __all__ = ["LivingEntities"]
@@ -47,6 +48,10 @@ class LivingEntities:
             self._records.pop(key, None)
         elif key in self._records or len(self._records) < _MAX_LIVING:
             self._records[key] = record
+
+    def forget(self, entity: Entity) -> None:
+        """Repeat the record of an entity in new files no more."""
+        self._records.pop((entity.type, entity.id), None)
 
     def records(self) -> list[Record]:
         """Return the newest record of each entity."""

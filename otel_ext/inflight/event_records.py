@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from otel_ext.record.entities import Entity
     from otel_ext.record.model import CallSite, TaskInfo, ThreadInfo
 
-__all__ = ["NOWHERE", "Origin", "origin_here", "write_event"]
+__all__ = ["NOWHERE", "Origin", "event_record", "origin_here", "write_event"]
 
 
 class Origin(NamedTuple):
@@ -64,6 +64,32 @@ def origin_here(depth: int = 1) -> Origin:
     return Origin(trace_id, span_id, *here(depth + 1))
 
 
+def event_record(
+    name: str, attributes: Mapping[str, object], extra: Mapping[str, object], origin: Origin
+) -> Record:
+    """Return a new event record of this process.
+
+    >>> event_record("cache.full", {"size": 3}, {}, NOWHERE).event
+    'cache.full'
+    """
+    current = incarnation.current()
+    return Record(
+        "event",
+        None,
+        name,
+        time_ns(),
+        current.next_seq(),
+        current.process_for(None),
+        origin.call_site,
+        attributes,
+        origin.trace_id,
+        origin.span_id,
+        thread=origin.thread,
+        task=origin.task,
+        extra=extra,
+    )
+
+
 def write_event(
     name: str,
     attributes: Mapping[str, object] = EMPTY,
@@ -92,22 +118,8 @@ def write_event(
         senders = event_senders()
         if not senders:
             return False
-        current = incarnation.current()
-        record = Record(
-            "event",
-            None,
-            name,
-            time_ns(),
-            current.next_seq(),
-            current.process_for(None),
-            origin.call_site,
-            attributes,
-            origin.trace_id,
-            origin.span_id,
-            thread=origin.thread,
-            task=origin.task,
-            extra=EMPTY if entity is None else {ENTITY: entity.as_metadata()},
-        )
+        extra = EMPTY if entity is None else {ENTITY: entity.as_metadata()}
+        record = event_record(name, attributes, extra, origin)
         for tracker in senders:
             tracker.begin()
             tracker.emit(record)

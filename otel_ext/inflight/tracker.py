@@ -19,6 +19,7 @@ from otel_ext.inflight.reaper import REAPER_INTERVAL, Reaper
 from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.table import InflightTable
 from otel_ext.inflight.watchdog import WATCHDOG_INTERVAL, Watchdog
+from otel_ext.record.sanitise.sanitiser import PLAIN
 from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.process.incarnation import declare_heartbeat
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_ext.record.model import Record
+    from otel_ext.record.sanitise.sanitiser import Sanitiser
     from otel_ext.runtime.worker import Job, Worker
 
 __all__ = ["Tracker", "dump", "event_senders"]
@@ -43,6 +45,8 @@ class Tracker:
 
     Attributes:
         emit: Exports a record of something other than the start or end of a span.
+        sanitiser: Makes the records safe on the way.
+        emit_safe: Exports a record that `sanitiser` has made safe.
         living: The entities that its event records are about.
 
     Args:
@@ -64,6 +68,8 @@ class Tracker:
         record_health: Callable[[], None] | None = None,
     ) -> None:
         self.emit = emit
+        self.sanitiser: Sanitiser = PLAIN
+        self.emit_safe = emit
         self.living = LivingEntities()
         self._before = before
         self._record_health = record_health

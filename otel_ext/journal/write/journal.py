@@ -16,6 +16,7 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.liveness import STAMP_SECONDS
+from otel_ext.journal.outputs import Output
 from otel_ext.journal.recovery.housekeeping import Housekeeper
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.journal.write.last_lines import LastLines
@@ -89,6 +90,7 @@ class Journal:
     ) -> None:
         # A daemon changes its working directory after this.
         self.path = path.absolute()
+        self._output = Output.declared(self.path)
         self.settings = settings or JournalSettings()
         self._first_lines = first_lines
         self._last_lines = last_lines
