@@ -209,4 +209,4 @@ def test_no_span_means_no_ids() -> None:
     """Outside a span an origin has a place, but no trace."""
     origin = origin_here()
     assert (origin.trace_id, origin.span_id) == ("", "")
-    assert NOWHERE == Origin()
+    assert Origin() == NOWHERE

@@ -31,7 +31,7 @@ def test_metadata_of_another_form_name_no_entity(value: object) -> None:
 
 
 @pytest.mark.parametrize(("deleted", "found"), [(True, True), (1, False), ("yes", False)])
-def test_only_true_deletes(deleted: object, found: bool) -> None:  # noqa: FBT001 - a parameter
+def test_only_true_deletes(deleted: object, found: bool) -> None:
     """Another value of `deleted` leaves the entity alive."""
     meta = {"entity": {"type": "agent", "id": "a", "deleted": deleted}}
     assert entity_in(meta) == Entity("agent", "a", found)
