@@ -99,9 +99,10 @@ def _observed(
         span = spans.get((process.id, "task", record.task.id))
     elif record.thread is not None:
         span = spans.get((process.id, "thread", record.thread.id))
-    of_span: EntityState = "idle" if span is None else span.state
-    state = _BY_CONDITION.get(process.condition, of_span)
-    if state == "lost" and entity.type == CHECKPOINT:
-        state = "idle"  # it outlives its process, and the span of its owner
     age_ns = max(now_ns - record.time_ns, 0)
+    of_span: EntityState = "idle" if span is None else span.state
+    state = _BY_CONDITION.get(process.condition) or of_span
+    if state == "lost" and entity.type == CHECKPOINT:
+        # It outlives its process, and the span of its owner.
+        return ObservedEntity(entity, record, process, span, "idle", age_ns)
     return ObservedEntity(entity, record, process, span, state, age_ns)

@@ -180,11 +180,13 @@ def test_a_forked_child_has_none(tmp_path: Path) -> None:
     """The agents of the parent are not those of a child that records too."""
     body = """\
 register("a")
+parent = os.getpid()
 if not os.fork():
     write_event("child")
     for n in range(100): write_event("filler", {"text": "x" * 1000})
     provider.force_flush()
-    time.sleep(600)
+    while os.getppid() == parent: time.sleep(0.05)
+    os._exit(0)
 wait()
 """
     with running(tmp_path, body) as (folder, process):
