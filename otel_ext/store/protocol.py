@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.observe.event_query import EventQuery, RecordedEvent
+    from otel_ext.record.entities import Entity
     from otel_ext.record.merge import SpanKey
     from otel_ext.store.entries import Entry
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
@@ -26,6 +28,7 @@ __all__ = [
     "Slice",
     "Store",
     "StoreWriter",
+    "StoredEntity",
     "StoredLog",
     "StoredOperation",
     "StoredProcess",
@@ -138,6 +141,26 @@ class StoredLog(NamedTuple):
         """The user's fields in the record."""
         loaded: dict[str, object] = orjson.loads(self.line)
         return {key: value for key, value in loaded.items() if key != META_KEY}
+
+
+class StoredEntity(NamedTuple):
+    """An entity that lives, such as a registered agent.
+
+    Attributes:
+        process: The id of its process.
+        entity: Its type and id.
+        seq: The number of its newest record within its process.
+        time_ns: When that was written, nanoseconds since the epoch.
+        line: The whole record.
+        change: The number of the change that stored it.
+    """
+
+    process: str
+    entity: Entity
+    seq: int
+    time_ns: int
+    line: bytes
+    change: int
 
 
 class StoredProcess(NamedTuple):
@@ -334,6 +357,20 @@ class Store(Protocol):
 
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:
         """Yield logs and events."""
+        ...
+
+    def events(self, query: EventQuery) -> Iterator[RecordedEvent]:
+        """Yield the events that are wanted, by their time."""
+        ...
+
+    def entities(self, kind: str = "") -> Sequence[StoredEntity]:
+        """Return the entities that live: the newest record of each, unless that ends it.
+
+        The end of a process ends its entities, except for checkpoints.
+
+        Args:
+            kind: Only those of this type; empty for all.
+        """
         ...
 
     def processes(self) -> Sequence[StoredProcess]:

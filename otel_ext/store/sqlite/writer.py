@@ -104,7 +104,7 @@ class SqliteWriter:
         batch = SortedEntries(entries)
         writing: dict[DayWriter, list[TraceRow]] = {}
         try:
-            self._common.introduce(batch.seen, batch.about, change)
+            self._common.introduce(batch.seen, batch.about, batch.entities, change)
             for trace_id in batch.spans.keys() | batch.logs.keys():
                 self._write_trace(trace_id, batch, writing, change)
             for day, traces in writing.items():
@@ -184,6 +184,8 @@ class SqliteWriter:
     def forget(self) -> Sequence[str]:
         """Delete the oldest days beyond the limits; return the names of what was deleted."""
         deleted: list[str] = []
+        with store_errors(self._folder):
+            self._common.forget_entities()
         for number in beyond(self._folder, self._limits):
             day = self._days.pop(number, None)
             if day is not None:
