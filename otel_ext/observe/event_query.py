@@ -211,7 +211,7 @@ def event_in(line: bytes) -> RecordedEvent | None:
         time_of(_text(meta, "timestamp")), cast("int", meta["seq"]), cast("str", meta["process"])
     )
     del fields[META_KEY]
-    kind = cast("str", meta["kind"])
+    kind = str(meta["kind"])
     return RecordedEvent(
         place=place,
         kind=kind,

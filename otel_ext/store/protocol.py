@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from otel_ext.analysis.traces.span import Span
     from otel_ext.observe.event_query import EventQuery, RecordedEvent
-    from otel_ext.record.entities import Entity
     from otel_ext.record.merge import SpanKey
+    from otel_ext.store.entities import StoredEntity
     from otel_ext.store.entries import Entry
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
 
@@ -28,7 +28,6 @@ __all__ = [
     "Slice",
     "Store",
     "StoreWriter",
-    "StoredEntity",
     "StoredLog",
     "StoredOperation",
     "StoredProcess",
@@ -141,26 +140,6 @@ class StoredLog(NamedTuple):
         """The user's fields in the record."""
         loaded: dict[str, object] = orjson.loads(self.line)
         return {key: value for key, value in loaded.items() if key != META_KEY}
-
-
-class StoredEntity(NamedTuple):
-    """An entity that lives, such as a registered agent.
-
-    Attributes:
-        process: The id of its process.
-        entity: Its type and id.
-        seq: The number of its newest record within its process.
-        time_ns: When that was written, nanoseconds since the epoch.
-        line: The whole record.
-        change: The number of the change that stored it.
-    """
-
-    process: str
-    entity: Entity
-    seq: int
-    time_ns: int
-    line: bytes
-    change: int
 
 
 class StoredProcess(NamedTuple):

@@ -17,12 +17,21 @@ from otel_ext.observe.event_files import EventFiles
 from otel_ext.observe.event_query import EventPlace, EventQuery
 from otel_ext.record.entities import CHECKPOINT, Entity, NewestEntities
 from otel_ext.store.sqlite import common, schema
+from otel_ext.store.sqlite.days import StoreLimits
 from otel_ext.store.sqlite.event_rows import statement_of
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.observe.agents import TWO_AGENTS, running
 from tests.observe.test_event_files import LINES, PID_7, PID_8
-from tests.store.records import NOON, SECOND, event_line, log_line, process_line, span_line
+from tests.store.records import (
+    NOON,
+    SECOND,
+    entries_of,
+    event_line,
+    log_line,
+    process_line,
+    span_line,
+)
 from tests.store.stores import PAIRS, Pair
 
 if TYPE_CHECKING:
@@ -99,7 +108,8 @@ def test_those_of_one_time(pair: Pair) -> None:
 
 def test_an_empty_store(pair: Pair) -> None:
     """It has neither events nor entities."""
-    assert list(pair.store.events(EventQuery(process="7"))) == pair.store.entities() == []
+    assert not list(pair.store.events(EventQuery(process="7")))
+    assert not pair.store.entities()
 
 
 def test_events_are_found_by_their_index(tmp_path: Path) -> None:
@@ -242,3 +252,14 @@ def test_a_program_that_is_fed(tmp_path: Path) -> None:
         writer.forget()
         assert {one.entity.id for one in store.entities()} == {"cut"}
         store.close()
+
+
+def test_entities_go_with_their_days(tmp_path: Path) -> None:
+    """A checkpoint is kept for as long as the store keeps days of its process."""
+    with closing(SqliteWriter(tmp_path, StoreLimits(days=2))) as writer:
+        for n in (3, 2, 1, 0):
+            line = event_line("x", process=f"p{n}", at=NOON - n * DAY, entity=(CHECKPOINT, f"c{n}"))
+            writer.write(entries_of([line]))
+        writer.forget()
+    with closing(SqliteStore(tmp_path)) as store:
+        assert [one.entity.id for one in store.entities()] == ["c0", "c1"]

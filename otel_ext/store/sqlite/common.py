@@ -145,14 +145,22 @@ class Common:
         execute("delete from position where offset = 0")
         execute("commit")
 
-    def forget_entities(self) -> None:
-        """Delete the entities that count no more, and the oldest beyond a limit."""
+    def forget_entities(self, before_ns: int) -> None:
+        """Delete the entities that count no more, and the oldest beyond a limit.
+
+        Args:
+            before_ns: Of processes that were last seen before, nothing is kept.
+        """
         execute = self._connection.execute
         execute("begin")
         execute(
             "delete from entity where type <> ? and process in"
             " (select number from process where has_ended)",
             (CHECKPOINT,),
+        )
+        execute(
+            "delete from entity where process in (select number from process where seen_ns < ?)",
+            (before_ns,),
         )
         for is_deleted, most in ((1, _MOST_DELETED), (0, _MOST_LIVING)):
             execute(

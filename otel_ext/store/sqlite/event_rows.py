@@ -13,8 +13,8 @@ import orjson
 
 from otel_ext.observe.event_query import EVENT_KINDS, event_in
 from otel_ext.record.entities import CHECKPOINT, Entity
+from otel_ext.store.entities import StoredEntity
 from otel_ext.store.entries import MOST_NUMBER
-from otel_ext.store.protocol import StoredEntity
 
 if TYPE_CHECKING:
     import sqlite3

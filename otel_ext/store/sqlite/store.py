@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from otel_ext.analysis.traces.span import Span
     from otel_ext.observe.event_query import EventQuery, RecordedEvent
     from otel_ext.record.merge import SpanKey
-    from otel_ext.store.protocol import ErrorGroup, StoredEntity, StoredLog, StoredOperation
+    from otel_ext.store.entities import StoredEntity
+    from otel_ext.store.protocol import ErrorGroup, StoredLog, StoredOperation
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
     from otel_ext.store.sqlite.rows import Operation
 

@@ -184,8 +184,6 @@ class SqliteWriter:
     def forget(self) -> Sequence[str]:
         """Delete the oldest days beyond the limits; return the names of what was deleted."""
         deleted: list[str] = []
-        with store_errors(self._folder):
-            self._common.forget_entities()
         for number in beyond(self._folder, self._limits):
             day = self._days.pop(number, None)
             if day is not None:
@@ -195,6 +193,9 @@ class SqliteWriter:
             deleted.append(path.name)
         if deleted:
             self._homes.clear()
+        oldest = min(self._days, default=0)
+        with store_errors(self._folder):
+            self._common.forget_entities(start_of(oldest) if deleted else 0)
         return deleted
 
     def close(self) -> None:
