@@ -79,7 +79,8 @@ def _has_another_day(events: Sequence[RecordedEvent]) -> bool:
 
 
 def _name_of(process: str, names: Mapping[str, ProcessName]) -> ProcessName:
-    return names.get(process) or names.get(base_id(process), _NOBODY)
+    own = names.get(process, _NOBODY)
+    return own if own.label else names.get(base_id(process), _NOBODY)
 
 
 def event_json(event: RecordedEvent, names: Mapping[str, ProcessName]) -> bytes:
