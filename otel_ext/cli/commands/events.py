@@ -36,11 +36,11 @@ __all__ = ["run", "set_up"]
 
 _DESCRIPTION: Final = "Print the events that programs have recorded, oldest first."
 _EPILOG: Final = """\
-An event is what a program records with record_event, or what happens to something
-that lives in it: an agent, a service, a child of a supervisor, a checkpoint.
+An event is what a program records with record_event, or what happens to what
+lives in it: an agent, a service, a child of a supervisor, a checkpoint.
 
-The files of a folder are read, or its store, if that is what you name: there are
-events whose files were deleted, and those that a server has received.
+The files of a folder are read, or its store, if that is what you name: there
+are events whose files were deleted, and those that a server has received.
 
 examples:
   otel-ext events                           the newest of the setting output
