@@ -15,7 +15,7 @@ from otel_ext.record.timestamps import time_of
 from otel_ext.runtime.process.incarnation import INCARNATION_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from otel_ext.record.entities import Entity
 
@@ -159,7 +159,7 @@ class EventQuery(NamedTuple):
 class EventSource(Protocol):
     """Finds events: a store, or files of records."""
 
-    def events(self, query: EventQuery) -> Sequence[RecordedEvent]:
+    def events(self, query: EventQuery) -> Iterable[RecordedEvent]:
         """Return the events that are wanted, the newest first."""
         ...
 

@@ -170,7 +170,7 @@ write_event("other")
 time.sleep(600)
 """
     with running(tmp_path, body) as (folder, _):
-        command = [OTEL_EXT, "events", "--follow", "--name", "*[ae]*.*", folder]
+        command = [OTEL_EXT, "events", "--follow", "--name", "*[ae]*.*", str(folder)]
         with started(command, cwd=tmp_path, output=out) as follower:
             wait_until(lambda: "registered" in out.read_text(), "the first is there")
             (folder / "go").touch()
