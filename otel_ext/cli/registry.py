@@ -58,6 +58,7 @@ COMMANDS: Final = (
     Command("top", "Look", "the same, live"),
     Command("dump", "Look", "where each running span is now, with its stack"),
     Command("tail", "Look", "follow records as they are written"),
+    Command("events", "Look", "events that programs have recorded, by name, time, trace"),
     Command("tree", "Look", "traces as trees, running spans marked"),
     Command("grep", "Look", "the spans that a search finds"),
     Command("waterfall", "Look", "traces with a bar for each span"),

@@ -42,7 +42,8 @@ class ObservedEntity(NamedTuple):
         record: Its newest record; the attributes are its data.
         process: The process that it belongs to.
         span: The newest open span of the thread or task that owns it; None without one.
-        state: That of its process, if that does not run; else that of the span, or `idle`.
+        state: That of its process, if that does not run; else that of the span, or `idle`. A
+            checkpoint is never lost.
         age_ns: How old its newest record is, nanoseconds.
     """
 
@@ -98,8 +99,10 @@ def _observed(
         span = spans.get((process.id, "task", record.task.id))
     elif record.thread is not None:
         span = spans.get((process.id, "thread", record.thread.id))
-    state: EntityState = "idle" if span is None else span.state
-    if entity.type != CHECKPOINT:
-        state = _BY_CONDITION.get(process.condition, state)
     age_ns = max(now_ns - record.time_ns, 0)
+    of_span: EntityState = "idle" if span is None else span.state
+    state = _BY_CONDITION.get(process.condition) or of_span
+    if state == "lost" and entity.type == CHECKPOINT:
+        # It outlives its process, and the span of its owner.
+        return ObservedEntity(entity, record, process, span, "idle", age_ns)
     return ObservedEntity(entity, record, process, span, state, age_ns)

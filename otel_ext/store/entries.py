@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, cast
 import orjson
 
 from otel_ext.analysis.traces.span import SpanDecoder
+from otel_ext.observe.event_query import correlation_of
+from otel_ext.record.entities import entity_in
 from otel_ext.record.model import META_KEY
 from otel_ext.record.timestamps import time_of
 from otel_ext.runtime.process.records import whole_number
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.record.entities import Entity
     from otel_ext.record.merge import SpanKey
 
     _Fields: TypeAlias = Mapping[str, object]
@@ -66,6 +69,8 @@ class LogEntry(NamedTuple):
         text: Its text.
         line: The record, without a newline.
         attributes: The user's fields in it.
+        entity: What an event is about; None if it is about nothing.
+        correlation: Its correlation id; empty without one.
     """
 
     time_ns: int
@@ -78,6 +83,8 @@ class LogEntry(NamedTuple):
     text: str
     line: bytes
     attributes: Mapping[str, object]
+    entity: Entity | None = None
+    correlation: str = ""
 
 
 class ProcessEntry(NamedTuple):
@@ -238,7 +245,17 @@ def _log(
         str(meta.get("event", ""))[:_MOST_TEXT],
         line,
         attributes,
+        _entity(meta) if kind == "event" else None,
+        correlation_of(attributes)[:_MOST_TEXT],
     )
+
+
+def _entity(meta: _Fields) -> Entity | None:
+    """Return what an event is about, unless its name is too long to be a key."""
+    entity = entity_in(meta)
+    if entity is None or max(len(entity.type), len(entity.id)) > _MOST_TEXT:
+        return None
+    return entity
 
 
 def _process(line: bytes, meta: Mapping[str, object]) -> ProcessEntry | None:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.observe.event_query import EventQuery, RecordedEvent
     from otel_ext.record.merge import SpanKey
+    from otel_ext.store.entities import StoredEntity
     from otel_ext.store.entries import Entry
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
 
@@ -334,6 +336,20 @@ class Store(Protocol):
 
     def logs(self, query: LogQuery) -> Iterator[StoredLog]:
         """Yield logs and events."""
+        ...
+
+    def events(self, query: EventQuery) -> Iterator[RecordedEvent]:
+        """Yield the events that are wanted, by their time."""
+        ...
+
+    def entities(self, kind: str = "") -> Sequence[StoredEntity]:
+        """Return the entities that live: the newest record of each, unless that ends it.
+
+        The end of a process ends its entities, except for checkpoints.
+
+        Args:
+            kind: Only those of this type; empty for all.
+        """
         ...
 
     def processes(self) -> Sequence[StoredProcess]:

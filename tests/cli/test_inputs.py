@@ -13,13 +13,16 @@ from otel_ext.cli import inputs
 from otel_ext.cli import registry as commands
 from otel_ext.cli.inputs import inputs_of, no_records_message
 from tests.cli.watched import ENDING
-from tests.cli.written import DEAD, span, write
+from tests.cli.written import DEAD, event, span, write
 from tests.commands import call
 from tests.programs import execute, python
 from tests.users import as_unprivileged_user, let_others_enter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from otel_ext.record.model import Record
 
 # Commands without inputs: one writes records, one shows settings, two serve one folder; three need
 # names.
@@ -33,6 +36,8 @@ FOLDERS_ONLY = {"recover", "rebuild"}
 # The exit codes of commands that succeed without records.
 WITHOUT_RECORDS = {"doctor": 0, "recover": 0}
 VARIABLE = "OTEL_EXT_OUTPUT"
+# Makes a record that the command shows.
+SHOWN: dict[str, Callable[[str, int], Record]] = {"record": span}
 
 
 @pytest.fixture(params=READING)
@@ -42,12 +47,14 @@ def command(
     """Return each command in turn, in a folder without records."""
     monkeypatch.chdir(tmp_path)
     name = str(request.param)
+    if name == "events":
+        monkeypatch.setitem(SHOWN, "record", event)
     return [name, *BEFORE.get(name, []), *ENDING.get(name, [])]
 
 
 def records(folder: Path, name: str = "pay", number: int = 2) -> Path:
-    """Write a span that its process left open, and return the file."""
-    return write(folder, DEAD, span(name, number))
+    """Write a span that its process left open, or what the command shows, and return the file."""
+    return write(folder, DEAD, SHOWN["record"](name, number))
 
 
 def answer(*words: str, output: str | Path | None = None) -> tuple[int, str]:

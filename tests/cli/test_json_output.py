@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.cli.registry import COMMANDS
-from tests.cli.written import DEAD, span, write
+from tests.cli.written import DEAD, event, span, write
 from tests.commands import call
 from tests.programs import OTEL_EXT, environment, execute
 
@@ -24,6 +24,7 @@ WORDS = {
     "ps": ("traces",),
     "top": ("--once", "traces"),
     "dump": ("traces",),
+    "events": ("traces",),
     "tree": ("traces",),
     "waterfall": ("traces",),
     "grep": ("name:*", "traces"),
@@ -38,7 +39,7 @@ WORDS = {
     "config": (),
 }
 # The output of these does not contain the folder's name, or need not.
-WITHOUT = {"tree", "waterfall", "grep", "analyze", "critical-path", "diff", "tail"}
+WITHOUT = {"tree", "waterfall", "grep", "analyze", "critical-path", "diff", "tail", "events"}
 # The output of these is one JSON value on several lines.
 INDENTED = {"validate", "tree", "waterfall", "analyze", "critical-path", "diff"}
 # These have no output of their own, or one that is JSON, CSV or HTML anyway.
@@ -77,7 +78,7 @@ def test_json_is_utf8_in_any_locale(open_shop: Shop, command: str) -> None:
 def test_a_folder_name_that_is_not_utf8_is_read(tmp_path: Path, command: str) -> None:
     """A folder is read even if JSON and the terminal cannot show its name."""
     folder = tmp_path / os.fsdecode(b"caf\xe9")
-    write(folder, DEAD, span("pay", 2), raw=b"damage\n")
+    write(folder, DEAD, span("pay", 2), event("pay", 3), raw=b"damage\n")
     words = [folder if word.endswith("traces") else word for word in WORDS[command]]
     people = call(command, *words)
     programs = call(command, "--json", *words)

@@ -32,6 +32,12 @@ def span(
     return record
 
 
+def event(name: str, number: int = 1, process: Process = DEAD) -> Record:
+    """Return an event record."""
+    now = time.time_ns()
+    return Record("event", None, name, now - 10**9, number, process, CallSite("a.py", 3, "f"))
+
+
 def write(folder: Path, process: Process, *records: Record, raw: bytes = b"") -> Path:
     """Write a process's file and return its path."""
     folder.mkdir(exist_ok=True, mode=0o700)

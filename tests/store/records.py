@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hypothesis import strategies as st
 
 from otel_ext.analysis.traces.forest import Forest
+from otel_ext.record.entities import Entity
 from otel_ext.record.timestamps import format_ns
 from otel_ext.store.entries import EntryReader
 
@@ -104,6 +105,36 @@ def log_line(
         meta["trace_id"] = f"{trace:032x}"
     if span:
         meta["span_id"] = f"{span:016x}"
+    return line_of(meta, attributes)
+
+
+def event_line(
+    name: str,
+    *,
+    trace: int = 0,
+    process: str = "p",
+    seq: int = 1,
+    at: int = NOON,
+    entity: tuple[str, str] | None = None,
+    deleted: bool = False,
+    **attributes: object,
+) -> bytes:
+    """Return the line of an event; `entity` is the type and the id of what it is about."""
+    meta: dict[str, object] = {
+        "timestamp": format_ns(at),
+        "event": name,
+        "file": "app.py",
+        "line": 3,
+        "function": "main",
+        "version": 2,
+        "kind": "event",
+        "seq": seq,
+        "process": process,
+    }
+    if trace:
+        meta |= {"trace_id": f"{trace:032x}", "span_id": f"{1:016x}"}
+    if entity is not None:
+        meta["entity"] = Entity(*entity, deleted).as_metadata()
     return line_of(meta, attributes)
 
 

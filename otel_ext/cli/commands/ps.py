@@ -1,4 +1,4 @@
-"""`otel-ext ps`: prints the spans that run now, one per line.
+"""`otel-ext ps`: prints the spans that run now, or the registered agents, one per line.
 
 It reads ring buffers and journals, so it shows spans of a hung process too. It asks each
 process where its spans are, and waits a second at most.
@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.cli.arguments import add_color, seconds
+from otel_ext.cli.entities_now import add_entity_types, show_entities
 from otel_ext.cli.inputs import add_inputs, all_hint, inputs_of, no_records_message
 from otel_ext.cli.span_table import json_line, span_lines
 from otel_ext.cli.supervisor_tree import supervisor_lines
@@ -51,8 +52,9 @@ examples:
   otel-ext ps --no-ask            only what is recorded; no program is asked
   otel-ext ps --stalled traces    only spans with a problem, in this folder
   otel-ext ps --name 'db.*' --older 5
+  otel-ext ps --agents            registered agents, and the span of each
 
-exit code: 0 if a span is shown, 1 if not, 2 for wrong use or a wrong folder
+exit code: 0 if a line is shown, 1 if not, 2 for wrong use or a wrong folder
 """
 
 
@@ -69,6 +71,7 @@ def set_up(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--now", dest="asks", action="store_true", help=SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object per line")
+    add_entity_types(parser)
 
 
 def add_filters(parser: argparse.ArgumentParser) -> None:
@@ -99,6 +102,8 @@ def _pid(text: str) -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Print the running spans; return 0 if there are any, else 1."""
+    if args.entities:
+        return show_entities(args)
     # A process without a ring buffer cannot be asked, so it needs no warning.
     snapshot, spans = running_spans(args, asks=args.asks, warns_of_all=False)
     if args.json:

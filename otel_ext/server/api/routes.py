@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from otel_ext.analysis.json_forms import ANALYSES
 from otel_ext.server.api.completion import completion
+from otel_ext.server.api.entities import entities
+from otel_ext.server.api.events import KINDS, events
 from otel_ext.server.api.info import info
 from otel_ext.server.api.logs import logs
 from otel_ext.server.api.parameters import Choice, Flag, Id, Search, Text, TimeNs, Whole
@@ -128,6 +130,36 @@ ROUTES: Final[Sequence[Route]] = (
         (Flag("all", "Whether those that have ended are wanted, too."),),
         processes,
         "Processes",
+    ),
+    Route(
+        "/entities",
+        "What lives in the processes, such as registered agents, with what each does now.",
+        (
+            Text("type", "Only those of this type: agent, service, checkpoint ...", most=200),
+            Text("process", "Only those of this process, by its id.", most=200),
+            Whole("limit", "How many at most, the oldest.", least=1, most=10_000),
+        ),
+        entities,
+        "Entities",
+    ),
+    Route(
+        "/events",
+        "Events that programs have recorded, the newest first.",
+        (
+            Text("name", "Only those of this name; *, ? and [...] stand for others.", most=200),
+            _SINCE,
+            _UNTIL,
+            Text("trace_id", "Only those of traces whose id begins so.", most=32),
+            Text("correlation_id", "Only those with this correlation id.", most=500),
+            Text("process", "Only those of this process, by its id or its pid.", most=200),
+            Text("entity_type", "Only those about entities of this type.", most=200),
+            Text("entity_id", "Only those about entities of this id.", most=500),
+            Choice("kind", "Events, logs or both; by default events.", words=KINDS),
+            Whole("limit", "How many at most.", least=1, most=1_000),
+            Text("cursor", _CURSOR.about, most=250),
+        ),
+        events,
+        "Events",
     ),
     Route(
         "/operations",

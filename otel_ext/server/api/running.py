@@ -10,10 +10,11 @@ import orjson
 from otel_ext.journal.read.incarnations import base_id
 from otel_ext.observe.location import Frame, opened_at
 from otel_ext.observe.process_names import ProcessName
+from otel_ext.record.entities import AGENT
 from otel_ext.record.model import META_KEY
 from otel_ext.runtime.process.records import process_from
+from otel_ext.server.api.entities import living
 from otel_ext.server.api.heard import condition_of
-from otel_ext.server.api.registered import registered_agents
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -32,6 +33,7 @@ __all__ = ["processes", "running"]
 _Json = dict[str, object]
 
 _MOST_SPANS: Final = 1_000
+_MOST_AGENTS: Final = 1_000
 
 
 def running(context: Context, _: Values | None = None) -> _Json:
@@ -51,6 +53,7 @@ def _running(context: Context, look: Look) -> _Json:
     _add_depths(spans)
     open_spans = Counter(one["process"] for one in spans)
     stalled = Counter(one["process"] for one in spans if one["state"] == "stalled")
+    agents = living(context, look, AGENT)
     known = [
         *map(_process_seen, look.snapshot.processes),
         *(_process_stored(one, look.recorded, now_ns) for one in heard.processes.values()),
@@ -64,7 +67,8 @@ def _running(context: Context, look: Look) -> _Json:
         "spans": spans[:_MOST_SPANS],
         "total": len(spans),
         "processes": known,
-        **registered_agents(look.snapshot),
+        "agents": agents[:_MOST_AGENTS],
+        "agents_total": len(agents),
     }
 
 

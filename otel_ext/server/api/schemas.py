@@ -164,15 +164,6 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "source": {"enum": ["folder", "received"]},
         }
     ),
-    "RegisteredAgent": fields(
-        {
-            **dict.fromkeys(("id", "process", "trace_id", "span_id", "span"), TEXT),
-            "state": {"enum": list(ENTITY_STATES)},
-            "registered_ns": TIME,
-            **dict.fromkeys(("age_ns", "span_age_ns"), COUNT),
-            "metadata": ANYTHING,
-        }
-    ),
     "Running": fields(
         {
             "now_ns": TIME,
@@ -180,10 +171,34 @@ COMPONENTS: Final[Mapping[str, Schema]] = {
             "spans": array(named("RunningSpan")),
             "total": COUNT,
             "processes": array(named("Process")),
-            "agents": array(named("RegisteredAgent")),
+            "agents": array(named("Entity")),
             "agents_total": COUNT,
         }
     ),
+    "Entity": fields(
+        {
+            **dict.fromkeys(("type", "id", "process", "service", "made_at"), TEXT),
+            "state": {"enum": list(ENTITY_STATES)},
+            "source": {"enum": ["folder", "received"]},
+            "recorded_ns": TIME,
+            **dict.fromkeys(("age_ns", "span_age_ns"), COUNT),
+            **dict.fromkeys(("trace_id", "span_id", "span", "where"), TEXT),
+            "attributes": ANYTHING,
+        }
+    ),
+    "Entities": fields({"now_ns": TIME, "entities": array(named("Entity")), "total": COUNT}),
+    "About": fields({"type": TEXT, "id": TEXT}, {"deleted": FLAG}),
+    "Event": fields(
+        {
+            **dict.fromkeys(("id", "name", "level", "process", "service"), TEXT),
+            "time_ns": TEXT,
+            "kind": {"enum": ["event", "log"]},
+            **dict.fromkeys(("trace_id", "span_id"), TEXT),
+            "entity": {"anyOf": [named("About"), {"type": "null"}]},
+            "attributes": ANYTHING,
+        }
+    ),
+    "Events": fields({"events": array(named("Event")), "next": OPTIONAL_TEXT}),
     "Processes": fields({"processes": array(named("Process"))}),
     "Operations": fields(
         {

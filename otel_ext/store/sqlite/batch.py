@@ -30,8 +30,8 @@ _CHANGED_SPAN: Final = (
     " error = ?, change = ? where number = ?"
 )
 _NEW_LOG: Final = (
-    "insert or ignore into log (trace, span, time_ns, process, seq, kind, level, text, line,"
-    " change) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning number"
+    "insert or ignore into log (trace, span, time_ns, process, seq, kind, level, text, correlation,"
+    " line, change) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) returning number"
 )
 _MARKS: Final = ", ".join("?" * (TRACE_COLUMNS.count(",") + 2))
 _TRACE: Final = f"insert or replace into trace ({TRACE_COLUMNS}, change) values ({_MARKS})"
@@ -130,6 +130,7 @@ class Batch:
                     log.kind,
                     log.level,
                     log.text,
+                    log.correlation or None,
                     log.line,
                     *self._change,
                 ),

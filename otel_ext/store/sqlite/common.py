@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
+from otel_ext.record.entities import CHECKPOINT
 from otel_ext.runtime.process.records import (
     PROCESS_END,
     PROCESS_HEARTBEAT,
@@ -17,15 +18,24 @@ from otel_ext.store.protocol import Position
 from otel_ext.store.sqlite.schema import closed_on_failure, open_common, sequence_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from otel_ext.store.entries import ProcessEntry
+    from otel_ext.store.entries import LogEntry, ProcessEntry
 
 __all__ = ["Common"]
 
 # Inodes are below this number, and some file systems use all of them.
 _INODES: Final = 1 << 64
+_ENTITY: Final = (
+    "insert into entity (process, type, id, seq, deleted, time_ns, line, change)"
+    " values (?, ?, ?, ?, ?, ?, ?, ?) on conflict (process, type, id) do update set"
+    " seq = excluded.seq, deleted = excluded.deleted, time_ns = excluded.time_ns,"
+    " line = excluded.line, change = excluded.change where excluded.seq > seq"
+)
+# The ends of entities are kept, since an older record of one may follow from another file.
+_MOST_DELETED: Final = 10_000
+_MOST_LIVING: Final = 100_000
 
 
 class Common:
@@ -50,13 +60,18 @@ class Common:
         return self._numbers[process]
 
     def introduce(
-        self, seen: Mapping[str, tuple[int, int]], entries: Iterable[ProcessEntry], change: int
+        self,
+        seen: Mapping[str, tuple[int, int]],
+        entries: Iterable[ProcessEntry],
+        entities: Iterable[LogEntry],
+        change: int,
     ) -> None:
         """Store processes, before anything refers to their numbers.
 
         Args:
             seen: The first and the last time at which each process of a batch was seen.
             entries: What processes wrote about themselves.
+            entities: The events that are about entities.
             change: The number of the change.
         """
         execute = self._connection.execute
@@ -77,7 +92,18 @@ class Common:
                 )
         for entry in entries:
             self._note(entry)
+        self._connection.executemany(_ENTITY, self._entity_rows(entities, change))
         execute("commit")
+
+    def _entity_rows(
+        self, entities: Iterable[LogEntry], change: int
+    ) -> Iterator[tuple[object, ...]]:
+        for one in entities:
+            if one.entity is not None:
+                kind, name, is_deleted = one.entity
+                line = b"" if is_deleted else one.line
+                number = self._numbers[one.process]
+                yield number, kind, name, one.seq, is_deleted, one.time_ns, line, change
 
     def _note(self, entry: ProcessEntry) -> None:
         execute = self._connection.execute
@@ -117,6 +143,31 @@ class Common:
         rows = ((os.fsencode(one.file), _signed(one.inode), one.offset) for one in positions)
         self._connection.executemany("insert or replace into position values (?, ?, ?)", rows)
         execute("delete from position where offset = 0")
+        execute("commit")
+
+    def forget_entities(self, before_ns: int) -> None:
+        """Delete the entities that count no more, and the oldest beyond a limit.
+
+        Args:
+            before_ns: Of processes that were last seen before, nothing is kept.
+        """
+        execute = self._connection.execute
+        execute("begin")
+        execute(
+            "delete from entity where type <> ? and process in"
+            " (select number from process where has_ended)",
+            (CHECKPOINT,),
+        )
+        execute(
+            "delete from entity where process in (select number from process where seen_ns < ?)",
+            (before_ns,),
+        )
+        for is_deleted, most in ((1, _MOST_DELETED), (0, _MOST_LIVING)):
+            execute(
+                "delete from entity where number in (select number from entity"
+                " where deleted = ? order by change desc, number desc limit -1 offset ?)",
+                (is_deleted, most),
+            )
         execute("commit")
 
     def cancel(self) -> None:

@@ -15,7 +15,7 @@ from otel_ext.store.sqlite.schema import COMMON_FILE, mark_of
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from otel_ext.search.nodes import Test
@@ -76,6 +76,12 @@ class ProcessNames:
         self.read()
         with self._lock:
             return [number for number, service in self._services.items() if holds(test, service)]
+
+    def numbers_where(self, is_wanted: Callable[[str], bool]) -> list[int]:
+        """Return the numbers of the processes whose id passes a test."""
+        self.read()
+        with self._lock:
+            return [number for number, name in self._ids.items() if is_wanted(name)]
 
     def check(self) -> None:
         """Forget all names if the store has been made anew."""

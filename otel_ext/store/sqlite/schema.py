@@ -48,7 +48,7 @@ PLACE_BITS: Final = 26
 DAY_SUFFIX: Final = ".day.sqlite"
 COMMON_FILE: Final = "common.sqlite"
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _BUSY_SECONDS: Final = 5.0
 # Of the writer: in KiB, and in pages of 4 KiB before it moves them from the log to the file.
 _CACHE_KIB: Final = 32_768
@@ -72,6 +72,18 @@ create table process (
     latest blob,
     latest_seq integer not null,
     change integer not null
+);
+create table entity (
+    number integer primary key,
+    process integer not null,
+    type text not null,
+    id text not null,
+    seq integer not null,
+    deleted integer not null,
+    time_ns integer not null,
+    line blob not null,
+    change integer not null,
+    unique (process, type, id)
 );
 """
 
@@ -158,12 +170,15 @@ create table log (
     kind text not null,
     level text not null,
     text text not null,
+    correlation text,
     line blob not null,
     change integer not null
 );
 create unique index log_key on log (process, seq);
 create index log_trace on log (trace) where trace is not null;
 create index log_time on log (time_ns);
+create index log_event on log (time_ns) where kind = 'event';
+create index log_correlation on log (correlation) where correlation is not null;
 create table attribute (key text primary key) without rowid;
 """
 

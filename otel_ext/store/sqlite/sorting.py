@@ -21,6 +21,7 @@ class SortedEntries:
         spans: By trace, then by span and process.
         logs: By trace; those without one under an empty id.
         about: What processes wrote about themselves.
+        entities: The events that are about entities.
         seen: The first and the last time at which each process was seen.
     """
 
@@ -28,6 +29,7 @@ class SortedEntries:
         self.spans: dict[str, dict[tuple[str, str], SpanEntry]] = {}
         self.logs: dict[str, list[LogEntry]] = {}
         self.about: list[ProcessEntry] = []
+        self.entities: list[LogEntry] = []
         self.seen: dict[str, tuple[int, int]] = {}
         for entry in entries:
             if isinstance(entry, SpanEntry):
@@ -35,6 +37,8 @@ class SortedEntries:
                 self._see(entry.span.process, entry.span.seen_ns)
             elif isinstance(entry, LogEntry):
                 self.logs.setdefault(entry.trace_id, []).append(entry)
+                if entry.entity is not None:
+                    self.entities.append(entry)
                 self._see(entry.process, entry.time_ns)
             else:
                 self.about.append(entry)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import orjson
 
+from otel_ext.observe.event_query import is_of_process
 from otel_ext.store.protocol import Slice, StoredProcess, StoredSpans, Totals, TraceSummary
 from otel_ext.store.sqlite.candidates import SUMMARIES, candidate_rows
 from otel_ext.store.sqlite.days import DAY_NS, days_in, file_of, start_of
+from otel_ext.store.sqlite.event_rows import events_in, living_entities
 from otel_ext.store.sqlite.log_rows import logs_in
 from otel_ext.store.sqlite.names import OperationNames, ProcessNames
 from otel_ext.store.sqlite.narrowing import narrow
@@ -27,7 +29,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from otel_ext.analysis.traces.span import Span
+    from otel_ext.observe.event_query import EventQuery, RecordedEvent
     from otel_ext.record.merge import SpanKey
+    from otel_ext.store.entities import StoredEntity
     from otel_ext.store.protocol import ErrorGroup, StoredLog, StoredOperation
     from otel_ext.store.queries import LogQuery, Place, TraceQuery
     from otel_ext.store.sqlite.rows import Operation
@@ -249,6 +253,28 @@ class SqliteStore:
             with self._pool.connection(file_of(self._folder, day)) as connection:
                 if connection is not None:
                     yield from logs_in(connection, day, query, self._names.id_of)
+
+    def events(self, query: EventQuery) -> Iterator[RecordedEvent]:
+        """Yield the events that are wanted, by their time, the newest first."""
+        self._names.check()
+        numbers = None
+        if query.process:
+            numbers = self._names.numbers_where(lambda one: is_of_process(one, query.process))
+
+        def of_day(day: int) -> Iterator[RecordedEvent]:
+            with self._pool.connection(file_of(self._folder, day)) as connection:
+                if connection is not None:
+                    yield from events_in(connection, query, numbers)
+
+        # The events of a trace are in the file of its day, whatever their own time.
+        days = [of_day(day) for day in days_in(self._folder)]
+        found = heapq.merge(*days, key=lambda event: event.place, reverse=True)
+        yield from islice(found, max(query.limit, 0))
+
+    def entities(self, kind: str = "") -> Sequence[StoredEntity]:
+        """Return the entities that live. See `Store.entities`."""
+        with self._pool.connection(self._folder / COMMON_FILE) as connection:
+            return [] if connection is None else living_entities(connection, kind)
 
     def processes(self) -> Sequence[StoredProcess]:
         """Return all processes, those seen last first."""

@@ -104,7 +104,7 @@ class SqliteWriter:
         batch = SortedEntries(entries)
         writing: dict[DayWriter, list[TraceRow]] = {}
         try:
-            self._common.introduce(batch.seen, batch.about, change)
+            self._common.introduce(batch.seen, batch.about, batch.entities, change)
             for trace_id in batch.spans.keys() | batch.logs.keys():
                 self._write_trace(trace_id, batch, writing, change)
             for day, traces in writing.items():
@@ -193,6 +193,9 @@ class SqliteWriter:
             deleted.append(path.name)
         if deleted:
             self._homes.clear()
+        oldest = min(self._days, default=0)
+        with store_errors(self._folder):
+            self._common.forget_entities(start_of(oldest) if deleted else 0)
         return deleted
 
     def close(self) -> None:

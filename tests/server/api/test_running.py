@@ -81,7 +81,7 @@ def test_registered_agents(tmp_path: Path) -> None:
         wait_until(lambda: seen() == busy, "both agents are seen")
         answer = api.ask("/running")
         importer = answer["agents"][0]
-        assert (answer["agents_total"], importer["metadata"]) == (2, {"role": "x"})
+        assert (answer["agents_total"], importer["attributes"]) == (2, {"role": "x"})
         assert importer["trace_id"] == answer["spans"][0]["trace_id"]
         os.kill(process.pid, signal.SIGKILL)
         process.wait()

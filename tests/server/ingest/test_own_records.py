@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
 from otel_ext.exporters.otlp.encoding.requests import LOGS, SPANS
+from otel_ext.observe.event_query import EventQuery
 from otel_ext.record.codec import encode_line
 from otel_ext.record.decode import decode_line
+from otel_ext.record.entities import Entity, entity_of
 from otel_ext.record.merge import Merger
 from otel_ext.record.model import (
     ABANDONED_CAUSES,
@@ -33,6 +35,7 @@ from otel_ext.server.ingest.otlp.traces import read_traces, read_traces_json
 from tests.examples import examples
 from tests.exporters import samples
 from tests.server.ingest.otlp_requests import CODEC, NOW, contents, key_values, numbers
+from tests.store.stores import sqlite_pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,6 +110,10 @@ TOTALS = st.fixed_dictionaries(
     },
     optional={"buffer_peak": COUNTS, "memory_bytes": COUNTS},
 )
+ENTITIES = st.builds(Entity, TEXTS.filter(bool), TEXTS.filter(bool), st.booleans())
+ABOUT: st.SearchStrategy[dict[str, object]] = st.just({}) | ENTITIES.map(
+    lambda entity: {"entity": entity.as_metadata()}
+)
 RECORDS = st.one_of(
     st.builds(Record, phase=st.just("start"), **SPAN),
     st.builds(Record, phase=st.just("update"), extra=UPDATES, **SPAN),
@@ -128,7 +135,9 @@ RECORDS = st.one_of(
         logger=TEXTS,
         **COMMON,
     ),
-    st.builds(Record, kind=st.just("event"), phase=st.none(), name=TEXTS, **COMMON, **IDS),
+    st.builds(
+        Record, kind=st.just("event"), phase=st.none(), name=TEXTS, extra=ABOUT, **COMMON, **IDS
+    ),
     st.builds(
         Record,
         kind=st.just("process"),
@@ -171,6 +180,26 @@ def test_the_start_and_end_of_a_process_arrive() -> None:
     assert_arrives(start, end)
     (found, _) = received([start, end])
     assert (found.extra["pid"], found.extra["resource"]) == (4711, RESOURCE)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_what_an_event_is_about_arrives(deleted: bool) -> None:
+    """An agent of another machine is one here, with its owner's thread and the user's data."""
+    entity = Entity("agent", "importer-1", deleted)
+    users = {"role": "import", "entity": "theirs", "otel_ext": {"entity": 1}}
+    record = Record("event", None, "agent.registered", NOW, 7, SHOP, attributes=users)
+    record = record._replace(
+        thread=ThreadInfo(5, "T"),
+        task=TaskInfo(3, "Task-3"),
+        extra={"entity": entity.as_metadata()},
+    )
+    assert_arrives(record)
+    (found,) = received([record])
+    assert (entity_of(found), found.attributes, found.kind) == (entity, users, "event")
+    with sqlite_pair() as pair:
+        pair.write(encode_line(found).rstrip())
+        assert [one.entity for one in pair.store.entities("agent")] == [entity][deleted:]
+        assert [one.entity for one in pair.store.events(EventQuery())] == [entity]
 
 
 def test_the_process_is_introduced_unless_its_start_is_first() -> None:

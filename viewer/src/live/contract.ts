@@ -148,9 +148,9 @@ export const registeredAgent = object({
   /** The id of its process. */
   process: text,
   state: choice(["idle", ...STATES], "idle"),
-  registered_ns: instant,
+  recorded_ns: instant,
   age_ns: number,
-  metadata: optional(attributes, {}),
+  attributes: optional(attributes, {}),
   /** The newest open span of its thread or task; empty if it has none. */
   trace_id: text,
   span_id: text,

@@ -11,7 +11,7 @@ const busy = agentOf("importer-1", {
   span_id: "000000000000000a",
   span: "import",
   span_age_ns: 3e9,
-  metadata: { role: "importer" },
+  attributes: { role: "importer" },
 });
 
 async function shownWith(agents: ReturnType<typeof agentOf>[], address = "#/now") {

@@ -85,9 +85,9 @@ function AgentLine({ agent, sinceNs, namesProcess }: Props) {
 }
 
 function titleOf(agent: RegisteredAgent): string {
-  const facts = Object.entries(agent.metadata).slice(0, 8);
+  const facts = Object.entries(agent.attributes).slice(0, 8);
   const lines = [
-    `registered ${fullTime(agent.registered_ns)}, ${duration(agent.age_ns)} ago`,
+    `registered ${fullTime(agent.recorded_ns)}, ${duration(agent.age_ns)} ago`,
     ...facts.map(([key, value]) => `${key}: ${JSON.stringify(value)}`.slice(0, 200)),
   ];
   return lines.map(visible).join("\n");
