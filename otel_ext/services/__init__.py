@@ -2,11 +2,35 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from otel_ext.lazy_names import lazy_name
 
-__all__: list[str] = []
+if TYPE_CHECKING:
+    from otel_ext.services.agents import Agent, AgentRegistry
+    from otel_ext.services.defaults import default_agents, default_services
+    from otel_ext.services.errors import NotReadyError, NotRegisteredError
+    from otel_ext.services.service_registry import ServiceRegistry
 
-_MODULES: dict[str, str] = {}
+__all__ = [
+    "Agent",
+    "AgentRegistry",
+    "NotReadyError",
+    "NotRegisteredError",
+    "ServiceRegistry",
+    "default_agents",
+    "default_services",
+]
+
+_MODULES = {
+    "Agent": "otel_ext.services.agents",
+    "AgentRegistry": "otel_ext.services.agents",
+    "NotReadyError": "otel_ext.services.errors",
+    "NotRegisteredError": "otel_ext.services.errors",
+    "ServiceRegistry": "otel_ext.services.service_registry",
+    "default_agents": "otel_ext.services.defaults",
+    "default_services": "otel_ext.services.defaults",
+}
 
 
 def __getattr__(name: str) -> object:
