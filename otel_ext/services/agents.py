@@ -12,7 +12,7 @@ from otel_ext.inflight.event_records import Origin
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.process import incarnation
-from otel_ext.services.announcements import ADDED, GONE, Announcement, Entry, announcer
+from otel_ext.services.announcements import ADDED, GONE, Entry, announcer
 from otel_ext.services.errors import LONGEST_NAME, checked_name, not_registered
 from otel_ext.services.owners import Callers, CallingThread, owner_of
 
@@ -167,7 +167,7 @@ class AgentRegistry:
             self._replace(agent)
         if holder.is_asked:
             self._asked[agent] = None
-        self._announcer.add(Announcement(agent, ADDED))
+        self._announcer.add((agent, ADDED, ""))
         if not self.is_watched:
             self._announcer.watch(self)
         return agent
@@ -261,7 +261,7 @@ class AgentRegistry:
         if not agent.end():
             return False
         # Announced before the id is free: else the next agent could come first in the records.
-        self._announcer.add(Announcement(agent, GONE, reason))
+        self._announcer.add((agent, GONE, reason))
         self._asked.pop(agent, None)
         self._entries.pop(agent.id, None)
         return True

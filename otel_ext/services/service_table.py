@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.errors import ConfigError
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.fork import after_fork_in_child
-from otel_ext.services.announcements import ADDED, GONE, READY, Announcement, announcer
+from otel_ext.services.announcements import ADDED, GONE, READY, announcer
 from otel_ext.services.errors import not_registered
 from otel_ext.services.waiting import Waiters
 
@@ -51,9 +51,9 @@ class ServiceTable:
         """
         self.check_open()
         self._put(entry)
-        self._announcer.add(Announcement(entry, ADDED))
+        self._announcer.add((entry, ADDED, ""))
         if entry.is_ready:
-            self._announcer.add(Announcement(entry, READY))
+            self._announcer.add((entry, READY, ""))
         if not self.is_watched:
             self._announcer.watch(self)
         if not self._open:  # another thread has closed it meanwhile
@@ -66,14 +66,14 @@ class ServiceTable:
         if not entry.end():
             return False
         # Announced before the name is free: else the next one could come first in the records.
-        self._announcer.add(Announcement(entry, GONE, reason))
+        self._announcer.add((entry, GONE, reason))
         self.items.pop(entry.name, None)
         return True
 
     def mark_ready(self, entry: ServiceEntry) -> None:
         """Mark a service as ready, and wake who waits for it."""
         if entry.become_ready():
-            self._announcer.add(Announcement(entry, READY))
+            self._announcer.add((entry, READY, ""))
             self.waiters.wake(entry.name)
 
     def get(self, name: object) -> ServiceEntry:
