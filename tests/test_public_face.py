@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import otel_ext
-from otel_ext import context, events, exporters, processors, structured
+from otel_ext import context, events, exporters, processors, services, structured
 from tests.programs import python, succeed
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-@pytest.mark.parametrize("package", [otel_ext, context, events, exporters, processors, structured])
+@pytest.mark.parametrize(
+    "package", [otel_ext, context, events, exporters, processors, services, structured]
+)
 def test_public_names(package: ModuleType) -> None:
     """`__all__` has no duplicates, and is what `dir` lists; each name can be imported."""
     assert len(package.__all__) == len(set(package.__all__))

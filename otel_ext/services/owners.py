@@ -35,6 +35,8 @@ _PROCESS_TYPES: Final = (
     ("multiprocessing.process", "BaseProcess"),
     ("asyncio.subprocess", "Process"),
 )
+# The type of `threading.current_thread()` in a thread that Python did not start.
+_FOREIGN: Final = "_DummyThread"
 
 
 class Owner:
@@ -113,10 +115,7 @@ class OtherThread(Owner):
             return True
         if self.thread is None:  # it has started since
             self.thread = ThreadInfo(thread.ident, thread.name)
-        # One that Python did not start says for ever that it is alive.
-        native = None if is_gevent() or sys.platform != "linux" else thread.native_id
-        is_there = native is None or os.path.exists(f"/proc/self/task/{native}")  # noqa: PTH110
-        return is_there and thread.is_alive()
+        return thread.is_alive() and _is_on_system(thread)
 
 
 class OwningTask(Owner):
@@ -165,7 +164,7 @@ class OtherProcess(Owner):
             if pid is None:
                 return True
             self._identity = _identity(pid)
-        return is_alive(self._identity) != "dead"
+        return self._identity.pid > 0 and is_alive(self._identity) != "dead"
 
 
 class OwningObject(Owner):
@@ -195,7 +194,7 @@ class Callers:
     def __init__(self) -> None:
         self._owners = Owners()
         self._local = self._owners.local
-        # Threads that have left Python and may still run.
+        # Threads of C code that have left Python and may still run.
         self._leaving: list[ThreadOwner] = []
 
     def current(self) -> Owner:
@@ -211,7 +210,11 @@ class Callers:
 
     def thread(self) -> CallingThread:
         """Return the calling thread."""
-        made = CallingThread(self._owners.of_thread())
+        reference = self._owners.of_thread()
+        if type(threading.current_thread()).__name__ != _FOREIGN:
+            # The system has a thread for a moment after `join` has returned: do not ask it.
+            reference.native_id = 0
+        made = CallingThread(reference)
         self._local.caller = made
         return made
 
@@ -226,6 +229,17 @@ class Callers:
         ended = [one for one in leaving if one not in running]
         self._leaving = running
         return ended
+
+
+def _is_on_system(thread: threading.Thread) -> bool:
+    """Return whether a thread runs; one that Python did not start always says that it is alive."""
+    if is_gevent() or sys.platform != "linux" or thread.native_id is None:
+        return True
+    # Its object may be an older one, of a thread that had the same identifier.
+    return (
+        os.path.exists(f"/proc/self/task/{thread.native_id}")  # noqa: PTH110 - for each check
+        or thread.ident in sys._current_frames()  # noqa: SLF001 - documented
+    )
 
 
 def _identity(pid: int) -> Process:
@@ -244,7 +258,7 @@ def _is_process(given: object) -> bool:
 def _pid_of(process: object) -> int | None:
     try:
         pid: object = process.pid  # type: ignore[attr-defined]
-    except ValueError:  # a closed multiprocessing.Process
+    except ValueError:  # a closed multiprocessing.Process: it has ended
         return -1
     return pid if isinstance(pid, int) else None
 

@@ -52,7 +52,8 @@ class ServiceEntry(Entry):
         if not super().end():
             return False
         # On the caller's thread: what still waits to be written would free it on the worker's.
-        self._check = None
+        if self._check is not None:
+            self._check.forget()
         del self.service
         return True
 

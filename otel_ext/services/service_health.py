@@ -68,7 +68,7 @@ class HealthCheck:
 
     def __init__(self, name: str, check: Callable[[], object]) -> None:
         self._name = name
-        self._check = check
+        self._check: Callable[[], object] | None = check
         self._thread = IsolatedThread(f"health of {name[:40]}", stays=False, report=_ignore)
 
     def run(self, timeout: float) -> PartHealth:
@@ -76,13 +76,21 @@ class HealthCheck:
 
         While one call hangs, one further waits for it, however often this is called.
         """
-        ticket = self._thread.submit_alone(self._check)
+        ticket = self._thread.submit_alone(self._call)
         if not ticket.wait(timeout):
             started = "hangs" if ticket.has_begun else "waits for an earlier one that hangs"
             return self._found("failed", f"the check {started}: no answer within {timeout:g} s")
         if ticket.error is not None:
             return self._found("failed", f"the check raised {describe(ticket.error)}")
         return self._read(ticket.result)
+
+    def forget(self) -> None:
+        """Let go of the check, which a call that has ended would keep for a while."""
+        self._check = None
+
+    def _call(self) -> object:
+        check = self._check
+        return None if check is None else check()
 
     def _read(self, answer: object) -> PartHealth:
         if isinstance(answer, PartHealth):
