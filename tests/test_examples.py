@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.programs import EXAMPLES, ids, logs_in, python, spans_in, succeed
+from tests.programs import EXAMPLES, ids, logs_in, python, records_in, spans_in, succeed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 # Tested by tests/integration/test_examples.py.
 _ELSEWHERE: Final = "index_library.py"
 _TESTED: Final = {
+    "agents.py",
     "context_everywhere.py",
     "decorated_functions.py",
     "facts_in_errors.py",
     "flat_trace_with_spans.py",
     "listen_to_spans.py",
     "one_trace_one_file.py",
+    "services.py",
     "spans_by_hand.py",
     "traced_pipeline.py",
 }
@@ -173,6 +175,40 @@ def test_traced_pipeline(tmp_path: Path) -> None:
     assert [record.name for record in ends].count("checkout") == 2
     (skipped,) = [record for record in ends if record.name == "discount"]
     assert skipped.attributes["pipeline.skipped"] == "no coupon"
+
+
+def test_agents(tmp_path: Path) -> None:
+    """Agents are listed with their owners, and each is gone with its own."""
+    assert run("agents.py", tmp_path).out.splitlines() == [
+        "importer {'role': 'import', 'queue': 'orders'} thread",
+        "watcher {'role': 'watch'} process",
+        "no agent 'importr' is registered. Did you mean 'importer'?",
+        "left: []",
+    ]
+    events = [record for record in records_in(tmp_path / "traces") if record.kind == "event"]
+    assert [(record.name, record.attributes.get("reason")) for record in events] == [
+        ("agent.registered", None),
+        ("agent.registered", None),
+        ("agent.unregistered", "owner-process-ended"),
+        ("agent.unregistered", "owner-thread-ended"),
+    ]
+
+
+def test_services(tmp_path: Path) -> None:
+    """A service is used once it is ready; that of a namespace is apart."""
+    assert run("services.py", tmp_path).out.splitlines() == [
+        "at first: the check says 'degraded'",
+        "service 'databse' was not registered within 0.05 s. Did you mean 'database'?",
+        "the pool that was registered: True",
+        "then: healthy",
+        "in the namespace: a fake",
+        "names: ['database']",
+    ]
+    records = records_in(tmp_path / "traces")
+    assert [record.name for record in records if record.kind == "event"] == [
+        *("service.registered", "service.ready"),
+        *("service.registered", "service.ready", "service.unregistered"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -166,8 +166,9 @@ def test_what_waits_is_written_at_exit(tmp_path: Path) -> None:
 
 
 OWNERS = """\
-import json, os, subprocess, sys, threading, time
+import subprocess, sys, threading, time
 import otel_ext
+from otel_ext.services import AgentRegistry, ServiceRegistry
 otel_ext.configure(output="traces", console="off")
 agents, services = AgentRegistry(), ServiceRegistry()
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -201,8 +202,8 @@ def test_other_processes_see_who_is_there(tmp_path: Path) -> None:
         assert found["db"].record.attributes == {"host": "db-1", "ready": True}
         os.kill(int((tmp_path / "output.txt").read_text().split()[0]), signal.SIGKILL)
         wait_until(lambda: "of a process" not in entities(), "gone with its process")
-        process.kill()
-        process.wait()
+        process.terminate()  # the records of the ring buffer are written to the file
+        process.wait(30)
     records = records_in(tmp_path / "traces")
     last = about(records, "of a process")[-1]
     assert last.attributes == {"role": "watcher", "reason": "owner-process-ended"}

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from otel_ext.errors import ConfigError
 from otel_ext.services import AgentRegistry, NotReadyError, NotRegisteredError, ServiceRegistry
@@ -188,13 +194,13 @@ class ServicesModel(RuleBasedStateMachine):
 
 
 BRIEF = settings(max_examples=40, stateful_step_count=25, deadline=None)
-AgentsModel.TestCase.settings = BRIEF
-ServicesModel.TestCase.settings = BRIEF
 
 
-class TestAgents(AgentsModel.TestCase):  # type: ignore[misc]
-    """The registry of agents and its model agree."""
+def test_agents_agree_with_the_model() -> None:
+    """Whatever is registered and whoever dies, living agents are found and ids are unique."""
+    run_state_machine_as_test(AgentsModel, settings=BRIEF)
 
 
-class TestServices(ServicesModel.TestCase):  # type: ignore[misc]
-    """The registry of services and its model agree."""
+def test_services_agree_with_the_model() -> None:
+    """Names, readiness and namespaces are those of plain dicts."""
+    run_state_machine_as_test(ServicesModel, settings=BRIEF)

@@ -246,9 +246,9 @@ def test_many_objects_are_asked_in_turn(agents: AgentRegistry) -> None:
         pass
 
     sessions = [Session() for _ in range(20_000)]
-    for number, session in enumerate(sessions):
-        agents.register(f"{number}", owner=session)
-    del sessions[10_000:], session
+    for number in range(20_000):
+        agents.register(f"{number}", owner=sessions[number])
+    del sessions[10_000:]
     wait_until(lambda: len(agents) == 10_000, "those without an owner are gone")
     del sessions[:]
     wait_until(lambda: len(agents) == 0, "all are gone")

@@ -187,33 +187,36 @@ def test_closing_while_others_register(services: ServiceRegistry, records: list[
     """After the close nothing is left, whoever registered at that moment."""
     for turn in range(20):
         closing = services.namespace(f"turn-{turn}")
-        kept: list[str] = []
-        start = threading.Barrier(5)
-
-        def register(
-            number: int,
-            closing: ServiceRegistry = closing,
-            kept: list[str] = kept,
-            start: threading.Barrier = start,
-        ) -> None:
-            start.wait()
-            for step in range(20):
-                try:
-                    closing.register(f"{number}-{step}", step)
-                    closing.namespace(f"{number}-{step}")
-                except ConfigError:
-                    return
-                kept.append(f"{number}-{step}")
-
-        def close(closing: ServiceRegistry = closing, start: threading.Barrier = start) -> None:
-            start.wait()
-            closing.close()
-
-        calls = [lambda number=number, register=register: register(number) for number in range(4)]
-        in_threads(*calls, close)
+        kept = registered_while_closing(closing)
         assert closing.names() == []
         for name in kept:
             wait_for_steps(records, f"turn-{turn}/{name}", *REGISTERED, "service.unregistered")
+
+
+def registered_while_closing(closing: ServiceRegistry) -> list[str]:
+    """Close a registry while four threads register; return what was accepted."""
+    kept: list[str] = []
+    start = threading.Barrier(5)
+
+    def register(number: int) -> None:
+        start.wait()
+        for step in range(20):
+            try:
+                closing.register(f"{number}-{step}", step)
+                closing.namespace(f"{number}-{step}")
+            except ConfigError:
+                return
+            kept.append(f"{number}-{step}")
+
+    def run(number: int) -> None:
+        if number < 4:
+            register(number)
+        else:
+            start.wait()
+            closing.close()
+
+    numbered_threads(5, run)
+    return kept
 
 
 def test_only_one_thread_gets_a_name(services: ServiceRegistry) -> None:

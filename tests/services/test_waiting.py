@@ -72,6 +72,11 @@ def test_a_ready_service_is_returned_at_once(services: ServiceRegistry) -> None:
     assert asyncio.run(services.wait_for_async("none", 0.001)) is None
 
 
+def in_a_task(services: ServiceRegistry) -> Callable[[str, float], object]:
+    """Return a function that waits in a task of an event loop of its own."""
+    return lambda name, timeout: asyncio.run(services.wait_for_async(name, timeout))
+
+
 def test_a_wait_that_is_too_short(services: ServiceRegistry) -> None:
     """The error is a TimeoutError, and says what is missing and the way out."""
     services.register("database", 1, ready=False)
@@ -81,10 +86,7 @@ def test_a_wait_that_is_too_short(services: ServiceRegistry) -> None:
         ("x", "'x' was not registered within 0.01 s. Register it, or wait longer."),
         ("database", f"{not_marked} Call mark_ready for it, or wait longer."),
     ):
-        for wait in (
-            services.wait_for,
-            lambda name, timeout: asyncio.run(services.wait_for_async(name, timeout)),
-        ):
+        for wait in (services.wait_for, in_a_task(services)):
             with pytest.raises(NotReadyError) as found:
                 wait(name, 0.01)
             assert str(found.value) == f"service {text}"
