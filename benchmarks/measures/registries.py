@@ -126,14 +126,18 @@ class Steps(NamedTuple):
 
 def _all_steps() -> list[Steps]:
     bare, services = BareDict(), ServiceRegistry()
+
+    def register_service(name: str) -> None:
+        services.register(name, name)
+
     return [
         _steps("by hand", LockedDict()),
         _steps("AgentRegistry", AgentRegistry()),
         Steps(
             "ServiceRegistry",
-            lambda names: _each(lambda name: services.register(name, name), names),
-            lambda names: _each(services.lookup, names),
-            lambda names: _each(services.unregister, names),
+            partial(_each, register_service),
+            partial(_each, services.lookup),
+            partial(_each, services.unregister),
         ),
         Steps("bare dict", bare.put, bare.look_up, bare.clear),
     ]
@@ -142,9 +146,9 @@ def _all_steps() -> list[Steps]:
 def _steps(name: str, registry: Registry) -> Steps:
     return Steps(
         name,
-        lambda names: _register(registry, names),
-        lambda names: _each(registry.get, names),
-        lambda names: _each(registry.unregister, names),
+        partial(_register, registry),
+        partial(_each, registry.get),
+        partial(_each, registry.unregister),
     )
 
 

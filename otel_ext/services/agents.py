@@ -197,7 +197,7 @@ class AgentRegistry:
         >>> AgentRegistry().list()
         []
         """
-        # Copied in one step, so that nobody who registers waits.
+        # Copied in one step: no registration waits for it.
         return list(self._entries.copy().values())
 
     def unregister(self, id: str) -> bool:  # noqa: A002

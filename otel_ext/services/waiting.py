@@ -54,7 +54,7 @@ def task_waker(loop: AbstractEventLoop, event: Event) -> Callable[[], None]:
     """Return a function that sets an event of asyncio from any thread."""
 
     def wake() -> None:
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop is closed, and no task of it waits
             loop.call_soon_threadsafe(event.set)
 
     return wake

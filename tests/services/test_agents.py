@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -174,7 +175,7 @@ def test_registrations_and_removals_at_once(agents: AgentRegistry, records: list
     names = [f"churn-{number}" for number in range(3)]
     announcer().flush()
     for name in names:
-        wait_until(lambda name=name: about(records, name), name)
+        wait_until(partial(about, records, name), name)
         if name not in agents:
             agents.register(name, owner=agents)
         agents.unregister(name)

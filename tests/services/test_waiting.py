@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,11 +100,12 @@ def test_a_wait_that_is_too_short(services: ServiceRegistry) -> None:
 def test_a_wrong_timeout_is_refused(services: ServiceRegistry, wrong: float) -> None:
     """A wait needs a positive number of seconds."""
     services.register("db", 1)
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: services.wait_for("db", wrong),
         lambda: services.health_check("db", wrong),
-        lambda: asyncio.run(services.wait_for_async("db", wrong)),
-    ):
+        lambda: in_a_task(services)("db", wrong),
+    ]
+    for use in uses:
         with pytest.raises(ConfigError, match="timeout="):
             use()
 
@@ -171,15 +173,18 @@ def test_many_wait_for_many(services: ServiceRegistry) -> None:
     """No wake-up is missed when all come at once."""
     found: list[object] = []
     names = [f"service-{number}" for number in range(50)]
-    in_threads(
-        *[lambda: found.extend(services.wait_for(name, 30) for name in names)] * 6,
-        lambda: [services.register(name, name, ready=False) for name in names],
-        lambda: [mark_when_registered(services, name) for name in names],
-    )
+
+    def register() -> None:
+        for name in names:
+            services.register(name, name, ready=False)
+
+    def mark() -> None:
+        for name in names:
+            wait_until(partial(services.__contains__, name), name)
+            services.mark_ready(name)
+
+    def wait() -> None:
+        found.extend(services.wait_for(name, 30) for name in names)
+
+    in_threads(*[wait] * 6, register, mark)
     assert sorted(map(str, found)) == sorted(names * 6)
-
-
-def mark_when_registered(services: ServiceRegistry, name: str) -> None:
-    """Mark a service as ready as soon as it is registered."""
-    wait_until(lambda: name in services, name)
-    services.mark_ready(name)
