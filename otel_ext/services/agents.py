@@ -12,7 +12,7 @@ from otel_ext.inflight.event_records import Origin
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.process import incarnation
-from otel_ext.services.announcements import ADDED, GONE, Entry, announcer
+from otel_ext.services.announcements import ADDED, GONE, PAUSES, Entry, announcer
 from otel_ext.services.errors import LONGEST_NAME, checked_name, not_registered
 from otel_ext.services.owners import Callers, CallingThread, owner_of
 
@@ -25,8 +25,6 @@ __all__ = ["Agent", "AgentRegistry"]
 
 # How long one run checks owners, in seconds; the next run goes on with the others.
 _CHECK_SECONDS: Final = 0.005
-# How often a registration waits for another thread that removes the entry before it.
-_MOST_WAITS: Final = 1_000
 # Within the class `list` is a method.
 Agents: TypeAlias = "list[Agent]"
 
@@ -244,12 +242,12 @@ class AgentRegistry:
 
     def _replace(self, agent: Agent) -> None:
         """Register an agent whose id is in use, if the owner of the other one has ended."""
-        for _ in range(_MOST_WAITS):
+        for pause in PAUSES:
             known = self._entries.setdefault(agent.id, agent)
             if known is agent:
                 return
             if not known.is_live():
-                sleep(0)  # another thread removes it just now
+                sleep(pause)  # another thread removes it just now
             elif known._owner.is_alive():  # noqa: SLF001
                 raise _in_use(known)
             else:
@@ -263,7 +261,8 @@ class AgentRegistry:
         # Announced before the id is free: else the next agent could come first in the records.
         self._announcer.add((agent, GONE, reason))
         self._asked.pop(agent, None)
-        self._entries.pop(agent.id, None)
+        if self._entries.get(agent.id) is agent:
+            self._entries.pop(agent.id, None)
         return True
 
     def _reset(self) -> None:

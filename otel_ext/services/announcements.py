@@ -30,12 +30,27 @@ if TYPE_CHECKING:
     from otel_ext.inflight.tracker import Tracker
     from otel_ext.runtime.worker import Job
 
-__all__ = ["ADDED", "GONE", "READY", "Announcement", "Announcer", "Entry", "Registry", "announcer"]
+__all__ = [
+    "ADDED",
+    "GONE",
+    "PAUSES",
+    "READY",
+    "Announcement",
+    "Announcer",
+    "Entry",
+    "Registry",
+    "announcer",
+]
 
 ADDED: Final = 1
 READY: Final = 2
 GONE: Final = 3
 """The steps in the life of an entry, in order."""
+PAUSES: Final = (*[0.0] * 10, *[0.001] * 200)
+"""The pauses of a registration while another thread removes the entry before it, in seconds.
+
+That takes microseconds, unless an interrupt has ended that thread.
+"""
 
 _VERBS: Final = {ADDED: "registered", READY: "ready", GONE: "unregistered"}
 _INTERVAL: Final = 0.1
@@ -166,7 +181,8 @@ class Announcer:
 
     def flush(self) -> None:
         """Write all that is queued, on the worker's thread; waits up to a second."""
-        if self._queue:
+        # Also with an empty queue: the worker may be writing what was the last in it.
+        if self._queue or self._jobs:
             shared_worker().submit(self._write, _EXIT_SECONDS, is_left=True).wait(_EXIT_SECONDS)
 
     def run(self) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import sleep
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_ext.errors import ConfigError
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.fork import after_fork_in_child
-from otel_ext.services.announcements import ADDED, GONE, READY, announcer
+from otel_ext.services.announcements import ADDED, GONE, PAUSES, READY, announcer
 from otel_ext.services.errors import not_registered
 from otel_ext.services.waiting import Waiters
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from otel_ext.services.service_entry import ServiceEntry
 
 __all__ = ["ServiceTable"]
-
-# How often a registration waits for another thread that removes the service before it.
-_MOST_WAITS: Final = 1_000
 
 
 class ServiceTable:
@@ -67,7 +64,8 @@ class ServiceTable:
             return False
         # Announced before the name is free: else the next one could come first in the records.
         self._announcer.add((entry, GONE, reason))
-        self.items.pop(entry.name, None)
+        if self.items.get(entry.name) is entry:
+            self.items.pop(entry.name, None)
         return True
 
     def mark_ready(self, entry: ServiceEntry) -> None:
@@ -149,7 +147,7 @@ class ServiceTable:
         """Do nothing: a service belongs to the process."""
 
     def _put(self, entry: ServiceEntry) -> None:
-        for _ in range(_MOST_WAITS):
+        for pause in PAUSES:
             known = self.items.setdefault(entry.name, entry)
             if known is entry:
                 return
@@ -160,7 +158,7 @@ class ServiceTable:
                     hint="Unregister it first, or use another name or a namespace.",
                     context={"service": entry.name, "since_ns": known.registered_ns},
                 )
-            sleep(0)  # another thread removes it just now
+            sleep(pause)  # another thread removes it just now
         # An interrupt ended the thread that removed it.
         self.items[entry.name] = entry
 

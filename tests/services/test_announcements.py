@@ -192,7 +192,7 @@ def test_other_processes_see_who_is_there(tmp_path: Path) -> None:
     def entities() -> dict[str, str]:
         return {one.entity.id: one.state for one in reader.read().entities}
 
-    with started(python(program), cwd=tmp_path, env=environment()) as process:
+    with started(python(program), cwd=tmp_path, env=environment()):
         wait_until(lambda: len(entities()) == 3, "all are there")
         wait_until(lambda: entities()["of a thread"] == "running", "its span runs")
         assert entities() == {"of a process": "idle", "of a thread": "running", "db": "idle"}
@@ -202,8 +202,9 @@ def test_other_processes_see_who_is_there(tmp_path: Path) -> None:
         assert found["db"].record.attributes == {"host": "db-1", "ready": True}
         os.kill(int((tmp_path / "output.txt").read_text().split()[0]), signal.SIGKILL)
         wait_until(lambda: "of a process" not in entities(), "gone with its process")
-        process.terminate()  # the records of the ring buffer are written to the file
-        process.wait(30)
+        files = [*(tmp_path / "traces").glob("*.jsonl")]
+        # Readers find it in the ring buffer before it is in the file.
+        wait_until(lambda: any(b"process-ended" in file.read_bytes() for file in files), "written")
     records = records_in(tmp_path / "traces")
     last = about(records, "of a process")[-1]
     assert last.attributes == {"role": "watcher", "reason": "owner-process-ended"}
@@ -246,3 +247,15 @@ def test_a_registry_of_services_and_one_of_agents_share_a_name(
     steps = ("agent.registered", "service.registered", "service.ready", "agent.unregistered")
     found = wait_for_steps(records, "shared", *steps)
     assert [record.seq for record in found] == sorted(record.seq for record in found)
+
+
+def test_an_interrupted_removal(agents: AgentRegistry, services: ServiceRegistry) -> None:
+    """What a thread did not finish to remove neither is found nor keeps its id for ever."""
+    agents.register("a").end()
+    services.register("a", 1)
+    assert services._table.items["a"].end()  # noqa: SLF001 - as if an interrupt came then
+    assert "a" not in services
+    second = agents.register("a")
+    services.register("a", 2)
+    assert agents.get("a") is second
+    assert services.lookup("a") == 2
