@@ -97,7 +97,7 @@ class AgentRegistry:
     `agent.registered` and `agent.unregistered`, so that other processes see who is there. The
     bus gets the same events. Both come up to 0.1 s later, from a thread of otel-ext.
 
-    No method waits for another thread. A forked child has none of its parent's agents. Two
+    No method waits for a lock. A forked child has none of its parent's agents. Two
     registries of one process should not use the same ids, since records have one agent by id.
 
     >>> agents = AgentRegistry()
