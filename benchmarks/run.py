@@ -47,6 +47,7 @@ MEASURES: Final = (
     "received",
     "attacked",
     "watched",
+    "registries",
 )
 _QUICK: Final = "A short run, for breakage and not for figures."
 

@@ -199,6 +199,19 @@ TARGETS: Final = (
         "First load of the page, compressed",
         *("watched", "first load, KB", 120, 100, " KB"),
     ),
+    Target(
+        "Registering an agent over a dict under its lock that keeps the same",
+        *("registries", "register over by hand", 3.0, 2.0),
+    ),
+    Target(
+        "Looking an agent up over that",
+        *("registries", "look up over by hand", 2.0, 1.0),
+    ),
+    Target(
+        "How much slower a turn is among 64 threads than alone, over that",
+        *("registries", "64 threads: slower than alone, over by hand", 1.1, 1.0),
+    ),
+    Target("List of 10,000 agents", *("registries", "list of 10,000, ms", 5.0, 1.0, " ms")),
 )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # Tested by tests/integration/test_examples.py.
 _ELSEWHERE: Final = "index_library.py"
 _TESTED: Final = {
+    "agents.py",
     "context_everywhere.py",
     "decorated_functions.py",
     "facts_in_errors.py",
@@ -27,6 +28,7 @@ _TESTED: Final = {
     "settings.py",
     "sampled_events.py",
     "resumable_import.py",
+    "services.py",
     "spans_by_hand.py",
     "supervisor.py",
     "traced_pipeline.py",
@@ -221,6 +223,40 @@ def test_settings(tmp_path: Path) -> None:
         "pool.size": 8,
         "pool.password": "[redacted: password]",
     }
+
+
+def test_agents(tmp_path: Path) -> None:
+    """Agents are listed with their owners, and each is gone with its own."""
+    assert run("agents.py", tmp_path).out.splitlines() == [
+        "importer {'role': 'import', 'queue': 'orders'} thread",
+        "watcher {'role': 'watch'} process",
+        "no agent 'importr' is registered. Did you mean 'importer'?",
+        "left: []",
+    ]
+    events = [record for record in records_in(tmp_path / "traces") if record.kind == "event"]
+    assert [(record.name, record.attributes.get("reason")) for record in events] == [
+        ("agent.registered", None),
+        ("agent.registered", None),
+        ("agent.unregistered", "owner-process-ended"),
+        ("agent.unregistered", "owner-thread-ended"),
+    ]
+
+
+def test_services(tmp_path: Path) -> None:
+    """A service is used once it is ready; that of a namespace is apart."""
+    assert run("services.py", tmp_path).out.splitlines() == [
+        "at first: the check says 'degraded'",
+        "service 'databse' was not registered within 0.05 s. Did you mean 'database'?",
+        "the pool that was registered: True",
+        "then: healthy",
+        "in the namespace: a fake",
+        "names: ['database']",
+    ]
+    records = records_in(tmp_path / "traces")
+    assert [record.name for record in records if record.kind == "event"] == [
+        *("service.registered", "service.ready"),
+        *("service.registered", "service.ready", "service.unregistered"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,12 @@ def test_each_test_has_its_own_records(otel_ext_tracer, otel_ext_records):
     assert otel_ext_records.records == []
     otel_ext_tracer.start_span("other").end()
     assert otel_ext_records.of("other")[0].span_id == f"{1:016x}"
+
+def test_services(otel_ext_services):
+    otel_ext_services.register("db", "a pool")
+
+def test_each_test_has_its_own_services(otel_ext_services):
+    assert otel_ext_services.names() == []
 """
 
 
@@ -105,9 +111,9 @@ def test_an_exception_passes_through_the_clocks_span() -> None:
 
 
 def test_the_fixtures_work_in_a_users_suite(tmp_path: Path) -> None:
-    """Each test of a user has its own records, ids and clock."""
+    """Each test of a user has its own records, ids, clock and services."""
     program = write_program(tmp_path, USERS_TEST, "test_users.py")
     command = python("-m", "pytest", "-q", "-p", "no:cacheprovider", program)
     # Plugins of other packages are not needed and take a second to import.
     done = succeed(command, tmp_path, PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-    assert "2 passed" in done.out
+    assert "4 passed" in done.out

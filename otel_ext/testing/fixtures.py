@@ -6,6 +6,7 @@ under test.
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
+from otel_ext.services.defaults import default_services
 from otel_ext.testing.capture import RecordCapture
 from otel_ext.testing.clock import FakeClock
 from otel_ext.testing.ids import SequentialIdGenerator
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
-__all__ = ["otel_ext_clock", "otel_ext_provider", "otel_ext_records", "otel_ext_tracer"]
+    from otel_ext.services.service_registry import ServiceRegistry
+
+__all__ = [
+    "otel_ext_clock",
+    "otel_ext_provider",
+    "otel_ext_records",
+    "otel_ext_services",
+    "otel_ext_tracer",
+]
+
+_numbers = count(1)
 
 
 @pytest.fixture
@@ -54,3 +66,10 @@ def otel_ext_provider(otel_ext_records: RecordCapture) -> Generator[TracerProvid
 def otel_ext_tracer(otel_ext_provider: TracerProvider) -> Tracer:
     """A tracer of `otel_ext_provider`."""
     return otel_ext_provider.get_tracer("test")
+
+
+@pytest.fixture
+def otel_ext_services() -> Generator[ServiceRegistry]:
+    """A namespace of services for this test alone, gone at its end."""
+    with default_services().namespace(f"test-{next(_numbers)}") as services:
+        yield services
