@@ -89,7 +89,7 @@ events = SampledEvents(window=0.05)
 for number in itertools.count(1):
     events.emit("get", {"number": number})
     # A number that was emitted before a window that has ended is safe.
-    if len(windows) == 3:
+    if len(windows) >= 3:
         break
 print(int(windows[-1].measurements["number.max"]), flush=True)
 while True:
