@@ -40,6 +40,7 @@ class BatchWriter:
         self._seconds = seconds
         self._rates = rates
         self._jobs: dict[str, Job] = {}
+        self._first_end = 0.0
         self._is_left = False
         self._is_registered = False
         after_fork_in_child(self._reset)
@@ -53,8 +54,9 @@ class BatchWriter:
             self.flush()
             return
         if not self._jobs:
+            # The worker calls a new job 20 ms later, whatever its interval is.
+            self._first_end = monotonic() + self._seconds
             job = shared_worker().every(self._seconds, self._tick, _JOB)
-            job.due = monotonic() + self._seconds  # else the first window would be 20 ms
             # Two threads may begin at once; setdefault is one step.
             if self._jobs.setdefault(_JOB, job) is not job:
                 job.cancel()
@@ -83,7 +85,7 @@ class BatchWriter:
     def _tick(self) -> None:
         if self._is_left:
             self.end()
-        else:
+        elif monotonic() >= self._first_end:
             self._write()
 
     def flush(self) -> None:
