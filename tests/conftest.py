@@ -18,7 +18,9 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from otel_ext.events.deferred import deferred_events
 from otel_ext.exporters.delivery.remote_queue import REMOTE_WORKER_NAME
+from otel_ext.inflight.introductions import introductions
 from otel_ext.runtime import guard
 from tests.examples import PROFILES
 from tests.figures import take_figures
@@ -173,6 +175,13 @@ def _untraced() -> Generator[None, None, None]:
 def _problems_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forget what earlier tests reported: it would not be reported again for a minute."""
     monkeypatch.setattr(guard, "_next", {})
+
+
+@pytest.fixture(autouse=True)
+def _entities_end() -> None:
+    """Forget the agents of earlier tests, which a new destination would get, and their events."""
+    deferred_events().write_now()
+    introductions().forget()
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from otel_ext.record.model import EMPTY
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
 
     Values: TypeAlias = tuple[tuple[str, float], ...]
 
@@ -79,7 +79,7 @@ class Aggregate:
     def measurements(self) -> dict[str, float]:
         """Return the numbers as a record has them, such as `size.sum`.
 
-        >>> from otel_ext.inflight.event_records import NOWHERE
+        >>> from otel_ext.inflight.origin import NOWHERE
         >>> one = Aggregate("cache.miss", {}, NOWHERE)
         >>> one.add((("size", 3),)), one.add((("size", 5),))
         (0, 0)

@@ -12,7 +12,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.events.bus import emit, has_subscribers
-from otel_ext.inflight.event_records import NOWHERE, write_event
+from otel_ext.inflight.event_records import introduce_entities, write_event
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.before_flush import before_flush
 from otel_ext.runtime.counters import COUNTERS
@@ -25,7 +26,7 @@ from otel_ext.runtime.worker import shared_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
     from otel_ext.record.entities import Entity
     from otel_ext.runtime.isolated import Ticket
     from otel_ext.runtime.worker import Job
@@ -132,6 +133,7 @@ class DeferredEvents:
         worker.ensure()
 
     def _run(self) -> None:
+        introduce_entities()
         self._write(_WRITE_SECONDS)
         job = self._jobs.get("job")
         if job is not None and self._queue:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_ext.events.bus import emit
-from otel_ext.inflight.event_records import origin_here, write_event
+from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.origin import origin_here
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
 
 __all__ = ["record_event"]
 

@@ -18,7 +18,7 @@ from otel_ext.events.plain_values import (
     plain_metadata,
 )
 from otel_ext.events.rates import Rates
-from otel_ext.inflight.event_records import origin_here
+from otel_ext.inflight.origin import origin_here
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import check_process

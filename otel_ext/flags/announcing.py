@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from openfeature.event import ProviderEvent, ProviderEventDetails
 
 from otel_ext.events import record_event
-from otel_ext.inflight.event_records import NOWHERE
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.runtime.isolated import IsolatedThread
 
 if TYPE_CHECKING:

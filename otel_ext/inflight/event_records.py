@@ -6,62 +6,25 @@ Each destination gets one, with the processor's redaction, also before the first
 from __future__ import annotations
 
 from time import time_ns
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
-from opentelemetry import trace
-
+from otel_ext.inflight.introductions import introductions
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.inflight.tracker import event_senders
-from otel_ext.record.capture import here
 from otel_ext.record.entities import ENTITY
-from otel_ext.record.model import EMPTY, UNKNOWN_CALL_SITE, Record
+from otel_ext.record.model import EMPTY, Record
 from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process import incarnation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from otel_ext.inflight.origin import Origin
+    from otel_ext.inflight.tracker import Tracker
     from otel_ext.record.entities import Entity
-    from otel_ext.record.model import CallSite, TaskInfo, ThreadInfo
 
-__all__ = ["NOWHERE", "Origin", "event_record", "origin_here", "write_event"]
-
-
-class Origin(NamedTuple):
-    """Where an event comes from, or for an entity, who owns it.
-
-    Attributes:
-        trace_id: Its trace, 32 lower-case hex digits; empty for none.
-        span_id: Its span in that trace, 16 lower-case hex digits.
-        call_site: The place in the user's code.
-        thread: Its thread.
-        task: Its asyncio task.
-    """
-
-    trace_id: str = ""
-    span_id: str = ""
-    call_site: CallSite = UNKNOWN_CALL_SITE
-    thread: ThreadInfo | None = None
-    task: TaskInfo | None = None
-
-
-NOWHERE: Final = Origin()
-
-
-def origin_here(depth: int = 1) -> Origin:
-    """Return the current span, the call site in the user's code, the thread and the task.
-
-    Args:
-        depth: How many frames of callers to skip; 1 starts at the caller.
-
-    >>> origin_here().thread.name
-    'MainThread'
-    """
-    context = trace.get_current_span().get_span_context()
-    trace_id, span_id = "", ""
-    if context.is_valid:
-        trace_id, span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
-    return Origin(trace_id, span_id, *here(depth + 1))
+__all__ = ["event_record", "introduce_entities", "write_event"]
 
 
 def event_record(
@@ -116,14 +79,47 @@ def write_event(
     try:
         check_process()
         senders = event_senders()
+        _introduce(senders)
+        if entity is not None:
+            introductions().note(name, attributes, entity, origin)
         if not senders:
             return False
-        extra = EMPTY if entity is None else {ENTITY: entity.as_metadata()}
-        record = event_record(name, attributes, extra, origin)
-        for tracker in senders:
-            tracker.begin()
-            tracker.emit(record)
+        _emit(_about(name, attributes, entity, origin), senders)
     except Exception as error:  # noqa: BLE001 - nothing may reach the program
         report_problem(f"the event {name!r} is not recorded", error)
         return False
     return True
+
+
+def introduce_entities() -> None:
+    """Write the entities that live to destinations that were set up after them; never raises.
+
+    >>> introduce_entities()
+    """
+    try:
+        check_process()
+        _introduce(event_senders())
+    except Exception as error:  # noqa: BLE001 - the worker goes on
+        report_problem("entities are not recorded for a new destination", error)
+
+
+def _introduce(senders: Sequence[Tracker]) -> None:
+    new = introductions().new_among(senders)
+    if not new:
+        return
+    for event in introductions().latest():
+        record = _about(event.name, event.attributes, event.entity, event.origin)
+        _emit(record._replace(time_ns=event.time_ns), new)
+
+
+def _about(
+    name: str, attributes: Mapping[str, object], entity: Entity | None, origin: Origin
+) -> Record:
+    extra = EMPTY if entity is None else {ENTITY: entity.as_metadata()}
+    return event_record(name, attributes, extra, origin)
+
+
+def _emit(record: Record, senders: Iterable[Tracker]) -> None:
+    for tracker in senders:
+        tracker.begin()
+        tracker.emit(record)

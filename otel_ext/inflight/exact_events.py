@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from otel_ext.inflight.event_records import NOWHERE, event_record
+from otel_ext.inflight.event_records import event_record
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.inflight.tracker import event_senders
 from otel_ext.record.entities import ENTITY
 from otel_ext.record.model import EMPTY, PlainAttributes
@@ -19,7 +20,7 @@ from otel_ext.runtime.fork import check_process
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
     from otel_ext.record.entities import Entity
     from otel_ext.record.model import Record
     from otel_ext.record.sanitise.sanitiser import Sanitiser

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.event_records import introduce_entities, write_event
 from otel_ext.record.entities import HEALTH, Entity
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.health import health
@@ -64,7 +64,10 @@ _shared: Final[dict[str, HealthEvents]] = {}
 def record_health() -> None:
     """Record which parts of this process have changed their health since the last call.
 
+    Destinations that were set up since then get the entities that live, too.
+
     >>> record_health()
     """
+    introduce_entities()
     found = _shared.get("events") or _shared.setdefault("events", HealthEvents())
     found.run()

@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import ConfigError
-from otel_ext.inflight.event_records import Origin
+from otel_ext.inflight.origin import Origin
 from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.process import incarnation
 from otel_ext.services.announcements import ADDED, GONE, PAUSES, Entry, announcer
@@ -165,7 +166,7 @@ class AgentRegistry:
             self._replace(agent)
         if holder.is_asked:
             self._asked[agent] = None
-        self._announcer.add((agent, ADDED, ""))
+        self._announcer.add(agent, ADDED)
         if not self.is_watched:
             self._announcer.watch(self)
         return agent
@@ -259,7 +260,7 @@ class AgentRegistry:
         if not agent.end():
             return False
         # Announced before the id is free: else the next agent could come first in the records.
-        self._announcer.add((agent, GONE, reason))
+        self._announcer.add(agent, GONE, reason)
         self._asked.pop(agent, None)
         if self._entries.get(agent.id) is agent:
             self._entries.pop(agent.id, None)
@@ -274,9 +275,9 @@ class AgentRegistry:
         self.is_watched = False
 
     def __del__(self) -> None:
-        # Without its registry an agent would show in the records until the process ends.
+        # Without its registry one would show in the records until the process ends.
         with suppress(Exception):
-            for agent in self.list():
+            for agent in () if is_exiting() else self.list():
                 self._remove(agent, "registry-collected")
 
 

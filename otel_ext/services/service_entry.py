@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from otel_ext.inflight.event_records import NOWHERE
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.runtime.health import PartHealth
 from otel_ext.services.announcements import ADDED, GONE, READY, Entry
 from otel_ext.services.service_health import HealthCheck
@@ -13,7 +13,7 @@ from otel_ext.services.service_health import HealthCheck
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
 
 __all__ = ["ServiceEntry"]
 

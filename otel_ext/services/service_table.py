@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from otel_ext.errors import ConfigError
 from otel_ext.record.timestamps import format_ns
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.services.announcements import ADDED, GONE, PAUSES, READY, announcer
 from otel_ext.services.errors import not_registered
@@ -48,9 +49,9 @@ class ServiceTable:
         """
         self.check_open()
         self._put(entry)
-        self._announcer.add((entry, ADDED, ""))
+        self._announcer.add(entry, ADDED)
         if entry.is_ready:
-            self._announcer.add((entry, READY, ""))
+            self._announcer.add(entry, READY)
         if not self.is_watched:
             self._announcer.watch(self)
         if not self._open:  # another thread has closed it meanwhile
@@ -63,7 +64,7 @@ class ServiceTable:
         if not entry.end():
             return False
         # Announced before the name is free: else the next one could come first in the records.
-        self._announcer.add((entry, GONE, reason))
+        self._announcer.add(entry, GONE, reason)
         if self.items.get(entry.name) is entry:
             self.items.pop(entry.name, None)
         return True
@@ -71,7 +72,7 @@ class ServiceTable:
     def mark_ready(self, entry: ServiceEntry) -> None:
         """Mark a service as ready, and wake who waits for it."""
         if entry.become_ready():
-            self._announcer.add((entry, READY, ""))
+            self._announcer.add(entry, READY)
             self.waiters.wake(entry.name)
 
     def get(self, name: object) -> ServiceEntry:
@@ -171,7 +172,7 @@ class ServiceTable:
         self.is_watched = False
 
     def __del__(self) -> None:
-        # Without its registry a service would show in the records until the process ends.
+        # Without its registry one would show in the records until the process ends.
         with suppress(Exception):
-            for entry in self.entries():
+            for entry in () if is_exiting() else self.entries():
                 self.remove(entry, "registry-collected")

@@ -15,7 +15,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, use_span
 
 from otel_ext.context import with_span
 from otel_ext.events import SampledEvents, aggregates, batch_writer, subscribe
-from otel_ext.inflight.event_records import NOWHERE
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.runtime.counters import COUNTERS
 from tests.events.heard import Heard
 from tests.programs import in_child, wait_until

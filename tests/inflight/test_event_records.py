@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from otel_ext.inflight.event_records import NOWHERE, Origin, origin_here, write_event
+from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.origin import NOWHERE, Origin, origin_here
 from otel_ext.record.entities import Entity, entity_of
 from tests.durability.kit import HEAD
 from tests.programs import python, records_in, succeed, write_program
@@ -21,7 +22,8 @@ CAPTURES = """\
 import json, os, sys, threading
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
-from otel_ext.inflight.event_records import origin_here, write_event
+from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.origin import origin_here
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.entities import Entity
 from otel_ext.testing import RecordCapture

@@ -19,7 +19,8 @@ HEAD: Final = """\
 import os, signal, sys, threading, time
 from opentelemetry.sdk.trace import TracerProvider
 from otel_ext.exporters import JsonlExporter
-from otel_ext.inflight.event_records import origin_here, write_event
+from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.origin import origin_here
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.entities import Entity

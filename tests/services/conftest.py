@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from otel_ext.events.deferred import deferred_events
 from otel_ext.services import AgentRegistry, ServiceRegistry
-from otel_ext.services.announcements import announcer
 from tests.global_provider import recording_globally
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def records() -> Iterator[list[Record]]:
     """All records of the test, which a destination of its own keeps."""
-    announcer().flush()
+    deferred_events().write_now()
     with recording_globally() as capture:
         yield capture.records
 

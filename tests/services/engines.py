@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.inflight.event_records import NOWHERE
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.runtime.restarts import Intensity, RestartPolicy
 from otel_ext.services.supervision.child import Child, ChildSpec
 from otel_ext.services.supervision.engine import Engine

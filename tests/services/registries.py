@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from otel_ext.events.deferred import deferred_events
 from otel_ext.record.entities import entity_of
-from otel_ext.services.announcements import announcer
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def steps_of(records: Iterable[Record], name: str) -> list[str]:
 
 def wait_for_steps(records: list[Record], name: str, *steps: str) -> list[Record]:
     """Wait until these steps of an entity are recorded, and return their records."""
-    announcer().flush()
+    assert deferred_events().flush(30.0)
     wait_until(lambda: len(about(records, name)) >= len(steps), f"{steps} of {name} in {records}")
     found = about(records, name)
     assert [record.name for record in found] == list(steps)

@@ -10,8 +10,8 @@ import pytest
 
 from otel_ext.errors import ConfigError
 from otel_ext.events import subscribe
+from otel_ext.events.deferred import deferred_events
 from otel_ext.services import Agent, AgentRegistry, NotRegisteredError, default_agents
-from otel_ext.services.announcements import announcer
 from tests.programs import in_child, wait_until
 from tests.services.registries import about, wait_for_steps
 from tests.threads import in_threads, numbered_threads, on_thread
@@ -173,7 +173,7 @@ def test_registrations_and_removals_at_once(agents: AgentRegistry, records: list
 
     numbered_threads(8, churn)
     names = [f"churn-{number}" for number in range(3)]
-    announcer().flush()
+    deferred_events().write_now()
     for name in names:
         wait_until(partial(about, records, name), name)
         if name not in agents:
@@ -203,7 +203,7 @@ def test_agents_before_the_first_destination(agents: AgentRegistry) -> None:
     agents.register("early", n=1)
     agents.register("gone")
     agents.unregister("gone")
-    announcer().flush()
+    deferred_events().write_now()
     with recording_globally() as capture:
         (record,) = wait_for_steps(capture.records, "early", "agent.registered")
         agents.register("late")

@@ -1,4 +1,4 @@
-"""The queue of announcements: overflow, failures, idle registries, the exit, other processes."""
+"""Announcements: overflow, failures, idle registries, the exit, other processes."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import pytest
-
 from otel_ext.events import subscribe
+from otel_ext.events.deferred import deferred_events
 from otel_ext.observe.snapshot import SnapshotReader
 from otel_ext.runtime.health import health
 from otel_ext.runtime.worker import shared_worker
-from otel_ext.services.announcements import GONE, Announcer, announcer
+from otel_ext.services.announcements import ADDED, GONE, Announcer, announcer
 from tests.programs import (
     environment,
-    in_child,
     python,
     records_in,
     started,
@@ -32,19 +30,36 @@ if TYPE_CHECKING:
     from otel_ext.events import Event
     from otel_ext.record.model import Record
     from otel_ext.services import AgentRegistry, ServiceRegistry
-    from otel_ext.services.announcements import Announcement
 
 
 class Stalled(Announcer):
-    """An announcer whose worker does not come."""
+    """An announcer whose queue has room for 10, and whose worker does not come."""
+
+    def __init__(self) -> None:
+        super().__init__(add=self.take)
+        self.queued: list[tuple[object, ...]] = []
+
+    def take(self, *event: object) -> bool:
+        """Queue an event, as `DeferredEvents.add` does."""
+        if len(self.queued) < 10:
+            self.queued.append(event)
+            return True
+        return False
+
+    def write(self) -> None:
+        """Write what is queued."""
+        for make, *arguments in self.queued:
+            deferred_events().add(make, *arguments)  # type: ignore[arg-type]
+        self.queued.clear()
+        assert deferred_events().flush(30.0)
 
     def _ensure_job(self) -> None:
         """Start nothing."""
 
 
 def stalled(agents: AgentRegistry) -> Stalled:
-    """Give a registry an announcer with a queue of 10, or 20 for ends."""
-    made = Stalled(max_queued=10, max_ends=20)
+    """Give a registry an announcer whose worker does not come."""
+    made = Stalled()
     agents._announcer = made  # noqa: SLF001 - there is one for a process
     agents.is_watched = False
     return made
@@ -55,27 +70,29 @@ def test_an_overflow_is_counted_and_made_good(agents: AgentRegistry, records: li
     made = stalled(agents)
     for number in range(15):
         agents.register(f"agent-{number}")
-    part = health().part("registries")
-    assert part is not None
-    assert part.state == "degraded"
-    assert "events dropped: 10 wait to be written" in part.detail
-    made.run()
+    states = {part.state for part in health().parts if part.name == "registries"}
+    assert "degraded" in states
+    made.run()  # the queue is full still
+    made.write()
     assert steps_of(records, "agent-9") == ["agent.registered"]
     assert steps_of(records, "agent-10") == []
     made.run()
+    made.write()
     for number in range(15):
         assert steps_of(records, f"agent-{number}") == ["agent.registered"]
-    wait_until(lambda: made._cell.report().state == "healthy", "healthy again")  # noqa: SLF001
+    assert made._cell.report().state == "healthy"  # noqa: SLF001
 
 
-def test_ends_have_room_of_their_own(agents: AgentRegistry, records: list[Record]) -> None:
-    """In a full queue they are kept for longer, so that no agent stays in the records."""
+def test_ends_are_announced_later(agents: AgentRegistry, records: list[Record]) -> None:
+    """Those that do not fit are kept, so that no agent stays in the records."""
     made = stalled(agents)
     for number in range(10):
         agents.register(f"agent-{number}")
     for number in range(10):
         agents.unregister(f"agent-{number}")
+    made.write()
     made.run()
+    made.write()
     for number in range(10):
         assert steps_of(records, f"agent-{number}") == ["agent.registered", "agent.unregistered"]
 
@@ -84,11 +101,10 @@ def test_late_announcements_change_nothing(agents: AgentRegistry, records: list[
     """Where threads queue the steps of an agent in another order, the last step counts."""
     made = stalled(agents)
     agent = agents.register("a")
-    made._queue.clear()  # noqa: SLF001
-    late: Announcement = (agent, 1, "")
-    made.add((agent, GONE, "unregistered"))
-    made.add(late)
-    made.run()
+    made.queued.clear()
+    made.add(agent, GONE, "unregistered")
+    made.add(agent, ADDED)
+    made.write()
     assert steps_of(records, "a") == ["agent.unregistered"]
 
 
@@ -98,7 +114,7 @@ def test_metadata_that_cannot_be_recorded(agents: AgentRegistry, records: list[R
     agent = agents.register("bad")
     agent._metadata = 7  # type: ignore[assignment]  # noqa: SLF001 - as if it were broken
     agents.register("good")
-    made.run()
+    made.write()
     assert steps_of(records, "good") == ["agent.registered"]
     assert steps_of(records, "bad") == []
 
@@ -127,21 +143,6 @@ def test_an_idle_process_is_left_alone(agents: AgentRegistry, records: list[Reco
     assert announcer()._jobs  # noqa: SLF001 - no public way
     wait_for_steps(records, "b", "agent.registered")
     assert shared_worker().is_alive
-
-
-@pytest.mark.forks
-def test_a_forked_child_writes_its_own(agents: AgentRegistry) -> None:
-    """What waits in the parent is written there only."""
-    made = stalled(agents)
-    agents.register("a")
-
-    def child() -> str:
-        in_queue = len(made._queue)  # noqa: SLF001
-        agents.register("b")
-        return f"{in_queue} {len(made._queue)} {agents.is_watched}"  # noqa: SLF001
-
-    assert in_child(child) == "0 1 True"
-    assert len(made._queue) == 1  # noqa: SLF001
 
 
 AT_EXIT = """\

@@ -11,8 +11,8 @@ import pytest
 
 from otel_ext.errors import ConfigError
 from otel_ext.events import subscribe
+from otel_ext.events.deferred import deferred_events
 from otel_ext.services import NotRegisteredError, ServiceRegistry, default_services
-from otel_ext.services.announcements import announcer
 from tests.programs import in_child
 from tests.services.registries import wait_for_steps
 from tests.threads import in_threads, numbered_threads
@@ -290,7 +290,7 @@ def test_services_before_the_first_destination(services: ServiceRegistry) -> Non
     from tests.global_provider import recording_globally  # noqa: PLC0415 - after the services
 
     services.register("early", 1)
-    announcer().flush()
+    deferred_events().write_now()
     with recording_globally() as capture:
         (record,) = wait_for_steps(capture.records, "early", "service.ready")
     assert cast("bool", record.attributes["ready"]) is True

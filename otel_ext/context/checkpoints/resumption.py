@@ -15,7 +15,7 @@ from otel_ext.context.current import enter, leave, open_span, take_ending
 from otel_ext.context.error_context import keep_fields
 from otel_ext.context.outcome import finish
 from otel_ext.errors import ConfigError
-from otel_ext.inflight.event_records import Origin, origin_here
+from otel_ext.inflight.origin import Origin, origin_here
 from otel_ext.inflight.tracker import event_senders
 from otel_ext.journal.outputs import newest_output
 from otel_ext.journal.read.incarnations import base_id

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from otel_ext.context.checkpoints.reading import ATTEMPT, OVER, RUN, STATE
 from otel_ext.context.checkpoints.state import altered_error, plain_state
 from otel_ext.errors import ConfigError
-from otel_ext.inflight.event_records import Origin, origin_here
 from otel_ext.inflight.exact_events import ExactData, write_exact_event
+from otel_ext.inflight.origin import Origin, origin_here
 from otel_ext.inflight.tracker import event_senders
 from otel_ext.record.entities import CHECKPOINT, Entity
 from otel_ext.runtime.guard import report_problem

@@ -7,7 +7,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.context import error_context
-from otel_ext.inflight.event_records import NOWHERE, origin_here
+from otel_ext.inflight.origin import NOWHERE, origin_here
 from otel_ext.record.model import EMPTY
 from otel_ext.redaction.rules.names import rule_for_name
 from otel_ext.runtime.guard import report_problem
@@ -16,7 +16,7 @@ from otel_ext.services.live_settings.shown import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
     from otel_ext.services.live_settings.tree import Changed
 
 __all__ = ["Author", "Change", "author_here"]

@@ -13,7 +13,7 @@ from otel_ext.settings.short_repr import short_repr
 if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
-    from otel_ext.inflight.event_records import Origin
+    from otel_ext.inflight.origin import Origin
     from otel_ext.runtime.restarts import RestartPolicy
 
 __all__ = [

@@ -13,7 +13,7 @@ from opentelemetry.trace import Link
 from otel_ext.context.current import enter, open_span
 from otel_ext.context.outcome import finish
 from otel_ext.errors import ConfigError
-from otel_ext.inflight.event_records import NOWHERE, Origin
+from otel_ext.inflight.origin import NOWHERE, Origin
 from otel_ext.record.capture import current_task, current_thread
 from otel_ext.runtime.guard import describe
 from otel_ext.services.supervision.context import ChildContext

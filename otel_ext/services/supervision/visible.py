@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_ext.events.bus import emit
-from otel_ext.inflight.event_records import NOWHERE, Origin, write_event
+from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.origin import NOWHERE, Origin
 from otel_ext.record.capture import current_thread
 from otel_ext.record.entities import Entity
 from otel_ext.runtime.guard import report_problem

@@ -29,7 +29,8 @@ WAITS = (
 
 
 REGISTERS = (
-    f"{HEAD}from otel_ext.inflight.event_records import origin_here, write_event\n"
+    f"{HEAD}from otel_ext.inflight.event_records import write_event\n"
+    "from otel_ext.inflight.origin import origin_here\n"
     "from otel_ext.record.entities import Entity\n"
     "agent = Entity('agent', 'importer-1')\n"
     "write_event('agent.registered', {'role': 'x'}, entity=agent, origin=origin_here())\n"
