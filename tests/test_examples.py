@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.programs import EXAMPLES, ids, logs_in, python, records_in, spans_in, succeed
+from otel_ext.observe.snapshot import SnapshotReader
+from tests.programs import (
+    EXAMPLES,
+    environment,
+    ids,
+    logs_in,
+    python,
+    records_in,
+    spans_in,
+    started,
+    succeed,
+    wait_until,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,6 +29,7 @@ if TYPE_CHECKING:
 # Tested by tests/integration/test_examples.py.
 _ELSEWHERE: Final = "index_library.py"
 _TESTED: Final = {
+    "agent_platform.py",
     "agents.py",
     "context_everywhere.py",
     "decorated_functions.py",
@@ -273,6 +286,35 @@ def test_an_example_runs_with_tracing_off(name: str, expected: str, tmp_path: Pa
     assert done.out.startswith(expected)
     assert done.err == ""
     assert spans_in(tmp_path / "traces") == []
+
+
+def test_agent_platform(tmp_path: Path) -> None:
+    """Its agents are seen; killed and started again, it goes on with its import."""
+    command = python(EXAMPLES / "agent_platform.py")
+    reader = SnapshotReader([tmp_path / "traces"])
+
+    def states(kind: str) -> dict[str, str]:
+        found = [one for one in reader.read().entities if one.entity.type == kind]
+        return {one.entity.id: one.state for one in found}
+
+    def imported() -> tuple[int, int]:
+        entities = [one for one in reader.read().entities if one.entity.type == "checkpoint"]
+        facts = [one.record.attributes for one in entities]
+        return max(
+            ((int(str(one["attempt"])), int(str(one["state"] or 0))) for one in facts),
+            default=(0, 0),
+        )
+
+    with started(command, cwd=tmp_path, env=environment()) as process:
+        wait_until(lambda: imported() > (1, 0), "a page is imported")
+        wait_until(lambda: states("agent").keys() == {"answerer", "importer"}, "both agents")
+        assert states("service") == {"model": "idle"}
+        process.kill()
+        process.wait()
+        assert set(states("agent").values()) == {"lost"}
+        _, done = imported()
+    with started(command, cwd=tmp_path, env=environment()):
+        wait_until(lambda: imported() > (2, done), "the second attempt goes on")
 
 
 def test_supervisor(tmp_path: Path) -> None:

@@ -58,6 +58,13 @@ PAGES: Final = (
         "(../how-to/look-at-traces.md) has a command for each.",
     ),
     Page("views.md", ("otel_ext.views",), "Reports."),
+    Page(
+        "services.md",
+        ("otel_ext.services", "otel_ext.services.telemetry"),
+        "Agents, services, settings and supervised work of a program that runs long. [The guide]"
+        "(../how-to/an-agent-platform.md) shows them together.",
+    ),
+    Page("flags.md", ("otel_ext.flags",), "Feature flags, staged by trace."),
     Page("monitor.md", ("otel_ext.monitor",), "Alerts and sampling while a program runs."),
     Page(
         "search.md", ("otel_ext.search",), "Searches in traces, as in the terminal and the viewer."

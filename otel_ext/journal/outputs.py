@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from itertools import count
 from typing import TYPE_CHECKING, Final
@@ -34,8 +35,9 @@ class Output:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        is_file = path.suffix in _FILES or path.is_file()
-        self.file = path if is_file and not path.is_dir() else None
+        # These two answer no, and do not raise, where nothing may be looked at.
+        is_file = path.suffix in _FILES or os.path.isfile(path)  # noqa: PTH113
+        self.file = path if is_file and not os.path.isdir(path) else None  # noqa: PTH112
         self.folder = path if self.file is None else path.parent
 
     @classmethod

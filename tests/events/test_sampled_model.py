@@ -85,6 +85,8 @@ def totals_of(heard: Iterable[Event], *, keyed: bool) -> Totals:
     totals = Totals()
     for event in heard:
         numbers = dict(event.measurements)
+        if "suppressed" not in numbers:
+            continue  # of another processor of this process, such as a heartbeat
         key = (event.name, event.metadata.get("key")) if keyed else None
         totals.events[key] += int(numbers["suppressed"]) + 1
         for what in {name.partition(".")[0] for name in numbers if name.endswith(".sum")}:
