@@ -37,6 +37,9 @@ class Introductions:
     []
     """
 
+    _latest: dict[tuple[str, str], LatestEvent]
+    _known: weakref.WeakSet[Tracker]
+
     def __init__(self) -> None:
         self._reset()
         after_fork_in_child(self._reset)
@@ -66,8 +69,8 @@ class Introductions:
         self._latest = {}
 
     def _reset(self) -> None:
-        self._latest: dict[tuple[str, str], LatestEvent] = {}
-        self._known: weakref.WeakSet[Tracker] = weakref.WeakSet()
+        self._latest = {}
+        self._known = weakref.WeakSet()
 
 
 _shared: Final[dict[str, Introductions]] = {}

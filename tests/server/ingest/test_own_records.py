@@ -111,9 +111,15 @@ TOTALS = st.fixed_dictionaries(
     optional={"buffer_peak": COUNTS, "memory_bytes": COUNTS},
 )
 ENTITIES = st.builds(Entity, TEXTS.filter(bool), TEXTS.filter(bool), st.booleans())
-ABOUT: st.SearchStrategy[dict[str, object]] = st.just({}) | ENTITIES.map(
-    lambda entity: {"entity": entity.as_metadata()}
-)
+
+
+def about(entity: Entity) -> dict[str, object]:
+    """Return the metadata that name an entity."""
+    return {"entity": entity.as_metadata()}
+
+
+NOTHING: dict[str, object] = {}
+ABOUT = st.just(NOTHING) | ENTITIES.map(about)
 RECORDS = st.one_of(
     st.builds(Record, phase=st.just("start"), **SPAN),
     st.builds(Record, phase=st.just("update"), extra=UPDATES, **SPAN),
