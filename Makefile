@@ -35,7 +35,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
-	builder compat bench bench-peers bench-quick soak chaos sanitize fuzz \
+	builder compat bench bench-peers bench-quick soak storm chaos sanitize fuzz \
 	collector test-collector viewer page clean
 
 help: ## show this list
@@ -186,6 +186,10 @@ CHAOS_TIMES ?=
 
 soak: $(STAMPS)/installed ## hours of load and disturbances
 	@$(PROGRAMS) tests/soak -- $(SOAK_SECONDS)
+
+storm: $(STAMPS)/installed ## the tests that kill, fork, damage and load for many seconds
+	@$(TEST_PYTHON) -m tools.run_tests --checkout "$(CHECKOUT)" --work $(BUILD)/$@ -- \
+		-m storm -n 2 tests $(PYTEST_ARGS)
 
 chaos: $(STAMPS)/installed ## thousands of random kills and forks
 	@$(PROGRAMS) tests/chaos -- $(CHAOS_TIMES)

@@ -37,7 +37,7 @@ PARTS = (
 # More than there are processors: most tests start programs and wait for them.
 WORKERS = (os.cpu_count() or 1) + 2
 # Replaces the choice of marks in pyproject.toml.
-QUICK = ("-m", "not slow and not collector", "--hypothesis-profile=quick")
+QUICK = ("-m", "not slow and not collector and not storm", "--hypothesis-profile=quick")
 NOT_COMPILED = "the compiled part was not built: only the plain one is tested"
 # Done once, before the workers start and each does the same: rewrite the assertions of all
 # tests, and compute hypothesis' tables of characters.

@@ -13,7 +13,9 @@ from tests.programs import ROOT, python, succeed
 PROGRAM: Final = Path(__file__).with_name("programs") / "killed_steps.py"
 
 
-@pytest.mark.parametrize(("kills", "seed"), [(10, 1), pytest.param(100, 2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "seed"), [(10, 1), pytest.param(100, 2, marks=pytest.mark.storm)]
+)
 def test_kills_at_random_moments(tmp_path: Path, kills: int, seed: int) -> None:
     """Each step was done, and each attempt repeats at most the step that was under way.
 

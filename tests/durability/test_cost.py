@@ -41,7 +41,7 @@ MANY_OPEN = """
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [10_000, pytest.param(100_000, marks=pytest.mark.storm)])
 def test_many_open_spans_take_little_memory(tmp_path: Path, count: int) -> None:
     """Beyond the SDK's own span objects, the processor takes less than 100 MB for 100,000."""
     sdk, both = (

@@ -263,7 +263,7 @@ def test_uvicorn_with_workers(tmp_path: Path) -> None:
     assert sum(cause == "process-died" for causes in ends.values() for cause in causes) == 3
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.timeout(120)
 def test_celery_prefork_with_killed_children(tmp_path: Path) -> None:
     """Recovery ends the span of a prefork child that is killed amid a task; others end theirs."""

@@ -69,7 +69,7 @@ def missing_from(found: Found, started: set[str], ended: set[str]) -> set[str]:
     return (started - {start.span_id for start in found.phase("start")}) | (ended - real)
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.needs("strace")
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("durability", ["mapped", "write"])

@@ -116,7 +116,7 @@ def test_spans_in_finalizers_signal_handlers_and_log_handlers(
         assert given_up <= {"ended in a finalizer"}
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.timeout(120)
 def test_a_storm_of_forks() -> None:
     """Children forked beside busy threads record and end in each way; `make chaos` forks more."""

@@ -21,7 +21,7 @@ SECONDS = float(os.environ.get("SOAK_SECONDS", "12"))
 RATE = 5_000.0
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.timeout(180 + int(SECONDS))
 @pytest.mark.needs("cc")
 def test_a_blocked_disk_costs_no_memory_and_all_records_are_counted() -> None:

@@ -14,7 +14,7 @@ from tests.programs import environment, execute, python
 PROGRAM = Path(collector_outage.__file__)
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
 def test_nothing_is_missing_after_an_outage_under_load(tmp_path: Path, protocol: str) -> None:

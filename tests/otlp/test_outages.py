@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("protocol", ["http/protobuf", "grpc"])
+@pytest.mark.parametrize(
+    "protocol", ["http/protobuf", pytest.param("grpc", marks=pytest.mark.storm)]
+)
 def test_no_ended_span_is_lost_while_the_collector_restarts(
     peers: tuple[Collector, Sink], monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:

@@ -203,6 +203,7 @@ def test_a_thread_that_dies_again_and_again_waits_longer(worker: Worker) -> None
         assert becomes_true(lambda: threads_named(worker.name))
         begin = time.monotonic()
         kill_thread(worker.name)
+        worker.notify()  # it dies when it wakes
         assert becomes_true(lambda: not worker.is_alive)
         assert becomes_true(worker.ensure)
         pauses.append(time.monotonic() - begin)
