@@ -22,13 +22,13 @@ from otel_ext.runtime.worker import shared_worker
 from otel_ext.settings.limits import check_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from otel_ext.events.subscription import Handler
     from otel_ext.record.model import Record
     from otel_ext.runtime.worker import Job
 
-__all__ = ["emit", "has_subscribers", "subscribe"]
+__all__ = ["emit", "emit_later", "has_subscribers", "subscribe"]
 
 _PATTERN: Final = re.compile(r"\*|[^\s*]+(\.\*|\*)?")
 _DEFAULTS: Final = Limits()
@@ -86,12 +86,16 @@ class _Bus:
                 self._deliver(subscription, event)
 
     def emit(
-        self, name: str, measurements: Mapping[str, float], metadata: Mapping[str, object]
+        self,
+        name: str,
+        measurements: Mapping[str, float],
+        metadata: Mapping[str, object],
+        without: Sequence[Subscription] = (),
     ) -> None:
         check_process()
         event = None
         for subscription in self.subscriptions:
-            if subscription.matches(name):
+            if subscription.matches(name) and subscription not in without:
                 event = event or Event(name, dict(measurements), dict(metadata), time_ns())
                 self._deliver(subscription, event)
 
@@ -167,7 +171,7 @@ def subscribe(
 
 
 def has_subscribers(name: str) -> bool:
-    """Return whether an event of this name would be delivered to anyone.
+    """Return whether there is a subscription to events of this name.
 
     >>> has_subscribers("cache.miss")
     False
@@ -189,9 +193,28 @@ def emit(
 
     >>> emit("cache.miss", {"size": 3}, {"key": "a"})
     """
+    emit_later(name, measurements, metadata, ())
+
+
+def emit_later(
+    name: str,
+    measurements: Mapping[str, float],
+    metadata: Mapping[str, object],
+    without: Sequence[Subscription],
+) -> None:
+    """Emit an event that was made before, as `emit` does, but not to some subscriptions.
+
+    Args:
+        name: As for `emit`.
+        measurements: As for `emit`.
+        metadata: As for `emit`.
+        without: Those whose handlers have made it.
+
+    >>> emit_later("cache.miss", {"size": 3}, {"key": "a"}, ())
+    """
     if not _BUS.subscriptions:
         return
     try:
-        _BUS.emit(name, measurements, metadata)
+        _BUS.emit(name, measurements, metadata, without)
     except Exception as error:  # noqa: BLE001 - such as measurements that are not a mapping
         report_problem(f"the event {name!r} is lost", error)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from otel_ext.events.bus import emit, has_subscribers
+from otel_ext.events.bus import emit_later, has_subscribers
+from otel_ext.events.subscription import running_subscriptions
 from otel_ext.inflight.event_records import introduce_entities, write_event
 from otel_ext.inflight.origin import NOWHERE
 from otel_ext.record.model import EMPTY
@@ -24,11 +25,11 @@ from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from otel_ext.events.subscription import Subscription
     from otel_ext.inflight.origin import Origin
     from otel_ext.record.entities import Entity
-    from otel_ext.runtime.isolated import Ticket
     from otel_ext.runtime.worker import Job
 
 __all__ = ["DeferredEvent", "DeferredEvents", "deferred_events"]
@@ -67,14 +68,16 @@ class DeferredEvent(NamedTuple):
     is_emitted: bool = True
 
 
+Made: TypeAlias = "DeferredEvent | Sequence[DeferredEvent] | None"
+
+
 class DeferredEvents:
     """Queues events and writes them in order; a forked child starts with none.
 
     At most 100,000 wait; further ones are dropped and counted under `dropped.deferred`.
     """
 
-    _queue: deque[tuple[Callable[..., DeferredEvent | None], tuple[object, ...]]]
-    _emission: tuple[Ticket, float] | None
+    _queue: deque[tuple[Callable[..., Made], tuple[object, ...], tuple[Subscription, ...]]]
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
@@ -84,11 +87,11 @@ class DeferredEvents:
         before_flush(self.write_now)
         shut_down_at_exit(self.write_now)
 
-    def add(self, make: Callable[..., DeferredEvent | None], *arguments: object) -> bool:
+    def add(self, make: Callable[..., Made], *arguments: object) -> bool:
         """Queue an event; return False if there is no room for it.
 
         Args:
-            make: Called by the worker with `arguments`; returns the event, or None for none.
+            make: Called by the worker with `arguments`; returns the event, several, or None.
             arguments: What it needs of this moment.
         """
         queue = self._queue
@@ -96,7 +99,8 @@ class DeferredEvents:
         if size >= _MAX_QUEUED:
             COUNTERS.add("dropped.deferred")
             return False
-        queue.append((make, arguments))
+        # A handler does not get the events that it makes, or that would never end.
+        queue.append((make, arguments, running_subscriptions()))
         if not size % _ENSURE_EVERY:
             self._ensure()
         return True
@@ -143,46 +147,37 @@ class DeferredEvents:
         queue, until = self._queue, monotonic() + seconds
         while queue and monotonic() < until:
             try:
-                make, arguments = queue.popleft()
+                make, arguments, makers = queue.popleft()
             except IndexError:  # a flush writes the rest on another thread
                 break
             try:
-                event = make(*arguments)
-                if event is not None:
-                    self._write_one(event)
+                made = make(*arguments)
+                for event in (made,) if isinstance(made, DeferredEvent) else made or ():
+                    self._write_one(event, makers)
             except Exception as error:  # noqa: BLE001 - the others go on
                 report_problem("a deferred event is not recorded", error)
 
-    def _write_one(self, event: DeferredEvent) -> None:
+    def _write_one(self, event: DeferredEvent, makers: Sequence[Subscription]) -> None:
         facts = event.metadata if event.recorded is None else event.recorded
         write_event(
             event.name, {**facts, **event.measurements}, entity=event.entity, origin=event.origin
         )
         if event.is_emitted and has_subscribers(event.name):
-            self._emit(event)
+            self._emit(event, makers)
 
-    def _emit(self, event: DeferredEvent) -> None:
-        """Let the bus's thread emit an event; one that hangs in a subscriber is left behind."""
-        if self._emission is not None:
-            ticket, since = self._emission
-            if ticket.wait(0.0):
-                self._emission = None
-            elif monotonic() - since > _HANGING_SECONDS:
-                self._bus.abandon()
-                self._emission = None
+    def _emit(self, event: DeferredEvent, makers: Sequence[Subscription]) -> None:
+        """Let the bus's thread emit an event; a call that hangs in a subscriber is left behind."""
+        if self._bus.busy_seconds > _HANGING_SECONDS:
+            self._bus.abandon()
         if self._bus.queued >= _MAX_EMITTED:
             COUNTERS.add("events.dropped")
             return
-        ticket = self._bus.submit(
-            emit, event.name, event.measurements, event.metadata, is_left=True
-        )
-        if self._emission is None:
-            self._emission = ticket, monotonic()
+        facts = event.name, event.measurements, event.metadata, makers
+        self._bus.submit(emit_later, *facts, is_left=True)
 
     def _reset(self) -> None:
         """Forget what waits, which the parent of a forked child writes."""
         self._queue = deque()
-        self._emission = None
 
 
 _shared: Final[dict[str, DeferredEvents]] = {}

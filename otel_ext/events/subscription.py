@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from otel_ext.events.event import Event
 
-__all__ = ["Handler", "Limits", "Subscription", "in_handler"]
+__all__ = ["Handler", "Limits", "Subscription", "in_handler", "running_subscriptions"]
 
 Handler: TypeAlias = "Callable[[Event], object]"
 
@@ -45,6 +45,18 @@ def in_handler() -> bool:
     False
     """
     return any(call.subscription is not None for call in _running.get())
+
+
+def running_subscriptions() -> tuple[Subscription, ...]:
+    """Return the subscriptions whose handlers are calling here, however deep.
+
+    >>> running_subscriptions()
+    ()
+    """
+    calls = _running.get()
+    if not calls:
+        return ()
+    return tuple(call.subscription for call in calls if call.subscription is not None)
 
 
 def _is_cancelled(error: BaseException) -> bool:

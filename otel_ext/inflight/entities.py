@@ -19,6 +19,7 @@ __all__ = ["LivingEntities"]
 
 # As many as there may be open spans.
 _MAX_LIVING: Final = 100_000
+_MAX_ENDED: Final = 1_000
 
 
 class LivingEntities:
@@ -34,8 +35,11 @@ class LivingEntities:
     ['agent.registered']
     """
 
+    _records: dict[tuple[str, str], Record]
+    _ended: dict[tuple[str, str], int]
+
     def __init__(self) -> None:
-        self._records: dict[tuple[str, str], Record] = {}
+        self._reset()
         after_fork_in_child(self._reset)
 
     def note(self, record: Record) -> None:
@@ -44,9 +48,16 @@ class LivingEntities:
         if entity is None:
             return
         key = entity.type, entity.id
+        known = self._records.get(key)
+        # Threads may come in another order than the numbers of their records.
+        if max(self._ended.get(key, -1), -1 if known is None else known.seq) > record.seq:
+            return
         if entity.deleted:
             self._records.pop(key, None)
-        elif key in self._records or len(self._records) < _MAX_LIVING:
+            if len(self._ended) >= _MAX_ENDED:
+                self._ended.clear()
+            self._ended[key] = record.seq
+        elif known is not None or len(self._records) < _MAX_LIVING:
             self._records[key] = record
 
     def forget(self, entity: Entity) -> None:
@@ -59,4 +70,4 @@ class LivingEntities:
         return list(self._records.copy().values())
 
     def _reset(self) -> None:
-        self._records = {}
+        self._records, self._ended = {}, {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from time import time_ns
 from typing import TYPE_CHECKING
 
-from otel_ext.inflight.introductions import introductions
+from otel_ext.inflight.introductions import EventFacts, introductions
 from otel_ext.inflight.origin import NOWHERE
 from otel_ext.inflight.tracker import event_senders
 from otel_ext.record.entities import ENTITY
@@ -35,22 +35,7 @@ def event_record(
     >>> event_record("cache.full", {"size": 3}, {}, NOWHERE).event
     'cache.full'
     """
-    current = incarnation.current()
-    return Record(
-        "event",
-        None,
-        name,
-        time_ns(),
-        current.next_seq(),
-        current.process_for(None),
-        origin.call_site,
-        attributes,
-        origin.trace_id,
-        origin.span_id,
-        thread=origin.thread,
-        task=origin.task,
-        extra=extra,
-    )
+    return _record_of(_event(name, attributes, None, origin))._replace(extra=extra)
 
 
 def write_event(
@@ -80,11 +65,11 @@ def write_event(
         check_process()
         senders = event_senders()
         _introduce(senders)
-        if entity is not None:
-            introductions().note(name, attributes, entity, origin)
+        event = _event(name, attributes, entity, origin)
+        introductions().note(event)
         if not senders:
             return False
-        _emit(_about(name, attributes, entity, origin), senders)
+        _emit(_record_of(event), senders)
     except Exception as error:  # noqa: BLE001 - nothing may reach the program
         report_problem(f"the event {name!r} is not recorded", error)
         return False
@@ -108,15 +93,33 @@ def _introduce(senders: Sequence[Tracker]) -> None:
     if not new:
         return
     for event in introductions().latest():
-        record = _about(event.name, event.attributes, event.entity, event.origin)
-        _emit(record._replace(time_ns=event.time_ns), new)
+        _emit(_record_of(event), new)
 
 
-def _about(
+def _event(
     name: str, attributes: Mapping[str, object], entity: Entity | None, origin: Origin
-) -> Record:
-    extra = EMPTY if entity is None else {ENTITY: entity.as_metadata()}
-    return event_record(name, attributes, extra, origin)
+) -> EventFacts:
+    """Return what is recorded of an event that happens now, with a number of its own."""
+    return EventFacts(name, attributes, entity, origin, incarnation.current().next_seq(), time_ns())
+
+
+def _record_of(event: EventFacts) -> Record:
+    origin, entity = event.origin, event.entity
+    return Record(
+        "event",
+        None,
+        event.name,
+        event.time_ns,
+        event.seq,
+        incarnation.current().process_for(None),
+        origin.call_site,
+        event.attributes,
+        origin.trace_id,
+        origin.span_id,
+        thread=origin.thread,
+        task=origin.task,
+        extra=EMPTY if entity is None else {ENTITY: entity.as_metadata()},
+    )
 
 
 def _emit(record: Record, senders: Iterable[Tracker]) -> None:

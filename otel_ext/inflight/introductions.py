@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import weakref
-from time import time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.runtime.fork import after_fork_in_child
@@ -15,44 +14,54 @@ if TYPE_CHECKING:
     from otel_ext.inflight.tracker import Tracker
     from otel_ext.record.entities import Entity
 
-__all__ = ["Introductions", "LatestEvent", "introductions"]
+__all__ = ["EventFacts", "Introductions", "introductions"]
 
 _MAX_KNOWN: Final = 100_000
 
 
-class LatestEvent(NamedTuple):
-    """The latest event about an entity that lives, as the program has made it."""
+class EventFacts(NamedTuple):
+    """What is recorded of an event, as the program has made it.
+
+    Attributes:
+        seq: The number of its record, so that one that is written later, for a new destination,
+            does not count as newer than what has come meanwhile.
+        time_ns: When it was, nanoseconds since the epoch.
+    """
 
     name: str
     attributes: Mapping[str, object]
-    entity: Entity
+    entity: Entity | None
     origin: Origin
+    seq: int
     time_ns: int
 
 
 class Introductions:
     """Knows which entities live, and which destinations know them; a forked child has none.
 
+    Of more than 100,000 entities, the others are not known.
+
     >>> Introductions().new_among([])
     []
     """
 
-    _latest: dict[tuple[str, str], LatestEvent]
+    _latest: dict[tuple[str, str], EventFacts]
     _known: weakref.WeakSet[Tracker]
 
     def __init__(self) -> None:
         self._reset()
         after_fork_in_child(self._reset)
 
-    def note(
-        self, name: str, attributes: Mapping[str, object], entity: Entity, origin: Origin
-    ) -> None:
+    def note(self, event: EventFacts) -> None:
         """Remember an event about an entity; forget the entity if the event ends it."""
+        entity = event.entity
+        if entity is None:
+            return
         key = entity.type, entity.id
         if entity.deleted:
             self._latest.pop(key, None)
         elif key in self._latest or len(self._latest) < _MAX_KNOWN:
-            self._latest[key] = LatestEvent(name, attributes, entity, origin, time_ns())
+            self._latest[key] = event
 
     def new_among(self, senders: Iterable[Tracker]) -> list[Tracker]:
         """Return those that were not among the senders of an earlier call."""
@@ -60,12 +69,12 @@ class Introductions:
         self._known.update(new)
         return new
 
-    def latest(self) -> list[LatestEvent]:
+    def latest(self) -> list[EventFacts]:
         """Return the latest event about each entity that lives."""
         return list(self._latest.copy().values())
 
     def forget(self) -> None:
-        """Forget all entities; a destination that is new later gets none of them."""
+        """Forget all entities, for tests: a new destination gets none of them."""
         self._latest = {}
 
     def _reset(self) -> None:

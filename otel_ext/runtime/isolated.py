@@ -191,6 +191,11 @@ class IsolatedThread:
         return not self._state.queue and not self._state.working
 
     @property
+    def busy_seconds(self) -> float:
+        """For how long the call that runs has been running; 0 if none does."""
+        return max(monotonic() - self._state.busy_since, 0.0)
+
+    @property
     def queued(self) -> int:
         """How many calls wait for the one that runs."""
         return len(self._state.queue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -103,6 +104,55 @@ def test_a_subscriber_that_hangs_delays_no_record(monkeypatch: pytest.MonkeyPatc
         release.set()
     numbers = [one.attributes["number"] for one in capture.records if one.kind == "event"]
     assert numbers == [1, 2]
+
+
+def test_a_slow_subscriber_gets_all_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On one thread, although the calls that wait for it take longer than one may hang."""
+    monkeypatch.setattr(deferred, "_HANGING_SECONDS", 0.2)
+    events, heard = DeferredEvents(), list[tuple[float, int]]()
+
+    def hear(event: Event) -> None:
+        time.sleep(0.02)
+        heard.append((event.measurements["number"], threading.get_ident()))
+
+    with recording_globally(), subscribe("test.numbered", hear, inline=True):
+        for number in range(30):
+            events.add(numbered, number)
+            assert events.flush(0.001) in {True, False}  # the worker takes it meanwhile
+        assert events.flush(LIMIT)
+    assert [number for number, _ in heard] == [*range(30)]
+    assert len({thread for _, thread in heard}) == 1
+
+
+def test_a_handler_does_not_get_the_events_that_it_makes() -> None:
+    """Others do; without that, one event would make events without end."""
+    events, heard, others = DeferredEvents(), list[float](), list[float]()
+
+    def answer(event: Event) -> None:
+        heard.append(event.measurements["number"])
+        events.add(numbered, event.measurements["number"] + 1)
+
+    def note(event: Event) -> None:
+        others.append(event.measurements["number"])
+
+    with (
+        recording_globally(),
+        subscribe("test.*", answer, inline=True),
+        subscribe("test.*", note, inline=True),
+    ):
+        events.add(numbered, 1)
+        assert events.flush(LIMIT)
+        assert events.flush(LIMIT)
+    assert (heard, others) == ([1], [1, 2])
+
+
+def test_several_events_at_once() -> None:
+    """What makes them may return several."""
+    events = DeferredEvents()
+    with recording_globally() as capture:
+        events.add(lambda: [numbered(1), numbered(2)])
+        assert events.flush(LIMIT)
+    assert [one.attributes["number"] for one in capture.records if one.kind == "event"] == [1, 2]
 
 
 @pytest.mark.forks

@@ -6,16 +6,21 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
-from otel_ext.inflight.event_records import write_event
+from otel_ext.inflight.event_records import introduce_entities, write_event
+from otel_ext.inflight.introductions import introductions
 from otel_ext.inflight.origin import NOWHERE, Origin, origin_here
-from otel_ext.record.entities import Entity, entity_of
+from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.record.entities import Entity, NewestEntities, entity_of
+from otel_ext.testing import RecordCapture
 from tests.durability.kit import HEAD
 from tests.programs import python, records_in, succeed, write_program
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from otel_ext.inflight.introductions import EventFacts
     from otel_ext.record.model import Record
 
 CAPTURES = """\
@@ -212,3 +217,33 @@ def test_no_span_means_no_ids() -> None:
     origin = origin_here()
     assert (origin.trace_id, origin.span_id) == ("", "")
     assert Origin() == NOWHERE
+
+
+def test_an_end_that_comes_during_an_introduction_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new destination gets the older record of the entity last, and still shows it as gone."""
+    known, latest = introductions(), introductions().latest
+    entity = Entity("agent", "short")
+
+    def ends_meanwhile() -> list[EventFacts]:
+        found = latest()
+        monkeypatch.undo()
+        write_event("agent.unregistered", entity=entity._replace(deleted=True))
+        return found
+
+    write_event("agent.registered", entity=entity)
+    capture = RecordCapture()
+    provider = TracerProvider()
+    processor = LifecycleSpanProcessor(capture)
+    provider.add_span_processor(processor)
+    monkeypatch.setattr(known, "latest", ends_meanwhile)
+    introduce_entities()
+    found = [record for record in capture.records if entity_of(record)]
+    assert [record.name for record in found] == ["agent.unregistered", "agent.registered"]
+    newest: NewestEntities[str] = NewestEntities()
+    for record in found:
+        about = entity_of(record)
+        assert about is not None
+        newest.add(record.process.id, about, record.seq, record.name)
+    assert list(newest.living()) == []
+    assert processor.tracker.open_records() == []
+    provider.shutdown()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
 from otel_ext.context import error_context, with_context, with_span
 from otel_ext.events import Event, subscribe
+from otel_ext.events.deferred import deferred_events
 from otel_ext.record.model import EMPTY
 from otel_ext.services import Settings
 from otel_ext.services.live_settings import change
@@ -130,6 +132,46 @@ def test_the_event_of_the_bus_has_who_and_no_secret(records: RecordCapture) -> N
         "db.pool.size": 5,
         "total": 9,
     }
+
+
+def test_no_secret_within_a_value_reaches_the_bus(records: RecordCapture) -> None:
+    """Neither one under a telling name within a dict, nor one within a text, nor in the context."""
+
+    @dataclass(frozen=True)
+    class Places:
+        options: dict[str, object] = field(default_factory=dict[str, object])
+        address: str = ""
+
+    settings, heard = Settings(Places(), name="places"), list[Event]()
+    with (
+        subscribe("settings.changed", heard.append, inline=True),
+        with_context(request={"password": "hunter2", "user": "ann"}),
+    ):
+        settings.update(
+            options={"password": "hunter2", "port": 5}, address="postgres://u:hunter2@db-1/shop"
+        )
+        assert settings.flush(LIMIT)
+    (event,) = heard
+    assert "hunter2" not in f"{event} {records.records}"
+    new = cast("dict[str, dict[str, object]]", event.metadata["new"])
+    assert new["options"]["port"] == 5
+    assert "db-1" in str(new["address"])
+
+
+def test_a_change_that_did_not_fit_is_recorded_later(
+    monkeypatch: pytest.MonkeyPatch, records: RecordCapture
+) -> None:
+    """With the next change, or a flush, in order."""
+    settings = Settings(Pool())
+    with monkeypatch.context() as patch:
+        patch.setattr(deferred_events(), "add", lambda *_: False)
+        settings.update(size=9)
+    settings.update(size=10)
+    assert deferred_events().flush(LIMIT)
+    assert [one.attributes["new"] for one in changes_in(records.records)] == [
+        {"size": 9},
+        {"size": 10},
+    ]
 
 
 def test_settings_that_are_dropped_at_once(records: RecordCapture) -> None:
