@@ -203,7 +203,7 @@ class Aggregates:
         lock = self._lock
         if not lock.acquire(timeout=_TAKE_WAIT):
             # Its holder hangs, or Ctrl-C came between two steps and left it held.
-            self._lock = RLock()
+            self._lock, self._busy = RLock(), False
             return _NOTHING
         if self._busy:  # a signal handler flushes: the interrupted event comes first
             lock.release()

@@ -7,15 +7,15 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.events.deferred import DeferredEvent, deferred_events
-from otel_ext.runtime.before_flush import before_flush
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.deadline import is_exiting, shut_down_at_exit
+from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
-    from otel_ext.events.aggregates import Aggregate, Aggregates, Window
+    from otel_ext.events.aggregates import Aggregate, Aggregates
     from otel_ext.events.rates import Rates
     from otel_ext.runtime.worker import Job
 
@@ -43,6 +43,7 @@ class BatchWriter:
         self._first_end = 0.0
         self._is_left = False
         self._is_registered = False
+        self._cell = HealthCell("sampled events")
         after_fork_in_child(self._reset)
 
     def _reset(self) -> None:
@@ -64,8 +65,7 @@ class BatchWriter:
             _writers[id(self)] = self
             if not self._is_registered:
                 self._is_registered = True
-                before_flush(self.flush)
-                shut_down_at_exit(self.end)
+                deferred_events().add_source(self.take)
         shared_worker().ensure()
 
     def leave(self) -> None:
@@ -76,29 +76,37 @@ class BatchWriter:
 
     def end(self) -> None:
         """Write what waits, and stop the timer. Idempotent; `begin` starts it again."""
+        self._stop()
+        self.flush()
+
+    def _stop(self) -> None:
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
             job.cancel()
         _writers.pop(id(self), None)
-        self.flush()
 
     def _tick(self) -> None:
+        """Write a window; the worker calls it, so it waits for nothing."""
         if self._is_left:
-            self.end()
-        elif monotonic() >= self._first_end:
-            self._write()
+            self._stop()
+        elif monotonic() < self._first_end:
+            return
+        self.take()
+        deferred_events().run()
 
     def flush(self) -> None:
-        """Write all that waits."""
-        self._write()
+        """Write all that waits, and wait until subscribers have it."""
+        self.take()
         deferred_events().flush()
 
-    def _write(self) -> None:
+    def take(self) -> None:
+        """Queue what waits as deferred events."""
         window = self._aggregates.take()
+        lost = window.lost
         for aggregate in window.aggregates:
             if not deferred_events().add(self._event_of, aggregate, window.seconds):
-                COUNTERS.add(_LOST, aggregate.emits)
-        _report(window)
+                lost += aggregate.emits
+        self._report(lost, window.left_out)
 
     def _event_of(self, aggregate: Aggregate, seconds: float) -> DeferredEvent:
         measurements = aggregate.measurements()
@@ -108,14 +116,16 @@ class BatchWriter:
         finite = {name: value for name, value in measurements.items() if isfinite(value)}
         return DeferredEvent(aggregate.name, finite, aggregate.metadata, origin=aggregate.origin)
 
-
-def _report(window: Window) -> None:
-    if window.lost:
-        COUNTERS.add(_LOST, window.lost)
-        report_problem("SampledEvents", "events are lost: too many at once while a thread hung")
-    if window.left_out:
-        COUNTERS.add(_LEFT_OUT, window.left_out)
-        report_problem("SampledEvents", "an event with too many measurements; use at most 64")
+    def _report(self, lost: int, left_out: int) -> None:
+        if lost:
+            COUNTERS.add(_LOST, lost)
+            self._cell.degraded("events are lost: too many at once while a thread hung")
+            report_problem("SampledEvents", "events are lost: too many at once while a thread hung")
+        elif self._cell.report().state != "healthy":
+            self._cell.healthy("events were lost before")
+        if left_out:
+            COUNTERS.add(_LEFT_OUT, left_out)
+            report_problem("SampledEvents", "an event with too many measurements; use at most 64")
 
 
 _writers: Final[dict[int, BatchWriter]] = {}

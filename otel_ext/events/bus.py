@@ -20,6 +20,7 @@ from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.listeners import LISTENERS
 from otel_ext.runtime.worker import shared_worker
 from otel_ext.settings.limits import check_limit
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -217,4 +218,4 @@ def emit_later(
     try:
         _BUS.emit(name, measurements, metadata, without)
     except Exception as error:  # noqa: BLE001 - such as measurements that are not a mapping
-        report_problem(f"the event {name!r} is lost", error)
+        report_problem(f"the event {short_repr(name)} is lost", error)

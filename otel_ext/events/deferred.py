@@ -21,7 +21,9 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import is_exiting, shut_down_at_exit
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.health import HealthCell
 from otel_ext.runtime.isolated import IsolatedThread
+from otel_ext.runtime.weak_method import WeakMethod
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
@@ -81,6 +83,8 @@ class DeferredEvents:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
+        self._sources: dict[int, WeakMethod[None]] = {}
+        self._cell = HealthCell("deferred events")
         self._bus = IsolatedThread("deferred events", stays=False)
         self._reset()
         after_fork_in_child(self._reset)
@@ -98,6 +102,7 @@ class DeferredEvents:
         size = len(queue)
         if size >= _MAX_QUEUED:
             COUNTERS.add("dropped.deferred")
+            self._cell.degraded(f"events are dropped: {size:,} wait to be written")
             return False
         # A handler does not get the events that it makes, or that would never end.
         queue.append((make, arguments, running_subscriptions()))
@@ -118,8 +123,22 @@ class DeferredEvents:
         call = shared_worker().submit(self._write, timeout, is_left=True)
         return call.wait(timeout) and self._bus.submit(tuple).wait(max(until - monotonic(), 0.0))
 
+    def add_source(self, take: Callable[[], None]) -> None:
+        """Call the bound method `take`, which queues what it has, before each flush.
+
+        Args:
+            take: Quick; held weakly.
+        """
+        for stale in [key for key, known in self._sources.copy().items() if known() is None]:
+            self._sources.pop(stale, None)
+        self._sources[id(take.__self__)] = WeakMethod(take)  # type: ignore[attr-defined]
+
     def write_now(self) -> None:
         """Write what is queued, on the worker's thread; waits half a second at most."""
+        for source in list(self._sources.copy().values()):
+            take = source()
+            if take is not None:
+                take()
         if self._queue:
             call = shared_worker().submit(self._write, _FLUSH_SECONDS, is_left=True)
             call.wait(_FLUSH_SECONDS)
@@ -130,18 +149,21 @@ class DeferredEvents:
             return
         worker = shared_worker()
         if not self._jobs:
-            job = worker.every(_INTERVAL, self._run, "deferred events")
+            job = worker.every(_INTERVAL, self.run, "deferred events")
             # Two threads may be here; setdefault is one step.
             if self._jobs.setdefault("job", job) is not job:
                 job.cancel()
         worker.ensure()
 
-    def _run(self) -> None:
+    def run(self) -> None:
+        """Write some of what is queued; for the worker only."""
         introduce_entities()
         self._write(_WRITE_SECONDS)
         job = self._jobs.get("job")
         if job is not None and self._queue:
             job.wake()
+        elif self._cell.report().state != "healthy":
+            self._cell.healthy("events were dropped before")
 
     def _write(self, seconds: float) -> None:
         queue, until = self._queue, monotonic() + seconds

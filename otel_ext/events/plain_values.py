@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KEY_TYPES",
     "LARGEST",
+    "MOST_TEXT",
     "Cleaned",
     "clean_values",
     "finite_number",
@@ -26,14 +28,17 @@ __all__ = [
     "plain_metadata",
 ]
 
-KEY_TYPES: Final = frozenset({str, int, bool, type(None)})
-"""Types whose values are keys as they are."""
+KEY_TYPES: Final = frozenset({int, type(None)})
+"""Types whose values are keys as they are; `1` and `True` would be the same key."""
 
 LARGEST: Final = 2**63 - 1
 """The largest whole number that is summed up as such; larger ones as floating-point numbers."""
 
 _SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
-_MOST_TEXT: Final = 200
+MOST_TEXT: Final = 200
+"""The longest text that is kept of a key."""
+_MOST_FACTS: Final = 64
+_MOST_OF_A_FACT: Final = 4_096
 
 
 class Cleaned(NamedTuple):
@@ -59,7 +64,7 @@ def clean_values(measurements: object) -> Cleaned:
         if number is None or not isinstance(name, str):
             refused += 1
         else:
-            found.append((str.__str__(name)[:_MOST_TEXT], number))
+            found.append((str.__str__(name)[:MOST_TEXT], number))
     return Cleaned(tuple(found), refused)
 
 
@@ -92,12 +97,16 @@ def _plain_part(value: object) -> object:
     if type(value) in KEY_TYPES:
         return value
     if isinstance(value, str):
-        return str.__str__(value)
+        text = str.__str__(value)
+        # Long ones are not kept, but counted apart.
+        return text if len(text) <= MOST_TEXT else (text[:MOST_TEXT], len(text), hash(text))
     return type(value).__name__, short_repr(value)
 
 
 def plain_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy that shares nothing that may change with the program.
+    """Return a copy that shares nothing that may change with the program, and is not long.
+
+    It has the first 64 facts, and the first 4,096 characters of each text.
 
     >>> tags = ["a"]
     >>> kept = plain_metadata({"cache": "pages", "tags": tags})
@@ -105,10 +114,12 @@ def plain_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
     >>> kept
     {'cache': 'pages', 'tags': ['a']}
     """
-    kept = dict(metadata)
+    kept = dict(metadata if len(metadata) <= _MOST_FACTS else islice(metadata.items(), _MOST_FACTS))
     walker: Walker | None = None
     for name, value in kept.items():
-        if type(value) not in _SCALARS and not is_harmless(type(value)):
+        if type(value) is str and len(value) > _MOST_OF_A_FACT:
+            kept[name] = value[:_MOST_OF_A_FACT]
+        elif type(value) not in _SCALARS and not is_harmless(type(value)):
             walker = walker or Walker(Budget())
             kept[name] = walker.value(value)
     return kept

@@ -9,6 +9,7 @@ from otel_ext.inflight.event_records import write_event
 from otel_ext.inflight.origin import origin_here
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.guard import report_problem
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,4 +44,4 @@ def record_event(
         attributes = {**metadata, **measurements}
         write_event(name, attributes, origin=origin_here(2) if origin is None else origin)
     except Exception as error:  # noqa: BLE001 - such as metadata that are not a mapping
-        report_problem(f"the event {name!r} is not recorded", error)
+        report_problem(f"the event {short_repr(name)} is not recorded", error)

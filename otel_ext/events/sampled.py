@@ -13,6 +13,7 @@ from otel_ext.events.batch_writer import BatchWriter
 from otel_ext.events.plain_values import (
     KEY_TYPES,
     LARGEST,
+    MOST_TEXT,
     clean_values,
     plain_key,
     plain_metadata,
@@ -106,7 +107,8 @@ class SampledEvents:
         Args:
             name: Such as `cache.miss`.
             measurements: Numbers, which are summed up by their names; at most 64 names.
-            metadata: Facts. Those of the first event of a window are recorded.
+            metadata: Facts. Those of the first event of a window are recorded, except facts with
+                the name of a sum, such as `size.max`, `suppressed` or `window_seconds`.
 
         >>> SampledEvents().emit("cache.miss", {"size": 3})
         """
@@ -123,7 +125,8 @@ class SampledEvents:
             key: Hashable = name
             if self._keys:
                 part = metadata.get(self._keys[0])
-                if type(part) in KEY_TYPES and len(self._keys) == 1:
+                is_plain = type(part) is str and len(part) <= MOST_TEXT
+                if (is_plain or type(part) in KEY_TYPES) and len(self._keys) == 1:
                     key = (name, part)
                 else:
                     key = plain_key(name, map(metadata.get, self._keys))

@@ -16,6 +16,7 @@ from otel_ext.record.model import EMPTY, Record
 from otel_ext.runtime.fork import check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process import incarnation
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -71,7 +72,7 @@ def write_event(
             return False
         _emit(_record_of(event), senders)
     except Exception as error:  # noqa: BLE001 - nothing may reach the program
-        report_problem(f"the event {name!r} is not recorded", error)
+        report_problem(f"the event {short_repr(name)} is not recorded", error)
         return False
     return True
 

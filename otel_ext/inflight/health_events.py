@@ -5,7 +5,8 @@ Each such part is an entity of the type `health` while it is not healthy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from time import monotonic
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.inflight.event_records import introduce_entities, write_event
 from otel_ext.record.entities import HEALTH, Entity
@@ -21,6 +22,15 @@ HEALTH_CHANGED: Final = "health.changed"
 """The name of the events."""
 
 _MAX_PARTS: Final = 100
+_DETAIL_SECONDS: Final = 30.0
+
+
+class _Recorded(NamedTuple):
+    """What was recorded last of a part, and when, by the monotonic clock."""
+
+    state: State
+    detail: str
+    at: float
 
 
 class HealthEvents:
@@ -44,18 +54,25 @@ class HealthEvents:
             )
         for name in sorted(troubled):
             part = found.part(name)
-            if part is not None and self._recorded.get(name) != part.state:
+            if part is not None and self._is_news(part):
                 self._record(part)
+
+    def _is_news(self, part: PartHealth) -> bool:
+        known = self._recorded.get(part.name)
+        if known is None or known.state != part.state:
+            return True
+        # A detail may have a number that changes all the time.
+        return known.detail != part.detail and monotonic() - known.at > _DETAIL_SECONDS
 
     def _record(self, part: PartHealth) -> None:
         if part.name in self._recorded or len(self._recorded) < _MAX_PARTS:
-            self._recorded[part.name] = part.state
+            self._recorded[part.name] = _Recorded(part.state, part.detail, monotonic())
             facts = part.as_dict()
             del facts["name"]
             write_event(HEALTH_CHANGED, facts, entity=Entity(HEALTH, part.name))
 
     def _reset(self) -> None:
-        self._recorded: dict[str, State] = {}
+        self._recorded: dict[str, _Recorded] = {}
 
 
 _shared: Final[dict[str, HealthEvents]] = {}

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from otel_ext.server.http.answering import answering_routes
 from otel_ext.server.http.health import health_routes
 from otel_ext.server.http.pages import page_routes
+from otel_ext.server.http.programs_health import ProgramsHealth
 from otel_ext.server.http.receiving import Receiver
 from otel_ext.server.http.streaming import stream_route
 from otel_ext.server.security.answers import exception_handlers
@@ -59,7 +60,12 @@ def viewer_app(parts: Parts) -> Starlette:
             stream_route(parts.context, parts.hub, parts.readers),
             receiver.records_route(),
             *receiver.otlp_routes(),
-            *health_routes(parts.state, parts.hub, parts.counters),
+            *health_routes(
+                parts.state,
+                ProgramsHealth(parts.context, parts.readers),
+                parts.hub,
+                parts.counters,
+            ),
         ],
         exception_handlers=exception_handlers(),
     )

@@ -298,6 +298,16 @@ def test_a_lock_that_stays_held_stops_the_events_for_a_moment_only(
     kept.add_first("key", (), lambda: aggregates.Aggregate("get", {}, NOWHERE))
     assert kept.take().aggregates == []
     assert [one.emits for one in kept.take().aggregates] == [1]
+    # The same in the middle of an event.
+    kept._busy = True  # noqa: SLF001
+    holder = threading.Thread(target=kept._lock.acquire)  # noqa: SLF001
+    holder.start()
+    holder.join()
+    assert kept.take().aggregates == []
+    assert not kept.add("key", ())
+    kept.add_first("key", (), lambda: aggregates.Aggregate("get", {}, NOWHERE))
+    assert kept.add("key", ())
+    assert [one.emits for one in kept.take().aggregates] == [2]
 
 
 @pytest.mark.forks

@@ -54,6 +54,17 @@ class Shouting(dict[str, object]):
         raise RuntimeError("no")
 
 
+def test_keys_that_are_equal_or_long_are_kept_apart(records: RecordCapture) -> None:
+    """1 and True are different, and so are long texts, of which little is kept."""
+    long = "x" * 1_000_000
+    with SampledEvents(window=LONG, keys=["key"]) as events:
+        for key in (1, True, "1", long + "a", long + "b", 1):
+            events.emit("keys", {}, {"key": key, **{f"fact {n}": n for n in range(100)}})
+    found = [record for record in records.records if record.kind == "event"]
+    assert [record.attributes["suppressed"] for record in found] == [1, 0, 0, 0, 0]
+    assert max(len(str(record.attributes)) for record in found) < 10_000
+
+
 def test_hostile_arguments_raise_nothing(
     records: RecordCapture, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_ext.inflight import health_events
 from otel_ext.inflight.health_events import HEALTH_CHANGED, HealthEvents
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.entities import HEALTH, Entity, entity_of
@@ -16,6 +17,8 @@ from tests.programs import becomes_true
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
     from otel_ext.record.model import Record
 
@@ -59,6 +62,24 @@ def test_each_change_of_a_state_is_one_event() -> None:
         ("healthy", Entity(HEALTH, PART, deleted=True)),
     ]
     assert [one.attributes.get("detail") for one in found] == ["slow", "gone", None]
+
+
+def test_another_reason_is_told_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A detail may have a number that changes all the time, so not each one is an event."""
+    capture = RecordCapture()
+    provider = TracerProvider()
+    provider.add_span_processor(LifecycleSpanProcessor(capture))
+    events, cell = HealthEvents(), HealthCell(PART)
+    cell.failed("gone for 1 s")
+    events.run()
+    cell.failed("gone for 2 s")
+    events.run()
+    monkeypatch.setattr(health_events, "_DETAIL_SECONDS", 0.0)
+    cell.failed("the disk is full")
+    events.run()
+    provider.shutdown()
+    details = [one.attributes["detail"] for one in about_the_part(capture)]
+    assert details == ["gone for 1 s", "the disk is full"]
 
 
 def test_doctor_names_the_part_of_a_program(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from otel_ext.runtime.counters import Counters
     from otel_ext.server.feeding.messages import FeedState
+    from otel_ext.server.http.programs_health import ProgramsHealth
     from otel_ext.server.live.hub import Hub
 
 __all__ = ["HEALTH_PATHS", "health_routes"]
@@ -30,11 +31,14 @@ _METRICS: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ODD: Final = re.compile(r"[^a-z0-9_]")
 
 
-def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) -> list[Route]:
+def health_routes(
+    state: Callable[[], FeedState], programs: ProgramsHealth, hub: Hub, counters: Counters
+) -> list[Route]:
     """Return the routes.
 
     Args:
         state: Returns how the store stands.
+        programs: Knows the health of the watched programs.
         hub: Knows the streams.
         counters: What is counted.
     """
@@ -43,7 +47,13 @@ def health_routes(state: Callable[[], FeedState], hub: Hub, counters: Counters) 
         found = _health(state())
         # Names and states only: who asks needs no token, and details may name files.
         parts = {part.name: part.state for part in found.parts}
-        return json_answer({"status": "alive", "health": found.state, "parts": parts})
+        document = {
+            "status": "alive",
+            "health": found.state,
+            "parts": parts,
+            "programs": programs.counts(),
+        }
+        return json_answer(document)
 
     async def ready(_: Request) -> Response:
         now = state()

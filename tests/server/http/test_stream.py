@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import time_ns
 from typing import TYPE_CHECKING
 
 import httpx
@@ -12,7 +13,7 @@ from otel_ext.server.live.hub import Hub
 from otel_ext.server.security.answers import RequestError
 from tests.programs import wait_until
 from tests.server.http.running import LINES, Running, events, serving
-from tests.store.records import span_line
+from tests.store.records import event_line, span_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,11 +90,36 @@ def test_too_many_streams() -> None:
 
 
 def test_probes_and_metrics(tmp_path: Path) -> None:
-    """Alive, ready, and counters that grow with what is received."""
+    """The server is alive, and so are its parts."""
     with serving(tmp_path) as one:
         alive = one.client.get("/healthz").json()
         assert (alive["status"], alive["parts"]["store"]) == ("alive", "healthy")
         assert alive["health"] in {"healthy", "degraded"}
+
+
+def test_a_probe_tells_of_the_programs(tmp_path: Path) -> None:
+    """How many of their parts are not well; a part that is well again counts no more."""
+    now = time_ns()
+
+    def told(part: str, state: str, seq: int, *, deleted: bool = False) -> bytes:
+        about = ("health", part)
+        return event_line(
+            "health.changed", seq=seq, at=now, entity=about, deleted=deleted, state=state
+        )
+
+    with serving(tmp_path) as one:
+        send(one, told("journal", "failed", 5))
+        send(one, told("rates", "degraded", 6), told("queue", "degraded", 7))
+        send(one, told("queue", "healthy", 8, deleted=True))
+        wait_until(
+            lambda: one.client.get("/healthz").json()["programs"] == {"degraded": 1, "failed": 1},
+            "both are counted",
+        )
+
+
+def test_what_was_sent_is_counted(tmp_path: Path) -> None:
+    """Ready, and counters that grow with what is received."""
+    with serving(tmp_path) as one:
         send(one, span_line("start", 1), span_line("end", 1, seq=2))
         wait_until(lambda: one.count() == 1, "the trace is stored")
         assert one.client.get("/readyz").json()["status"] == "ready"
