@@ -13,9 +13,17 @@ from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.deadline import is_exiting
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.process import incarnation
-from otel_ext.services.announcements import ADDED, GONE, PAUSES, Entry, announcer
+from otel_ext.services.announcements import (
+    ADDED,
+    GONE,
+    PAUSES,
+    SCALARS,
+    Entry,
+    announcer,
+    plain_facts,
+)
 from otel_ext.services.errors import LONGEST_NAME, checked_name, not_registered
-from otel_ext.services.owners import Callers, CallingThread, owner_of
+from otel_ext.services.owners import Callers, CallingThread, owner_of, runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,13 +145,20 @@ class AgentRegistry:
     ) -> Agent:
         """Register an agent until its owner has ended, or until `unregister`.
 
+        A thread that a supervisor has left behind keeps the ids of its agents. So that the
+        next life of its child can register, put `context.life` into the id, or call
+        `unregister` first.
+
         Args:
             id: Its id, of 1 to 200 characters.
             owner: A thread, an asyncio task, a process of `subprocess` or `multiprocessing`,
                 a pid, or any object, which the registry does not keep alive. By default the
                 running asyncio task, else the calling thread.
             **metadata: What there is to say about it: the attributes of its event records.
-                They should be values of JSON, and are sanitised and redacted on the way.
+                They should be values of JSON; others are made plain at once, and all are
+                redacted in the records. Subscribers find the agent's id as `id`, and both
+                they and the last record why it ended as `reason`, instead of metadata of
+                these names.
 
         Returns:
             The agent.
@@ -161,14 +176,19 @@ class AgentRegistry:
             id = checked_name("agent id", id)  # noqa: A001
         callers = self._callers
         holder = callers.current() if owner is None else owner_of(owner, callers)
+        for value in metadata.values():
+            if type(value) not in SCALARS:
+                metadata = plain_facts(metadata)
+                break
         agent = Agent(id, metadata, holder, time_ns())
         if self._entries.setdefault(id, agent) is not agent:
             self._replace(agent)
         if holder.is_asked:
             self._asked[agent] = None
-        self._announcer.add(agent, ADDED)
+        # In this order: what cannot be queued is looked for in the registries that are watched.
         if not self.is_watched:
             self._announcer.watch(self)
+        self._announcer.add(agent, ADDED)
         return agent
 
     def get(self, id: str) -> Agent:  # noqa: A002
@@ -184,6 +204,7 @@ class AgentRegistry:
         otel_ext.services.errors.NotRegisteredError: no agent 'mialer' is registered. Did you mean \
 'mailer'?
         """
+        check_process()
         try:
             return self._entries[id]
         except (KeyError, TypeError):
@@ -196,8 +217,8 @@ class AgentRegistry:
         >>> AgentRegistry().list()
         []
         """
-        # Copied in one step: no registration waits for it.
-        return list(self._entries.copy().values())
+        check_process()
+        return self.entries()
 
     def unregister(self, id: str) -> bool:  # noqa: A002
         """Remove an agent; return whether it was registered. Idempotent.
@@ -205,6 +226,7 @@ class AgentRegistry:
         >>> AgentRegistry().unregister("never registered")
         False
         """
+        check_process()
         try:
             agent = self._entries[id]
         except (KeyError, TypeError):
@@ -213,14 +235,15 @@ class AgentRegistry:
 
     def entries(self) -> Agents:
         """Return the agents, for the worker that announces them."""
-        return self.list()
+        # Copied in one step: no registration waits for it.
+        return list(self._entries.copy().values())
 
     def check_owners(self) -> None:
         """Remove the agents whose owner has ended; the worker calls it."""
         ended = self._callers.ended()
         if ended:
             numbers = set(map(id, ended))
-            for agent in self.list():
+            for agent in self.entries():
                 owner = agent._owner  # noqa: SLF001 - of this module
                 if isinstance(owner, CallingThread) and id(owner.reference) in numbers:
                     self._remove(agent, owner.reason)
@@ -238,7 +261,7 @@ class AgentRegistry:
                 self._turn = start = iter(list(self._asked.copy()))
             elif not agent.is_live():
                 self._asked.pop(agent, None)
-            elif not agent._owner.is_alive():  # noqa: SLF001
+            elif not runs(agent._owner):  # noqa: SLF001
                 self._remove(agent, agent._owner.reason)  # noqa: SLF001
 
     def _replace(self, agent: Agent) -> None:
@@ -249,7 +272,7 @@ class AgentRegistry:
                 return
             if not known.is_live():
                 sleep(pause)  # another thread removes it just now
-            elif known._owner.is_alive():  # noqa: SLF001
+            elif runs(known._owner):  # noqa: SLF001
                 raise _in_use(known)
             else:
                 self._remove(known, "replaced")
@@ -277,7 +300,7 @@ class AgentRegistry:
     def __del__(self) -> None:
         # Without its registry one would show in the records until the process ends.
         with suppress(Exception):
-            for agent in () if is_exiting() else self.list():
+            for agent in () if is_exiting() else self.entries():
                 self._remove(agent, "registry-collected")
 
 
@@ -286,6 +309,7 @@ def _in_use(known: Agent) -> ConfigError:
     return ConfigError(
         f"agent {known.id!r} is registered already, by {known.owner} of process {pid}, since"
         f" {since}",
-        hint="Use another id, or unregister that agent first.",
+        hint="Use another id, or unregister that agent first. A child of a supervisor whose"
+        " earlier life was left behind can put context.life into the id.",
         context={"agent": known.id, "owner": known.owner, "since_ns": known.registered_ns},
     )

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from otel_ext.events.deferred import DeferredEvent, deferred_events
 from otel_ext.record.entities import Entity
+from otel_ext.record.sanitise.budget import Budget
+from otel_ext.record.sanitise.kinds import is_harmless
+from otel_ext.record.sanitise.walk import Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.health import HealthCell
@@ -23,12 +26,25 @@ if TYPE_CHECKING:
     from otel_ext.inflight.origin import Origin
     from otel_ext.runtime.worker import Job
 
-__all__ = ["ADDED", "GONE", "PAUSES", "READY", "Announcer", "Entry", "Registry", "announcer"]
+__all__ = [
+    "ADDED",
+    "GONE",
+    "PAUSES",
+    "READY",
+    "SCALARS",
+    "Announcer",
+    "Entry",
+    "Registry",
+    "announcer",
+    "plain_facts",
+]
 
 ADDED: Final = 1
 READY: Final = 2
 GONE: Final = 3
 """The steps in the life of an entry, in order."""
+SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
+"""The types of metadata that are plain as they are."""
 PAUSES: Final = (*[0.0] * 10, *[0.001] * 200)
 """The pauses of a registration while another thread removes the entry before it, in seconds.
 
@@ -38,6 +54,28 @@ That takes microseconds, unless an interrupt has ended that thread.
 _VERBS: Final = {ADDED: "registered", READY: "ready", GONE: "unregistered"}
 _INTERVAL: Final = 0.1
 _MAX_LATE_ENDS: Final = 100_000
+# Time zones that are not the program's own code.
+_ZONES: Final = frozenset({"builtins", "datetime", "zoneinfo"})
+
+
+def plain_facts(facts: dict[str, object]) -> dict[str, object]:
+    """Return a copy of metadata as plain data, since the worker must run no code of the program.
+
+    >>> plain_facts({"role": "importer", "sizes": (1, 2), "kind": ValueError})
+    {'role': 'importer', 'sizes': [1, 2], 'kind': "<class 'ValueError'>"}
+    """
+    walker = Walker(Budget())
+    return {
+        str.__str__(name): value if _is_plain(value) else walker.value(value)
+        for name, value in facts.items()
+    }
+
+
+def _is_plain(value: object) -> bool:
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    return is_harmless(kind) and type(getattr(value, "tzinfo", None)).__module__ in _ZONES
 
 
 class Entry:
@@ -132,7 +170,9 @@ class Announcer:
 
     def add(self, entry: Entry, step: int, reason: str = "") -> None:
         """Queue a step of an entry; one too many is counted, and announced later if it can be."""
-        if not self._add(_event_of, entry, step, reason):
+        # While one waits the next ones do too: else the next entry of an id could come before
+        # the end of the last one.
+        if self._has_gaps or self._late_ends or not self._add(_event_of, entry, step, reason):
             self._note_gap(entry, step, reason)
 
     def watch(self, registry: Registry) -> None:
@@ -147,7 +187,7 @@ class Announcer:
         for registry in registries:
             registry.check_owners()
         if self._has_gaps:
-            self._fill_gaps(registries)
+            self._fill_gaps()
         for registry in registries:
             self._let_rest(registry)
         job = self._jobs.get("job")
@@ -166,7 +206,7 @@ class Announcer:
         """Cancel the job until there is something to do, which may come at this moment."""
         self._jobs.clear()
         job.cancel()
-        if self._registries:
+        if self._registries or self._has_gaps:
             self._ensure_job()
 
     def _let_rest(self, registry: Registry) -> None:
@@ -198,27 +238,47 @@ class Announcer:
         self._cell.degraded("too many events wait to be written: some come late")
         self._ensure_job()
 
-    def _fill_gaps(self, registries: Iterable[Registry]) -> None:
+    def _fill_gaps(self) -> None:
         """Announce what did not fit into the queue, as far as there is room now."""
+        while self._add_ends():
+            # Before the entries are looked at: a gap that is noted later stays noted.
+            self._has_gaps = False
+            if not self._late_ends:
+                break
+        else:
+            self._has_gaps = True
+            return
+        if not all(map(self._add_missing, self._living())):
+            self._has_gaps = True
+        elif not self._has_gaps:
+            self._cell.healthy("some events came late before")
+
+    def _add_ends(self) -> bool:
         ends = self._late_ends
         while ends:
             entry, reason = ends[0]
             if not self._add(_event_of, entry, GONE, reason):
-                return
+                return False
             ends.popleft()
-        for registry in registries:
-            for entry in registry.entries():
-                step = entry.missing_step()
-                if step and not self._add(_event_of, entry, step, ""):
-                    return
-        self._has_gaps = False
-        self._cell.healthy("some events came late before")
+        return True
+
+    def _add_missing(self, registry: Registry) -> bool:
+        entries = list(registry.entries())
+        # An end that has come since may be of the entry that had the id of one of these.
+        if self._late_ends:
+            return False
+        for entry in entries:
+            step = entry.missing_step()
+            if step and not self._add(_event_of, entry, step, ""):
+                return False
+        return True
 
     def _reset(self) -> None:
         """Forget the registries, which register again with their first entry."""
         self._registries = {}
         self._late_ends = deque(maxlen=_MAX_LATE_ENDS)
         self._has_gaps = False
+        self._cell.healthy()
 
 
 def _event_of(entry: Entry, step: int, reason: str) -> DeferredEvent | None:

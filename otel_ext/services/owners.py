@@ -18,6 +18,7 @@ from otel_ext.inflight.owners import Owners, TaskOwner
 from otel_ext.journal.liveness import is_alive
 from otel_ext.record.capture import current_task, current_thread
 from otel_ext.record.model import Process, TaskInfo, ThreadInfo
+from otel_ext.runtime.guard import describe, report_problem
 from otel_ext.runtime.process.incarnation import boot_id, pid_namespace, process_start_time
 from otel_ext.runtime.tasks import running_task
 from otel_ext.runtime.threads import is_gevent
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from otel_ext.inflight.owners import ThreadOwner
 
-__all__ = ["Callers", "Owner", "owner_of"]
+__all__ = ["Callers", "Owner", "owner_of", "runs"]
 
 _PROCESS_TYPES: Final = (
     ("subprocess", "Popen"),
@@ -37,6 +38,7 @@ _PROCESS_TYPES: Final = (
 )
 # The type of `threading.current_thread()` in a thread that Python did not start.
 _FOREIGN: Final = "_DummyThread"
+_HINT: Final = "Use a thread, an asyncio task, a process, a pid or an object of a class."
 
 
 class Owner:
@@ -97,8 +99,8 @@ class OtherThread(Owner):
     reason = "owner-thread-ended"
 
     def __init__(self, thread: threading.Thread) -> None:
-        super().__init__(None if thread.ident is None else ThreadInfo(thread.ident, thread.name))
-        self._name = thread.name
+        super().__init__(_info_of(thread))
+        self._name = _of_base(thread, "name")
         self._reference = weakref.ref(thread)
 
     @property
@@ -111,11 +113,13 @@ class OtherThread(Owner):
         thread = self._reference()
         if thread is None:
             return False
-        if thread.ident is None:
-            return True
-        if self.thread is None:  # it has started since
-            self.thread = ThreadInfo(thread.ident, thread.name)
-        return thread.is_alive() and _is_on_system(thread)
+        if self.thread is None:  # it may have started since
+            self.thread = _info_of(thread)
+            if self.thread is None:
+                return True
+        # One that Python did not start always says that it is alive.
+        is_foreign = type(thread).__name__ == _FOREIGN
+        return (is_foreign or threading.Thread.is_alive(thread)) and _is_on_system(thread)
 
 
 class OwningTask(Owner):
@@ -231,14 +235,41 @@ class Callers:
         return ended
 
 
+def runs(owner: Owner) -> bool:
+    """Return whether an owner has not ended; one that cannot be asked counts as ended.
+
+    >>> callers = Callers()
+    >>> runs(callers.thread())
+    True
+    """
+    try:
+        return owner.is_alive()
+    except Exception as error:  # noqa: BLE001 - it may run code of the program
+        report_problem("an owner of agents cannot be asked, so it counts as ended", error)
+        return False
+
+
+def _of_base(thread: threading.Thread, name: str) -> object:
+    """Return a property of a thread; a subclass may have code of its own for it."""
+    return cast("object", vars(threading.Thread)[name].__get__(thread))
+
+
+def _info_of(thread: threading.Thread) -> ThreadInfo | None:
+    """Return a thread's id and name; None until it has started."""
+    number = cast("int | None", _of_base(thread, "ident"))
+    return None if number is None else ThreadInfo(number, cast("str", _of_base(thread, "name")))
+
+
 def _is_on_system(thread: threading.Thread) -> bool:
     """Return whether a thread runs; one that Python did not start always says that it is alive."""
-    if is_gevent() or sys.platform != "linux" or thread.native_id is None:
+    if is_gevent() or sys.platform != "linux":
         return True
+    number = _of_base(thread, "native_id")
     # Its object may be an older one, of a thread that had the same identifier.
     return (
-        os.path.exists(f"/proc/self/task/{thread.native_id}")  # noqa: PTH110 - for each check
-        or thread.ident in sys._current_frames()  # noqa: SLF001 - documented
+        number is None
+        or os.path.exists(f"/proc/self/task/{number}")  # noqa: PTH110 - for each check
+        or _of_base(thread, "ident") in sys._current_frames()  # noqa: SLF001 - documented
     )
 
 
@@ -282,6 +313,17 @@ def owner_of(given: object, callers: Callers) -> Owner:
     >>> owner_of(threading.current_thread(), Callers()).text
     "thread 'MainThread'"
     """
+    try:
+        return _owner_of(given, callers)
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"owner={short_repr(given)} cannot be watched: {describe(error)}", hint=_HINT
+        ) from error
+
+
+def _owner_of(given: object, callers: Callers) -> Owner:
     if isinstance(given, threading.Thread):
         return callers.thread() if given is threading.current_thread() else OtherThread(given)
     task = _task_of(given)
@@ -299,5 +341,5 @@ def owner_of(given: object, callers: Callers) -> Owner:
         raise ConfigError(
             f"owner={short_repr(given)} cannot be watched: a {type(given).__name__} has no weak"
             " references",
-            hint="Use a thread, an asyncio task, a process, a pid or an object of a class.",
+            hint=_HINT,
         ) from None

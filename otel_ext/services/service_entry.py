@@ -6,6 +6,7 @@ from time import time_ns
 from typing import TYPE_CHECKING
 
 from otel_ext.inflight.origin import NOWHERE
+from otel_ext.record.capture import current_thread
 from otel_ext.runtime.health import PartHealth
 from otel_ext.services.announcements import ADDED, GONE, READY, Entry
 from otel_ext.services.service_health import HealthCheck
@@ -24,10 +25,20 @@ class ServiceEntry(Entry):
     Attributes:
         name: Its name in its registry.
         service: The object; no attribute once it is removed.
+        registered_by: The name of the thread that registered it.
         registered_ns: When it was registered, nanoseconds since the epoch.
     """
 
-    __slots__ = ("_check", "_metadata", "_path", "_unready", "name", "registered_ns", "service")
+    __slots__ = (
+        "_check",
+        "_metadata",
+        "_path",
+        "_unready",
+        "name",
+        "registered_by",
+        "registered_ns",
+        "service",
+    )
     kind = "service"
 
     def __init__(
@@ -44,6 +55,7 @@ class ServiceEntry(Entry):
         self.service = service
         self._metadata = metadata
         self._check = None if check is None else HealthCheck(name, check)
+        self.registered_by = current_thread().name
         self.registered_ns = time_ns()
         self._unready = True
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, cast
 from otel_ext.errors import ConfigError
 from otel_ext.record.model import EMPTY
 from otel_ext.runtime.fork import check_process
+from otel_ext.services.announcements import plain_facts
 from otel_ext.services.errors import NotReadyError, checked_name, not_registered
 from otel_ext.services.service_entry import ServiceEntry
 from otel_ext.services.service_health import checked_check
@@ -53,7 +54,6 @@ class ServiceRegistry:
     def __init__(self) -> None:
         self._table = ServiceTable()
         self._parent: ServiceRegistry | None = None
-        self._namespaces: dict[str, ServiceRegistry] = {}
 
     def __len__(self) -> int:
         return len(self._table.items)
@@ -79,7 +79,9 @@ class ServiceRegistry:
             health: Its own check, for `health_check`: a function without arguments that
                 returns None, a bool, `healthy`, `degraded` or `unhealthy`, or a `PartHealth`.
             metadata: What there is to say about it: attributes of its event records, beside
-                `ready`. They should be values of JSON, and are sanitised and redacted.
+                `ready`. They should be values of JSON; others are made plain at once, and
+                all are redacted in the records. Metadata called `ready`, `reason` (in the
+                last record) and `id` (for subscribers) give way to what is said there.
 
         Raises:
             ConfigError: The name is not valid or is registered already, an argument is not
@@ -114,6 +116,7 @@ class ServiceRegistry:
         otel_ext.services.errors.NotRegisteredError: no service 'databse' is registered. Did you \
 mean 'database'?
         """
+        check_process()
         try:
             return self._table.items[name].service
         except (KeyError, TypeError, AttributeError):  # the last: it is removed just now
@@ -153,6 +156,7 @@ mean 'database'?
         >>> ServiceRegistry().names()
         []
         """
+        check_process()
         return list(self._table.items.copy())
 
     def wait_for(self, name: str, timeout: float) -> object:
@@ -162,7 +166,7 @@ mean 'database'?
 
         Args:
             name: The service's name.
-            timeout: The longest wait, in seconds.
+            timeout: The longest wait, in seconds; 0 only looks.
 
         Raises:
             NotReadyError: It was not in time; the message says what is missing.
@@ -174,7 +178,7 @@ mean 'database'?
 Register it, or wait longer.
         """
         name = _checked_name(name)
-        check_limit("timeout", timeout, is_whole=False)
+        _check_wait(timeout)
         event, until = threading.Event(), monotonic() + timeout
         key = self._table.waiters.add(name, event.set)
         try:
@@ -195,7 +199,7 @@ Register it, or wait longer.
 
         Args:
             name: The service's name.
-            timeout: The longest wait, in seconds.
+            timeout: The longest wait, in seconds; 0 only looks.
 
         Raises:
             NotReadyError: It was not in time; the message says what is missing.
@@ -210,7 +214,7 @@ Register it, or wait longer.
         import asyncio  # noqa: PLC0415 - a program without it waits less for its start
 
         name = _checked_name(name)
-        check_limit("timeout", timeout, is_whole=False)
+        _check_wait(timeout)
         event, until = asyncio.Event(), monotonic() + timeout
         key = self._table.waiters.add(name, task_waker(asyncio.get_running_loop(), event))
         try:
@@ -271,13 +275,14 @@ Register it, or wait longer.
         >>> own.names()
         []
         """
+        check_process()
         table = self._table
         table.check_open()
         name = _checked_name(name, "namespace")
         made = ServiceRegistry()
         made._table = ServiceTable(f"{table.path}/{name}" if table.path else name)
         made._parent = self
-        if self._namespaces.setdefault(name, made) is not made:
+        if table.namespaces.setdefault(name, made) is not made:
             raise ConfigError(
                 f"namespace {name!r} is in use", hint="Close it first, or use another name."
             )
@@ -295,12 +300,15 @@ Register it, or wait longer.
         """
         if not self._table.close():
             return
-        for namespace in list(self._namespaces.copy().values()):
+        for namespace in list(self._table.namespaces.copy().values()):
             namespace.close()
         self._table.clear()
         if self._parent is not None:
             name = self._table.path.rpartition("/")[2]
-            self._parent._namespaces.pop(name, None)  # noqa: SLF001 - of the same class
+            namespaces = self._parent._table.namespaces  # noqa: SLF001 - of the same class
+            # In a forked child another one may have this name.
+            if namespaces.get(name) is self:
+                namespaces.pop(name, None)
 
     def __enter__(self) -> ServiceRegistry:  # noqa: PYI034 - typing.Self came with Python 3.11
         """Return the registry itself."""
@@ -338,6 +346,11 @@ def _checked_name(name: object, what: str = "service name") -> str:
     return text
 
 
+def _check_wait(timeout: float) -> None:
+    if type(timeout) not in {int, float} or timeout != 0:
+        check_limit("timeout", timeout, is_whole=False)
+
+
 def _checked_metadata(name: str, metadata: Mapping[str, object]) -> dict[str, object]:
     """Return a copy of a service's metadata.
 
@@ -353,4 +366,4 @@ def _checked_metadata(name: str, metadata: Mapping[str, object]) -> dict[str, ob
             f"service {name!r}: metadata={short_repr(metadata)} is not a mapping with names",
             hint='Use a dict such as {"host": "db-1"}.',
         )
-    return facts
+    return plain_facts(facts)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import sleep
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from otel_ext.errors import ConfigError
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.deadline import is_exiting
-from otel_ext.runtime.fork import after_fork_in_child
+from otel_ext.runtime.fork import after_fork_in_child, check_process
+from otel_ext.runtime.process import incarnation
 from otel_ext.services.announcements import ADDED, GONE, PAUSES, READY, announcer
 from otel_ext.services.errors import not_registered
 from otel_ext.services.waiting import Waiters
+from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
     from otel_ext.services.errors import NotRegisteredError
@@ -21,12 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["ServiceTable"]
 
 
+class Namespace(Protocol):
+    """A registry within another one."""
+
+    def close(self) -> None:
+        """Remove all that it has."""
+        ...
+
+
 class ServiceTable:
     """The services of one registry; each change is one step of the interpreter.
 
     Attributes:
         path: The names of its namespaces, with slashes; empty for none.
         items: The services by name.
+        namespaces: The registries within this one by name.
         waiters: Who waits for a change.
     """
 
@@ -34,6 +45,7 @@ class ServiceTable:
         self.is_watched = False
         self.path = path
         self.items: dict[str, ServiceEntry] = {}
+        self.namespaces: dict[str, Namespace] = {}
         self.waiters = Waiters()
         self._inherited: list[object] = []
         self._announcer = announcer()
@@ -49,11 +61,12 @@ class ServiceTable:
         """
         self.check_open()
         self._put(entry)
+        # In this order: what cannot be queued is looked for in the registries that are watched.
+        if not self.is_watched:
+            self._announcer.watch(self)
         self._announcer.add(entry, ADDED)
         if entry.is_ready:
             self._announcer.add(entry, READY)
-        if not self.is_watched:
-            self._announcer.watch(self)
         if not self._open:  # another thread has closed it meanwhile
             self.remove(entry, "closed")
         self.check_open()
@@ -89,6 +102,7 @@ class ServiceTable:
 
     def find(self, name: object) -> ServiceEntry | None:
         """Return a service; None if there is none of this name, whatever the name is."""
+        check_process()
         entry = self.items.get(name) if isinstance(name, str) else None
         return entry if entry is not None and entry.is_live() else None
 
@@ -98,6 +112,7 @@ class ServiceTable:
         Raises:
             ConfigError: The table is closed.
         """
+        check_process()
         self.check_open()
         entry = self.items.get(name)
         if entry is None or not entry.is_ready:
@@ -153,21 +168,16 @@ class ServiceTable:
             if known is entry:
                 return
             if known.is_live():
-                raise ConfigError(
-                    f"service {entry.name!r} is registered already, since"
-                    f" {format_ns(known.registered_ns)}",
-                    hint="Unregister it first, or use another name or a namespace.",
-                    context={"service": entry.name, "since_ns": known.registered_ns},
-                )
+                raise _in_use(known)
             sleep(pause)  # another thread removes it just now
         # An interrupt ended the thread that removed it.
         self.items[entry.name] = entry
 
     def _reset(self) -> None:
-        """Forget the parent's services and waits, which a forked child does not have."""
+        """Forget the parent's services, namespaces and waits, which a forked child has not."""
         # Kept, because freeing them could run code of the program within the fork.
-        self._inherited.append((self.items, self.waiters))
-        self.items = {}
+        self._inherited.append((self.items, self.namespaces, self.waiters))
+        self.items, self.namespaces = {}, {}
         self.waiters = Waiters()
         self.is_watched = False
 
@@ -176,3 +186,13 @@ class ServiceTable:
         with suppress(Exception):
             for entry in () if is_exiting() else self.entries():
                 self.remove(entry, "registry-collected")
+
+
+def _in_use(known: ServiceEntry) -> ConfigError:
+    owner, since = f"thread {short_repr(known.registered_by)}", format_ns(known.registered_ns)
+    return ConfigError(
+        f"service {known.name!r} is registered already, by {owner} of process"
+        f" {incarnation.current().pid}, since {since}",
+        hint="Unregister it first, or use another name or a namespace.",
+        context={"service": known.name, "owner": owner, "since_ns": known.registered_ns},
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import sys
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,11 +14,13 @@ from otel_ext.errors import ConfigError
 from otel_ext.events import subscribe
 from otel_ext.events.deferred import deferred_events
 from otel_ext.services import Agent, AgentRegistry, NotRegisteredError, default_agents
-from tests.programs import in_child, wait_until
+from tests.programs import in_child, python, succeed, wait_until, write_program
 from tests.services.registries import about, wait_for_steps
 from tests.threads import in_threads, numbered_threads, on_thread
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from otel_ext.events import Event
     from otel_ext.record.model import Record
 
@@ -95,8 +99,58 @@ def test_hostile_ids_and_metadata(agents: AgentRegistry, records: list[Record]) 
     assert set(record.attributes) == {"value", "endless", "nan"}
 
 
+class Zone(dt.tzinfo):
+    """A time zone with code of the program."""
+
+    def __init__(self, ran_on: list[int]) -> None:
+        self.ran_on = ran_on
+
+    def utcoffset(self, _: dt.datetime | None) -> dt.timedelta:
+        """Note who asks."""
+        self.ran_on.append(threading.get_ident())
+        return dt.timedelta(hours=1)
+
+    def tzname(self, _: dt.datetime | None) -> str:
+        """Return its name."""
+        return "own"
+
+    def dst(self, _: dt.datetime | None) -> None:
+        """Know nothing about it."""
+
+
+def test_metadata_run_no_code_on_the_worker(agents: AgentRegistry, records: list[Record]) -> None:
+    """Values become plain on the thread that registers: one that hangs would stop the worker."""
+    ran_on: list[int] = []
+
+    class Job:
+        def __str__(self) -> str:
+            ran_on.append(threading.get_ident())
+            return "a job"
+
+    at, day = dt.datetime(2024, 1, 1, tzinfo=Zone(ran_on)), dt.date(2024, 1, 2)
+    agents.register("a", job=Job(), within=[Job()], at=at, day=day, raw=b"x")
+    (record,) = wait_for_steps(records, "a", "agent.registered")
+    assert record.attributes["job"] == "a job"
+    assert record.attributes["within"] == ["a job"]
+    assert str(record.attributes["at"]).startswith("2024-01-01")
+    assert agents.get("a").metadata["day"] == day
+    assert agents.get("a").metadata["raw"] == b"x"
+    assert set(ran_on) == {threading.get_ident()}
+
+
+def test_metadata_are_a_copy(agents: AgentRegistry, records: list[Record]) -> None:
+    """What changes in them later is not seen."""
+    tags = {"a": [1]}
+    agent = agents.register("a", tags=tags)
+    tags["a"].append(2)
+    tags["b"] = []
+    assert agent.metadata == {"tags": {"a": [1]}}
+    (record,) = wait_for_steps(records, "a", "agent.registered")
+    assert record.attributes == {"tags": {"a": [1]}}
+
+
 def test_a_second_registration_says_who_has_the_id(agents: AgentRegistry) -> None:
-    """The error names the thread, the process and the time; the first agent stays."""
+    """The error names the thread, the process, the time and the way out; the first one stays."""
     stop, is_there = threading.Event(), threading.Event()
 
     def own() -> None:
@@ -108,7 +162,7 @@ def test_a_second_registration_says_who_has_the_id(agents: AgentRegistry) -> Non
     thread.start()
     assert is_there.wait(30)
     text = r"'a' is registered already, by thread 'worker-7' of process \d+, since \d{4}-.*Z"
-    with pytest.raises(ConfigError, match=text):
+    with pytest.raises(ConfigError, match=rf"{text}.*context\.life"):
         agents.register("a")
     assert agents.get("a").owner == "thread 'worker-7'"
     stop.set()
@@ -236,6 +290,54 @@ def test_a_forked_child_has_no_agents_of_its_parent(agents: AgentRegistry) -> No
 
     assert in_child(child) == "[] [True]"
     assert agents.get("a").metadata == {"n": 1}
+
+
+FORK_IN_C = """\
+import ctypes, os, sys
+from types import SimpleNamespace
+from otel_ext.services import AgentRegistry, NotRegisteredError, ServiceRegistry
+
+agents, services = AgentRegistry(), ServiceRegistry()
+# Without threads, since such a child has the interpreter lock as it was.
+quiet = SimpleNamespace(add=lambda *_: None, watch=lambda _: None)
+agents._announcer = services._table._announcer = quiet
+agents.register("a")
+services.register("db", 1)
+looks = {
+    "list": agents.list,
+    "get": lambda: agents.get("a"),
+    "unregister": lambda: agents.unregister("a"),
+    "names": services.names,
+    "lookup": lambda: services.lookup("db"),
+    "ready": lambda: services.is_ready("db"),
+    "wait": lambda: services.wait_for("db", 0),
+}
+for name, look in looks.items():
+    child = ctypes.PyDLL(None).fork()
+    if child == 0:
+        try:
+            found = look()
+        except Exception as error:
+            found = type(error).__name__
+        print(name, found, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks in C")
+def test_a_child_forked_in_c_sees_none_of_its_parent(tmp_path: Path) -> None:
+    """Each look-up notices that the process is another one, although no fork hook ran."""
+    done = succeed(python(write_program(tmp_path, FORK_IN_C)), tmp_path)
+    assert done.out.splitlines() == [
+        "list []",
+        "get NotRegisteredError",
+        "unregister False",
+        "names []",
+        "lookup NotRegisteredError",
+        "ready False",
+        "wait NotReadyError",
+    ]
 
 
 def test_the_default_registry_is_shared() -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+import pytest
+
 from otel_ext.events import subscribe
 from otel_ext.events.deferred import deferred_events
 from otel_ext.observe.snapshot import SnapshotReader
@@ -15,6 +17,7 @@ from otel_ext.runtime.worker import shared_worker
 from otel_ext.services.announcements import ADDED, GONE, Announcer, announcer
 from tests.programs import (
     environment,
+    in_child,
     python,
     records_in,
     started,
@@ -25,11 +28,12 @@ from tests.programs import (
 from tests.services.registries import about, steps_of, wait_for_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from otel_ext.events import Event
     from otel_ext.record.model import Record
-    from otel_ext.services import AgentRegistry, ServiceRegistry
+    from otel_ext.services import Agent, AgentRegistry, ServiceRegistry
 
 
 class Stalled(Announcer):
@@ -95,6 +99,98 @@ def test_ends_are_announced_later(agents: AgentRegistry, records: list[Record]) 
     made.write()
     for number in range(10):
         assert steps_of(records, f"agent-{number}") == ["agent.registered", "agent.unregistered"]
+
+
+def test_the_end_comes_before_the_next_agent_of_an_id(
+    agents: AgentRegistry, records: list[Record]
+) -> None:
+    """While an end waits for room the next agent waits too: else the end would remove it."""
+    made = stalled(agents)
+    for number in range(10):
+        agents.register(f"agent-{number}")
+    agents.unregister("agent-0")
+    made.write()  # there is room again
+    agents.register("agent-0", n=2)
+    agents.register("agent-1000")
+    made.run()
+    made.write()
+    steps = ["agent.registered", "agent.unregistered", "agent.registered"]
+    assert steps_of(records, "agent-0") == steps
+    assert about(records, "agent-0")[-1].attributes == {"n": 2}
+    agents.register("agent-1001")
+    made.write()  # the worker need not come: no gap is left
+    assert steps_of(records, "agent-1000") == ["agent.registered"]
+    assert steps_of(records, "agent-1001") == ["agent.registered"]
+
+
+class Meanwhile:
+    """A registry without entries; at the first look at it another thread does something."""
+
+    def __init__(self, *steps: Callable[[], None]) -> None:
+        self.is_watched = True
+        self.steps = [*steps]
+
+    def entries(self) -> list[Agent]:
+        """Do it."""
+        if self.steps:
+            self.steps.pop()()
+        return []
+
+    def check_owners(self) -> None:
+        """Do nothing."""
+
+
+def test_a_gap_that_comes_while_gaps_are_filled(
+    agents: AgentRegistry, records: list[Record]
+) -> None:
+    """It is not forgotten: the worker comes again for it."""
+    made = stalled(agents)
+    for number in range(11):
+        agents.register(f"agent-{number}")
+    agents.unregister("agent-0")
+    made.write()
+
+    def overflow() -> None:
+        made.queued += [(lambda: None,)] * 10
+        agents.unregister("agent-1")
+        made.queued = made.queued[:-10]
+
+    other = Meanwhile(overflow)
+    made.watch(other)
+    made.run()
+    made.write()
+    assert steps_of(records, "agent-1") == ["agent.registered"]
+    made.watch(other)
+    made.run()
+    made.write()
+    assert steps_of(records, "agent-1") == ["agent.registered", "agent.unregistered"]
+
+
+def test_a_gap_that_comes_while_the_job_ends(agents: AgentRegistry) -> None:
+    """The job is started again for it, although no registry is watched."""
+    full = [True]
+    made = Announcer(lambda *_: not full[0])
+    made.add(agents.register("a"), GONE, "unregistered")
+    # As if the worker had looked just before.
+    made._stop(made._jobs["job"])  # noqa: SLF001
+    assert made._jobs  # noqa: SLF001
+    full[0] = False
+    wait_until(lambda: not made._has_gaps, "the gap is filled")  # noqa: SLF001
+    wait_until(lambda: not made._jobs, "the job ends")  # noqa: SLF001
+
+
+@pytest.mark.forks
+def test_a_forked_child_is_healthy(agents: AgentRegistry) -> None:
+    """What its parent could not announce in time is not its own trouble."""
+    made = stalled(agents)
+    for number in range(11):
+        agents.register(f"agent-{number}")
+
+    def state() -> str:
+        return made._cell.report().state  # noqa: SLF001
+
+    assert state() == "degraded"
+    assert in_child(state) == "healthy"
 
 
 def test_late_announcements_change_nothing(agents: AgentRegistry, records: list[Record]) -> None:

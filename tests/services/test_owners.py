@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -151,6 +151,99 @@ def test_an_owner_that_cannot_be_watched(agents: AgentRegistry, wrong: object) -
     with pytest.raises(ConfigError, match="owner="):
         agents.register("a", owner=wrong)
     assert agents.list() == []
+
+
+class Uninitialised(threading.Thread):
+    """A thread whose class forgot to call the base."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class Pidless(subprocess.Popen[bytes]):
+    """A process to start whose pid cannot be had, from some moment on."""
+
+    def __init__(self) -> None:
+        self.is_broken = False
+
+    def _pid(self) -> int | None:
+        if self.is_broken:
+            raise RuntimeError("no pid")
+        return None
+
+    pid = cast("int", property(_pid))
+
+    def __del__(self) -> None:
+        """Do not look at what was never started."""
+
+
+def test_an_owner_whose_code_raises(agents: AgentRegistry) -> None:
+    """It is refused with a ConfigError, whatever it raises, and nothing is registered."""
+    process = Pidless()
+    process.is_broken = True
+    for owner, text in ((Uninitialised(), "cannot be watched"), (process, "RuntimeError: no pid")):
+        with pytest.raises(ConfigError, match=f"owner=.*{text}"):
+            agents.register("a", owner=owner)
+    assert agents.list() == []
+
+
+def test_an_owner_that_cannot_be_asked_later(
+    agents: AgentRegistry, records: list[Record], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It counts as ended, with a report, and the other owners are asked as before."""
+
+    class Session:
+        pass
+
+    process, session = Pidless(), Session()
+    agents.register("bad", owner=process)
+    agents.register("good", owner=session)
+    agents.check_owners()
+    assert len(agents) == 2
+    process.is_broken = True
+    del session
+    gc.collect()
+    assert reason_of(records, "bad") == "owner-process-ended"
+    assert reason_of(records, "good") == "owner-collected"
+    agents.register("bad", owner=Session)
+    text = "an owner of agents cannot be asked, so it counts as ended: RuntimeError: no pid"
+    assert capfd.readouterr().err.count(text) == 1
+
+
+def test_a_thread_with_code_of_its_own(agents: AgentRegistry) -> None:
+    """Its methods and properties are not used, neither here nor on the worker."""
+
+    class Own(threading.Thread):
+        def is_alive(self) -> bool:
+            raise RuntimeError("mine")
+
+        @property
+        def ident(self) -> int:
+            raise RuntimeError("mine")
+
+    stop = threading.Event()
+    thread = Own(target=stop.wait, name="own", args=(30,))
+    assert agents.register("a", owner=thread).owner == "thread 'own'"
+    thread.start()
+    agents.check_owners()
+    assert "a" in agents
+    with pytest.raises(ConfigError, match="by thread 'own'"):
+        agents.register("a")
+    stop.set()
+    wait_until(lambda: "a" not in agents, "gone with its thread")
+
+
+def test_metadata_do_not_keep_their_owner(agents: AgentRegistry) -> None:
+    """They are plain data, so an owner in them can be collected."""
+
+    class Session:
+        pass
+
+    session = Session()
+    agents.register("a", owner=session, session=session, more=[{"session": session}])
+    del session
+    gc.collect()
+    wait_until(lambda: "a" not in agents, "gone with its owner")
 
 
 @pytest.mark.parametrize("kind", ["popen", "pid"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, cast
@@ -15,7 +16,7 @@ from otel_ext.events.deferred import deferred_events
 from otel_ext.services import NotRegisteredError, ServiceRegistry, default_services
 from tests.programs import in_child
 from tests.services.registries import wait_for_steps
-from tests.threads import in_threads, numbered_threads
+from tests.threads import in_threads, numbered_threads, on_thread
 
 if TYPE_CHECKING:
     from otel_ext.events import Event
@@ -89,9 +90,12 @@ def test_wrong_metadata_are_refused(services: ServiceRegistry, wrong: dict[str, 
 
 
 def test_a_name_in_use_is_refused(services: ServiceRegistry) -> None:
-    """The error says since when; the first service stays."""
-    services.register("db", 1)
-    with pytest.raises(ConfigError, match=r"'db' is registered already, since \d{4}-.*namespace"):
+    """The error says by which thread, in which process and since when; the first one stays."""
+    on_thread(lambda: services.register("db", 1), name="main-7")
+    text = (
+        rf"'db' is registered already, by thread 'main-7' of process {os.getpid()}, since \d{{4}}-"
+    )
+    with pytest.raises(ConfigError, match=f"{text}.*namespace"):
         services.register("db", 2)
     assert services.lookup("db") == 1
 
@@ -121,6 +125,23 @@ def test_events_of_a_service(services: ServiceRegistry, records: list[Record]) -
         ("service.ready", "db"),
         ("service.unregistered", "db"),
     ]
+
+
+def test_metadata_run_no_code_on_the_worker(
+    services: ServiceRegistry, records: list[Record]
+) -> None:
+    """Other values become text on the thread that registers."""
+    ran_on: list[int] = []
+
+    class Pool:
+        def __str__(self) -> str:
+            ran_on.append(threading.get_ident())
+            return "a pool"
+
+    services.register("db", 1, metadata={"pool": Pool(), "hosts": ("a", "b")})
+    first, _ = wait_for_steps(records, "db", *REGISTERED)
+    assert first.attributes == {"pool": "a pool", "hosts": ["a", "b"], "ready": False}
+    assert ran_on == [threading.get_ident()]
 
 
 def test_a_removed_service_is_freed_at_once(services: ServiceRegistry) -> None:
@@ -276,6 +297,25 @@ def test_a_forked_child_has_no_services_of_its_parent(services: ServiceRegistry)
     services.unregister("db")
     gc.collect()
     assert freed == ["freed"]
+
+
+@pytest.mark.forks
+def test_a_forked_child_has_no_namespaces_of_its_parent(services: ServiceRegistry) -> None:
+    """It can use the same names; closing the parent's there does not close its own."""
+    space = services.namespace("space")
+
+    def child() -> str:
+        mine = services.namespace("space")
+        mine.register("db", 1)
+        space.close()
+        with pytest.raises(ConfigError, match="in use"):
+            services.namespace("space")
+        services.close()
+        return str(mine.names())
+
+    assert in_child(child) == "[]"
+    with pytest.raises(ConfigError, match="in use"):
+        services.namespace("space")
 
 
 def test_the_default_registry_is_shared() -> None:

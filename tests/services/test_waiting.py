@@ -69,8 +69,9 @@ def test_tasks_wait_until_a_service_is_ready(services: ServiceRegistry) -> None:
 def test_a_ready_service_is_returned_at_once(services: ServiceRegistry) -> None:
     """Also one that is None, and from a task."""
     services.register("none", None)
-    assert services.wait_for("none", 0.001) is None
-    assert asyncio.run(services.wait_for_async("none", 0.001)) is None
+    for timeout in (0.001, 0, 0.0):
+        assert services.wait_for("none", timeout) is None
+        assert asyncio.run(services.wait_for_async("none", timeout)) is None
 
 
 def in_a_task(services: ServiceRegistry) -> Callable[[str, float], object]:
@@ -93,10 +94,13 @@ def test_a_wait_that_is_too_short(services: ServiceRegistry) -> None:
             assert str(found.value) == f"service {text}"
             assert isinstance(found.value, TimeoutError)
             assert isinstance(found.value, OtelExtError)
+    for wait in (services.wait_for, in_a_task(services)):
+        with pytest.raises(NotReadyError, match="within 0 s"):
+            wait("database", 0)
     assert waiting(services, 0)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), None, "1"])
+@pytest.mark.parametrize("wrong", [False, -1, float("nan"), None, "1"])
 def test_a_wrong_timeout_is_refused(services: ServiceRegistry, wrong: float) -> None:
     """A wait needs a positive number of seconds."""
     services.register("db", 1)
