@@ -218,7 +218,7 @@ class FileProvider(AbstractProvider):
             why = f"{known.error_code.value}: {known.error_message}"
         else:
             on = self._file.enforced_side(name, value_type)
-            is_said = found.variant and rules is not None and name in rules.enforced
+            is_said = rules is None or rules.decides(name, found.variant)
             if on is None or is_said or found.value == on[1]:
                 return found
             why = f"the file says {found.variant or 'no variant'}, but names no lower stage"

@@ -118,6 +118,10 @@ class Ruleset:
         is_lower = rollout is not None and not rollout.is_enforced
         return flag["state"] != "ENABLED" or is_lower
 
+    def decides(self, name: str, variant: str | None) -> bool:
+        """Return whether a variant is these flags' word, also for a flag enforced before."""
+        return self.has_ended(name) or (bool(variant) and name in self.enforced)
+
     def _went_back(self, name: str, before: Ruleset) -> bool:
         old, new = before.rollouts[name], self.rollouts[name]
         if new.stage < old.stage or new.percentage < old.percentage:

@@ -88,13 +88,13 @@ class WatchedFile:
         return found if type(found[1]) in allowed else None
 
     def note_replaced(self, name: str, why: str) -> None:
-        """Note that an enforced flag is on although its evaluation says else; reported once.
+        """Note that an enforced flag is on although its evaluation says else; reported once for a file.
 
         Args:
             name: The flag, which is in `enforced`.
             why: Why it failed, or what it says.
         """
-        if self._replaced.get(name) != why:
+        if name not in self._replaced:
             # Replaced, not changed: another thread may read it.
             self._replaced = {**self._replaced, name: why}
             report_problem(f"the enforced flag {name!r} stays on", why)

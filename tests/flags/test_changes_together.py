@@ -92,6 +92,7 @@ def test_a_holder_that_is_killed(tmp_path: Path) -> None:
     assert set_stage(path, "search", 1, create=True).after.stage == 1
 
 
+@pytest.mark.forks
 def test_a_child_does_not_keep_the_lock(tmp_path: Path) -> None:
     """One forked by another thread meanwhile has the folder open, too."""
     path = tmp_path / "flags.json"

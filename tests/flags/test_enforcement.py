@@ -110,6 +110,28 @@ def test_stages_that_are_not_valid_are_reported(
     assert "stays on: the file says off, but names no lower stage" in health_of(path)[1]
 
 
+def test_errors_that_alternate_are_reported_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A loop of evaluations does not fill stderr."""
+    provider = FileProvider(write_flags(tmp_path / "two.json", {}), enforced=["search"])
+    for number in range(10):
+        provider._file.note_replaced("search", f"error {number % 2}")  # noqa: SLF001
+    assert capfd.readouterr().err.count("stays on") == 1
+
+
+def test_an_evaluation_by_the_flags_before_enforcement(tmp_path: Path) -> None:
+    """One that is late is by a lower stage, and no failure."""
+    path = write_flags(tmp_path / "late.json", {"search": staged(0)})
+    provider = FileProvider(path)
+    before = provider._file.rules  # noqa: SLF001
+    write_flags(path, {"search": staged(5)})
+    provider._file.check()  # noqa: SLF001
+    provider._file.rules = before  # noqa: SLF001 - as it has them
+    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
+    assert health_of(path)[0] == "healthy"
+
+
 def test_an_enforced_flag_of_another_type(tmp_path: Path) -> None:
     """Has its own value for its type; for another one, the caller gets an error."""
     flag = {**staged(5), "variants": {"on": "new", "off": "old"}}
