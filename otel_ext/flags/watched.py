@@ -88,7 +88,7 @@ class WatchedFile:
         return found if type(found[1]) in allowed else None
 
     def note_replaced(self, name: str, why: str) -> None:
-        """Note that an enforced flag is on although its evaluation says else; reported once for a file.
+        """Note that an enforced flag is on whatever its evaluation says; reported once per file.
 
         Args:
             name: The flag, which is in `enforced`.
