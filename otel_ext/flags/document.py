@@ -167,13 +167,20 @@ def write_file(path: Path, document: Document, read: FileContent | None) -> None
     try:
         with whole_file(path, mode) as file:
             file.write(data)
-            if read is not None and read_file(path).data != read.data:
-                hint = "Run the command again"
-                raise ConfigError(f"{path} was changed by another program meanwhile", hint=hint)
-    except OSError as error:
+            _check_unchanged(path, read)
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:  # a path with a null character is a ValueError
         hint = "Make its folder writable"
-        reason = error.strerror or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise ConfigError(f"{path} cannot be written: {reason}", hint=hint) from None
+
+
+def _check_unchanged(path: Path, read: FileContent | None) -> None:
+    """Raise if a program that takes no lock, such as an editor, has changed the file."""
+    if path.exists() if read is None else read_file(path).data != read.data:
+        hint = "Run the command again"
+        raise ConfigError(f"{path} was changed by another program meanwhile", hint=hint)
 
 
 def _wrong(path: Path, what: str) -> ConfigError:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from otel_ext.config.messages import did_you_mean
 from otel_ext.errors import ConfigError
+from otel_ext.flags.arguments import checked_flag, flag_path
 from otel_ext.flags.document import flags_of, parse, read_file, write_file
+from otel_ext.flags.locking import change_lock
 from otel_ext.flags.stages import (
     ENFORCED_STAGE,
     Rollout,
@@ -20,6 +21,7 @@ from otel_ext.flags.stages import (
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from otel_ext.flags.document import Document
 
@@ -65,7 +67,7 @@ def list_rollouts(path: str | os.PathLike[str]) -> list[Listed]:
     Raises:
         ConfigError: The file is missing, broken, or cannot be read.
     """
-    file = Path(path)
+    file = flag_path(path)
     document = parse(file, read_file(file).data)
     return [
         Listed(name, flag.get("state") == "ENABLED", rollout_of(flag))
@@ -82,6 +84,8 @@ def set_stage(
     create: bool = False,
 ) -> Changed:
     """Put a flag to a stage of its rollout, from whichever it is at.
+
+    Changes at the same time, also by other programs, wait for each other.
 
     Args:
         path: The flag file.
@@ -102,13 +106,13 @@ def set_stage(
     10.0
     """
     if type(stage) is not int or not 0 <= stage <= ENFORCED_STAGE:
-        raise ConfigError(f"{stage!r} is not a stage", hint=f"Use 0 to {ENFORCED_STAGE}")
+        raise ConfigError(f"stage={stage!r} is not a stage", hint=f"Use 0 to {ENFORCED_STAGE}")
     checked = None if percentages is None else checked_percentages(percentages)
 
     def change(found: Document) -> Document:
         return {**at_stage(flag, found, stage, checked), "state": "ENABLED"}
 
-    return _edit(Path(path), flag, change, create=create)
+    return _edit(flag_path(path), checked_flag(flag), change, create=create)
 
 
 def enforce(path: str | os.PathLike[str], flag: str) -> Changed:
@@ -149,26 +153,27 @@ def roll_back(path: str | os.PathLike[str], flag: str, *, to: int | None = None)
             raise ConfigError(message, hint=f"Use 0 to {rollout.stage}")
         return at_stage(flag, found, target)
 
-    return _edit(Path(path), flag, change)
+    return _edit(flag_path(path), checked_flag(flag), change)
 
 
 def _edit(
     path: Path, name: str, change: Callable[[Document], Document], *, create: bool = False
 ) -> Changed:
     """Change one flag of a file."""
-    read = None if create and not path.exists() else read_file(path)
-    document: Document = {"flags": {}} if read is None else parse(path, read.data)
-    flags = flags_of(document)
-    found = flags.get(name)
-    if found is None:
-        if not create:
-            hint = did_you_mean(name, flags) or "List them: otel-ext flags list FILE"
-            raise ConfigError(f"{path} has no flag {name!r}", hint=hint)
-        if not name:
-            raise ConfigError("a flag needs a name", hint="Name it after what it switches on")
-        found = new_flag()
-    flags[name] = change(found)
-    write_file(path, document, read)
+    with change_lock(path):
+        read = None if create and not path.exists() else read_file(path)
+        document: Document = {"flags": {}} if read is None else parse(path, read.data)
+        flags = flags_of(document)
+        found = flags.get(name)
+        if found is None:
+            if not create:
+                hint = did_you_mean(name, flags) or "List them: otel-ext flags list FILE"
+                raise ConfigError(f"{path} has no flag {name!r}", hint=hint)
+            if not name:
+                raise ConfigError("a flag needs a name", hint="Name it after what it switches on")
+            found = new_flag()
+        flags[name] = change(found)
+        write_file(path, document, read)
     after = rollout_of(flags[name])
     is_enabled = flags[name].get("state") == "ENABLED"
     return Changed(name, rollout_of(found), after or Rollout(), is_enabled)

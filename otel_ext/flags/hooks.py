@@ -11,6 +11,7 @@ from openfeature.flag_evaluation import Reason
 from openfeature.hook import Hook  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry import trace
 
+from otel_ext.flags.arguments import checked_baggage_key
 from otel_ext.flags.targeting import BAGGAGE_KEY, targeting_key
 from otel_ext.runtime.guard import report_problem
 
@@ -40,12 +41,15 @@ class TargetingHook(Hook):
     Args:
         baggage_key: The entry of the baggage with the targeting key.
 
+    Raises:
+        ConfigError: `baggage_key` is not a text.
+
     >>> TargetingHook().supports_flag_value_type("BOOLEAN")
     True
     """
 
     def __init__(self, baggage_key: str = BAGGAGE_KEY) -> None:
-        self._baggage_key = baggage_key
+        self._baggage_key = checked_baggage_key(baggage_key)
 
     def before(self, hook_context: HookContext, hints: HookHints) -> EvaluationContext | None:
         """Return a context with the key; None if the caller gave one, or there is none here."""

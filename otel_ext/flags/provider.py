@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from openfeature.evaluation_context import EvaluationContext  # pyright: ignore[reportMissingTypeStubs]
@@ -16,9 +15,10 @@ from openfeature.exception import (
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.provider import AbstractProvider, Metadata  # pyright: ignore[reportMissingTypeStubs]
 
-from otel_ext.errors import ConfigError
 from otel_ext.flags.announcing import Announcer
+from otel_ext.flags.arguments import absolute, checked_baggage_key, checked_names, flag_path
 from otel_ext.flags.hooks import CONTEXT_ID, SpanHook
+from otel_ext.flags.remembered import FirstOutcomes, place_here
 from otel_ext.flags.targeting import BAGGAGE_KEY, targeting_key
 from otel_ext.flags.watched import WatchedFile
 from otel_ext.runtime.fork import check_process
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from openfeature.hook import Hook  # pyright: ignore[reportMissingTypeStubs]
 
+    from otel_ext.flags.ruleset import Ruleset
     from otel_ext.flags.watched import Change
     from otel_ext.runtime.worker import Job
 
@@ -51,17 +52,22 @@ class FileProvider(AbstractProvider):
     A change of a flag's stage is recorded as an event `feature_flag.stage`.
 
     An evaluation without a targeting key gets that of its trace, and is recorded on its span.
-    A flag at stage 5 is enforced: it stays on if it cannot be evaluated, and if it is gone from
-    the file. Only a lower stage in the file, or the state DISABLED, ends that.
+    A trace keeps its first outcome for a flag with stages, within the limits that
+    `otel_ext.flags.targeting` states.
+
+    A flag at stage 5 is enforced: it stays on if it cannot be evaluated, and if it or its stage
+    is gone from the file or not valid there. Only a lower stage in the file, or the state
+    DISABLED, ends that.
 
     Args:
         path: The flag file; it may come later.
         baggage_key: The entry of the baggage with the targeting key.
-        enforced: Boolean flags that are on until the file says otherwise, since the program
-            has no other path left.
+        enforced: Boolean flags that are on until the file has them at a lower stage or
+            DISABLED, since the program has no other path left.
 
     Raises:
-        ConfigError: `path` is not a path, or `enforced` is a text.
+        ConfigError: `path` is not a path, `baggage_key` not a text, or `enforced` no list of
+            names.
 
     >>> provider = FileProvider("missing.json", enforced=["new-search"])
     >>> provider.resolve_boolean_details("new-search", False).value
@@ -76,13 +82,11 @@ class FileProvider(AbstractProvider):
         enforced: Collection[str] = (),
     ) -> None:
         super().__init__()
-        if isinstance(enforced, str):
-            hint = "Pass a list of names"
-            raise ConfigError(f"enforced={enforced!r} is a text", hint=hint)
-        self._baggage_key = baggage_key
+        self._baggage_key = checked_baggage_key(baggage_key)
         self._hooks: list[Hook] = [SpanHook()]
-        self._file = WatchedFile(_checked(path))
-        self._file.enforced = dict.fromkeys(enforced, _ON)
+        self._file = WatchedFile(absolute(flag_path(path)))
+        self._file.enforced = dict.fromkeys(checked_names(enforced), _ON)
+        self._first = FirstOutcomes()
         self._job: Job | None = None
         self._file.check()
         self._announcer = Announcer(self._file)
@@ -178,27 +182,58 @@ class FileProvider(AbstractProvider):
         if self._job is not None:
             shared_worker().ensure()  # in a forked child it does not run yet
         context = self._with_key(given)
+        rules = self._file.rules
+        place = None if context is given else place_here(rules, name, kind)
+        known = None if place is None else self._first.find(place)
+        if known is None:
+            found = self._answer(value_type, kind, name, default, context, rules)
+            if context.targeting_key:
+                metadata = {**found.flag_metadata}
+                metadata.setdefault(CONTEXT_ID, context.targeting_key)
+                found = replace(found, flag_metadata=metadata)
+            if place is None:
+                return found
+            known = self._first.keep(place, found)
+        # A copy, since the metadata are the caller's then.
+        copy = replace(known, flag_metadata={**known.flag_metadata})
+        return cast("FlagResolutionDetails[T]", copy)
+
+    def _answer(
+        self,
+        value_type: type[T],
+        kind: str,
+        name: str,
+        default: T,
+        context: EvaluationContext,
+        rules: Ruleset | None,
+    ) -> FlagResolutionDetails[T]:
+        """Evaluate a flag; an enforced one is on whatever comes of it."""
         try:
-            found = self._evaluate(kind, name, default, context)
+            found = self._evaluate(kind, name, default, context, rules)
         except Exception as error:
             known = _as_known(error)
             on = self._file.enforced_side(name, value_type)
             if on is None:
                 raise known from error
-            self._file.note_replaced(name, f"{known.error_code.value}: {known.error_message}")
-            # With an error code the client would use the default.
-            value = cast("T", on[1])
-            found = FlagResolutionDetails(value, reason=Reason.STALE, variant=on[0])
-        if context.targeting_key:
-            metadata = {**found.flag_metadata}
-            metadata.setdefault(CONTEXT_ID, context.targeting_key)
-            found = replace(found, flag_metadata=metadata)
-        return found
+            why = f"{known.error_code.value}: {known.error_message}"
+        else:
+            on = self._file.enforced_side(name, value_type)
+            is_said = rules is None or rules.decides(name, found.variant)
+            if on is None or is_said or found.value == on[1]:
+                return found
+            why = f"the file says {found.variant or 'no variant'}, but names no lower stage"
+        self._file.note_replaced(name, why)
+        # With an error code the client would use the default.
+        return FlagResolutionDetails(cast("T", on[1]), reason=Reason.STALE, variant=on[0])
 
     def _evaluate(
-        self, kind: str, name: str, default: T, context: EvaluationContext
+        self,
+        kind: str,
+        name: str,
+        default: T,
+        context: EvaluationContext,
+        rules: Ruleset | None,
     ) -> FlagResolutionDetails[T]:
-        rules = self._file.rules
         if rules is None:
             raise ProviderNotReadyError(self._file.problem)
         if name not in rules:
@@ -223,19 +258,6 @@ class FileProvider(AbstractProvider):
 
     def _announce(self, change: Change, names: list[str]) -> None:
         self._announcer.announce(self.emit, change, names)
-
-
-def _checked(path: str | os.PathLike[str]) -> Path:
-    """Return an absolute path, so that the program may change its working directory."""
-    try:
-        found = Path(path)
-    except TypeError:
-        hint = "Pass the path of a flag file"
-        raise ConfigError(f"{path!r} is not a path", hint=hint) from None
-    try:
-        return found.absolute()
-    except OSError:  # the working directory was deleted
-        return found
 
 
 def _as_known(error: Exception) -> OpenFeatureError:

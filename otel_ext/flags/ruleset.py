@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Final, cast
 
 from openfeature.contrib.tools.flagd.core import FlagdCore
 
 from otel_ext.errors import ConfigError
 from otel_ext.flags.document import flags_of, parse
-from otel_ext.flags.stages import rollout_of, sides_of
+from otel_ext.flags.stages import read_rollout, sides_of
 from otel_ext.runtime.fork import after_fork_in_child
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _KNOWN: Final = ("state", "variants", "defaultVariant", "targeting", "metadata")
 # rules may be within each other. A rule that refers to itself would have no end.
 _MOST_REFERENCES: Final = 10_000
 _DEEPEST: Final = 10
+_RULE: Final = ("variants", "defaultVariant", "targeting")
+_PERIODS: Final = count(1)
 
 
 class Ruleset:
@@ -39,6 +41,9 @@ class Ruleset:
     Attributes:
         rollouts: The rollout of each flag that has stages.
         enforced: Variant and value of each flag that is at stage 5.
+        wrong: What is wrong with the stages of a flag, by its name.
+        periods: A number for each flag at stages 0 to 4 that is ENABLED. A version of the
+            file in which the flag goes on from here keeps it; see `follow`.
 
     Raises:
         ValueError: The evaluator does not take the document.
@@ -56,11 +61,14 @@ class Ruleset:
             name: {key: shared.put_into(flag[key]) for key in _KNOWN if key in flag}
             for name, flag in flags.items()
         }
-        found = {name: rollout_of(flag) for name, flag in flags.items()}
-        self.rollouts: Mapping[str, Rollout] = {
-            name: rollout for name, rollout in found.items() if rollout is not None
+        self.rollouts: Mapping[str, Rollout]
+        self.enforced: Mapping[str, tuple[str, object]]
+        self.rollouts, self.enforced, self.wrong = _read_stages(flags)
+        self.periods: Mapping[str, int] = {
+            name: next(_PERIODS)
+            for name, rollout in self.rollouts.items()
+            if flags[name]["state"] == "ENABLED" and not rollout.is_enforced
         }
-        self.enforced: Mapping[str, tuple[str, object]] = dict(_enforced(flags, self.rollouts))
         self._text = json.dumps({"metadata": document.get("metadata", {}), "flags": self._flags})
         self._evaluator: FlagdCore | None = None
         self.evaluator()
@@ -87,6 +95,41 @@ class Ruleset:
         before = {} if other is None else other._flags  # noqa: SLF001 - of the same class
         names = before.keys() | self._flags.keys()
         return sorted(name for name in names if before.get(name) != self._flags.get(name))
+
+    def follow(self, before: Ruleset) -> None:
+        """Go on with the periods of the version before, except of flags that went back.
+
+        Call it before other threads use these flags. A flag goes back if its stage or its
+        percentage is lower, or its rule was changed without a higher percentage.
+        """
+        kept = {
+            name: number
+            for name, number in before.periods.items()
+            if name in self.periods and not self._went_back(name, before)
+        }
+        self.periods = {**self.periods, **kept}
+
+    def has_ended(self, name: str) -> bool:
+        """Return whether these flags end an enforcement: by a lower stage, or DISABLED."""
+        flag = self._flags.get(name)
+        if flag is None:
+            return False
+        rollout = self.rollouts.get(name)
+        is_lower = rollout is not None and not rollout.is_enforced
+        return flag["state"] != "ENABLED" or is_lower
+
+    def decides(self, name: str, variant: str | None) -> bool:
+        """Return whether a variant is these flags' word, also for a flag enforced before."""
+        return self.has_ended(name) or (bool(variant) and name in self.enforced)
+
+    def _went_back(self, name: str, before: Ruleset) -> bool:
+        old, new = before.rollouts[name], self.rollouts[name]
+        if new.stage < old.stage or new.percentage < old.percentage:
+            return True
+        if new.percentage > old.percentage:
+            return False
+        flag, known = self._flags[name], before._flags[name]
+        return any(flag.get(key) != known.get(key) for key in _RULE)
 
     def _reset(self) -> None:
         # Another thread may have held the evaluator's lock at the fork.
@@ -138,15 +181,22 @@ class _Shared:
         return {key: self.put_into(one, depth) for key, one in fields.items()}
 
 
-def _enforced(
-    flags: Mapping[str, Document], rollouts: Mapping[str, Rollout]
-) -> list[tuple[str, tuple[str, object]]]:
-    found: list[tuple[str, tuple[str, object]]] = []
-    for name, rollout in rollouts.items():
-        flag = flags[name]
-        if not rollout.is_enforced or flag["state"] != "ENABLED":
-            continue
-        with suppress(ConfigError):  # without such variants: the file was changed by hand
-            new, _ = sides_of(name, flag)
-            found.append((name, (new, cast("Document", flag["variants"])[new])))
-    return found
+def _read_stages(
+    flags: Mapping[str, Document],
+) -> tuple[dict[str, Rollout], dict[str, tuple[str, object]], dict[str, str]]:
+    """Return the rollouts, the enforced flags, and what is wrong, by the names of flags."""
+    rollouts: dict[str, Rollout] = {}
+    enforced: dict[str, tuple[str, object]] = {}
+    wrong: dict[str, str] = {}
+    for name, flag in flags.items():
+        try:
+            rollout = read_rollout(flag)
+            if rollout is None:
+                continue
+            rollouts[name] = rollout
+            if rollout.is_enforced and flag["state"] == "ENABLED":
+                new, _ = sides_of(name, flag)
+                enforced[name] = (new, cast("Document", flag["variants"])[new])
+        except ConfigError as error:  # the file was changed by hand
+            wrong[name] = str(error)
+    return rollouts, enforced, wrong

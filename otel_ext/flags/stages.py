@@ -29,6 +29,7 @@ __all__ = [
     "at_stage",
     "checked_percentages",
     "new_flag",
+    "read_rollout",
     "rollout_of",
     "sides_of",
 ]
@@ -106,8 +107,14 @@ def checked_percentages(values: Sequence[float]) -> tuple[float, ...]:
     >>> checked_percentages([0.5, 5, 20, 50, 100])
     (0.5, 5.0, 20.0, 50.0, 100.0)
     """
-    found = tuple(float(value) for value in values)
     hint = "Name five from 0 to 100, none lower than the one before, the last one 100"
+    try:
+        found = () if isinstance(values, str | bytes) else tuple(float(one) for one in values)
+    except (TypeError, ValueError, OverflowError):
+        found = ()
+    if not found:
+        message = f"percentages={values!r} are not the percentages of five stages"
+        raise ConfigError(message, hint=hint)
     shown = ",".join(f"{value:g}" for value in found)
     is_rising = list(found) == sorted(found) and all(0 <= value <= _ALL for value in found)
     if len(found) != ENFORCED_STAGE or not is_rising or found[-1] != _ALL:
@@ -123,16 +130,36 @@ def rollout_of(flag: Document) -> Rollout | None:
     >>> rollout_of({"metadata": {"otel_ext.stage": 2}}).percentage
     10.0
     """
+    try:
+        return read_rollout(flag)
+    except ConfigError:
+        return None
+
+
+def read_rollout(flag: Document) -> Rollout | None:
+    """Return the rollout in a flag's metadata; None if it has none.
+
+    Raises:
+        ConfigError: The metadata are not valid.
+
+    >>> read_rollout({"metadata": {"otel_ext.stage": "2"}})
+    Traceback (most recent call last):
+    otel_ext.errors.ConfigError: the metadata 'otel_ext.stage' '2' is not a stage. Use 0 to 5
+    """
     metadata = cast("Document", flag.get("metadata") or {})
+    if metadata.keys().isdisjoint((_STAGE, _PERCENTAGES, _HISTORY)):
+        return None
     stage = metadata.get(_STAGE)
     if type(stage) is not int or not 0 <= stage <= ENFORCED_STAGE:
-        return None
+        message = f"the metadata {_STAGE!r} {stage!r} is not a stage"
+        raise ConfigError(message, hint=f"Use 0 to {ENFORCED_STAGE}")
+    text = str(metadata.get(_PERCENTAGES, ""))
     try:
-        text = str(metadata.get(_PERCENTAGES, ""))
         values = [float(one) for one in text.split(",")] if text else DEFAULT_PERCENTAGES
         percentages = checked_percentages(values)
-    except ValueError:
-        return None
+    except ValueError as error:
+        hint = getattr(error, "hint", "") or "Name five numbers with commas between"
+        raise ConfigError(f"the metadata {_PERCENTAGES!r} {text!r} are wrong", hint=hint) from None
     steps = [word.partition("@") for word in str(metadata.get(_HISTORY, "")).split()]
     history = [Step(int(number), time) for number, _, time in steps if number in set("012345")]
     return Rollout(stage, percentages, tuple(history[-_MOST_STEPS:]))

@@ -36,7 +36,7 @@ def use_flags(
         path: The flag file, in flagd's format.
         domain: The domain of OpenFeature that gets these flags; by default all without others.
         baggage_key: The entry of the baggage with the targeting key.
-        enforced: Boolean flags that are on until the file says otherwise.
+        enforced: Boolean flags that are on until the file has them at a lower stage or DISABLED.
 
     Raises:
         ConfigError: An argument is wrong.

@@ -1,6 +1,17 @@
 """The evaluation context of a trace: its targeting key decides in which variants it runs.
 
-The key is the same for all spans of a trace, so a trace never gets two variants of a flag.
+The key is the same for all spans of a trace, so they get the same variant of a flag. Where the
+key or the stage changes within a trace, since a baggage entry comes later or the stage is raised,
+the trace keeps its first outcome for a flag with stages, within these limits:
+
+- It is remembered by the provider, so by each process for itself, and in forked children as it
+  was at the fork. A process that sees the trace for the first time evaluates its own file.
+- A provider remembers 10,000 outcomes, each of a trace and a flag, and drops those that were not
+  asked for longest.
+- It holds for the key of the trace or the baggage. With a key from the caller or from a hook,
+  that key decides.
+- Going back takes effect at once, for safety: a lower stage or percentage, the state DISABLED, or
+  another rule by hand. So does stage 5, since it is on for all.
 """
 
 from __future__ import annotations
@@ -13,7 +24,7 @@ from opentelemetry import baggage, trace
 if TYPE_CHECKING:
     from openfeature.evaluation_context import EvaluationContextAttribute  # pyright: ignore[reportMissingTypeStubs]
 
-__all__ = ["BAGGAGE_KEY", "context", "targeting_key"]
+__all__ = ["BAGGAGE_KEY", "context", "targeting_key", "trace_id_here"]
 
 BAGGAGE_KEY: Final = "otel_ext.flags.key"
 """The entry of the baggage with the targeting key."""
@@ -37,8 +48,18 @@ def targeting_key(baggage_key: str = BAGGAGE_KEY) -> str:
     entry = baggage.get_baggage(baggage_key)
     if isinstance(entry, str) and entry:
         return entry
+    trace_id = trace_id_here()
+    return f"{trace_id:032x}" if trace_id else ""
+
+
+def trace_id_here() -> int:
+    """Return the id of the current trace; 0 without a span.
+
+    >>> trace_id_here()
+    0
+    """
     span = trace.get_current_span().get_span_context()
-    return f"{span.trace_id:032x}" if span.is_valid else ""
+    return span.trace_id if span.is_valid else 0
 
 
 def context(

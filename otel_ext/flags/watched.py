@@ -38,7 +38,8 @@ class WatchedFile:
     Attributes:
         rules: The flags; None until the file was good once.
         problem: What is wrong with the file now; empty if nothing is.
-        enforced: Variant and value of each flag that is enforced, or was and is gone since.
+        enforced: Variant and value of each flag that is enforced, or was since and has neither
+            a lower stage nor the state DISABLED.
 
     >>> from pathlib import Path
     >>> file = WatchedFile(Path("missing.json"))
@@ -54,6 +55,7 @@ class WatchedFile:
         self._state: FileState | None = None
         self._data: bytes | None = None
         self._replaced: dict[str, str] = {}
+        self._wrong: dict[str, str] = {}
         self._health = HealthCell(f"feature flags in {path.name}", "not read yet")
 
     def check(self, notify: Callable[[Change, list[str]], object] | None = None) -> None:
@@ -86,13 +88,13 @@ class WatchedFile:
         return found if type(found[1]) in allowed else None
 
     def note_replaced(self, name: str, why: str) -> None:
-        """Note that an enforced flag is on although its evaluation failed; reported once.
+        """Note that an enforced flag is on whatever its evaluation says; reported once per file.
 
         Args:
             name: The flag, which is in `enforced`.
-            why: Why the evaluation failed.
+            why: Why it failed, or what it says.
         """
-        if self._replaced.get(name) != why:
+        if name not in self._replaced:
             # Replaced, not changed: another thread may read it.
             self._replaced = {**self._replaced, name: why}
             report_problem(f"the enforced flag {name!r} stays on", why)
@@ -124,12 +126,20 @@ class WatchedFile:
     def _replace(self, rules: Ruleset) -> tuple[Change, list[str]] | None:
         names = rules.changed_from(self.rules)
         was_broken = bool(self.problem) or self.rules is None
-        # One that is gone from the file stays enforced; one with a lower stage does not.
-        kept = {name: side for name, side in self.enforced.items() if name not in rules}
+        if self.rules is not None:
+            rules.follow(self.rules)
+        # One that is gone from the file, or whose stages are not valid, stays enforced.
+        kept = {name: on for name, on in self.enforced.items() if not rules.has_ended(name)}
         self.enforced = {**kept, **rules.enforced}
         self.rules = rules
         self.problem = ""
-        self._replaced = {name: why for name, why in self._replaced.items() if name in kept}
+        self._replaced = {
+            name: why for name, why in self._replaced.items() if name in kept and name not in rules
+        }
+        for name, why in rules.wrong.items():
+            if self._wrong.get(name) != why:
+                report_problem(f"the stages of the flag {name!r} are not valid", why)
+        self._wrong = rules.wrong
         self._update_health()
         if was_broken:
             return "ready", names
@@ -147,6 +157,10 @@ class WatchedFile:
 
     def _update_health(self) -> None:
         texts = [self.problem] if self.problem else []
+        texts += [
+            f"the stages of the flag {name!r} are not valid: {why}"
+            for name, why in self._wrong.items()
+        ]
         texts += [
             f"the enforced flag {name!r} stays on: {why}" for name, why in self._replaced.items()
         ]

@@ -13,6 +13,7 @@ from otel_ext.errors import ConfigError
 from otel_ext.flags import document
 from otel_ext.flags.document import MAX_FILE_BYTES, parse, read_file, write_file
 from otel_ext.flags.editing import enforce, list_rollouts, roll_back, set_stage
+from otel_ext.flags.stages import new_flag
 from tests.flags.files import staged, write_flags
 
 if TYPE_CHECKING:
@@ -145,6 +146,22 @@ def test_a_change_of_another_program_is_not_lost(
     assert [one.name for one in tmp_path.iterdir()] == ["flags.json"]
 
 
+def test_a_file_that_another_program_makes_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also by one that takes no lock, such as an editor."""
+    path = tmp_path / "flags.json"
+
+    def new_slowly() -> dict[str, object]:
+        write_flags(path, {"other": staged(2)})
+        return new_flag()
+
+    monkeypatch.setattr("otel_ext.flags.editing.new_flag", new_slowly)
+    with pytest.raises(ConfigError, match="changed by another program meanwhile. Run the command"):
+        set_stage(path, "search", 2, create=True)
+    assert [one.name for one in list_rollouts(path)] == ["other"]
+
+
 def test_a_folder_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message names the file and the reason."""
 
@@ -209,6 +226,37 @@ def test_wrong_names_and_stages(tmp_path: Path) -> None:
     assert roll_back(path, "new-search", to=0).after.stage == 0
 
 
+@pytest.mark.parametrize("wrong", [["a"] * 5, 7, "12345", [None] * 5, [10**400] * 5, [], object()])
+def test_wrong_percentages_are_named(wrong: Any, tmp_path: Path) -> None:  # noqa: ANN401
+    """With the argument, its value and the way out."""
+    path = write_flags(tmp_path / "flags.json", {"search": staged(1)})
+    with pytest.raises(ConfigError, match=r"percentages=.* are not the percent.* Name five from"):
+        set_stage(path, "search", 1, percentages=wrong)
+
+
+def test_wrong_files_and_flags_are_named(tmp_path: Path) -> None:
+    """In each function that takes them."""
+    path = write_flags(tmp_path / "flags.json", {"search": staged(1)})
+    before = path.read_bytes()
+    wrong: Any
+    for wrong in (5, None, b"flags.json"):
+        message = f"path={wrong!r} is not a path. Pass the path of a flag file"
+        with pytest.raises(ConfigError, match=message):
+            list_rollouts(wrong)
+        with pytest.raises(ConfigError, match=message):
+            set_stage(wrong, "search", 1, create=True)
+        with pytest.raises(ConfigError, match=message):
+            roll_back(wrong, "search")
+    for wrong in (7, None, ["search"]):
+        with pytest.raises(ConfigError, match="is not the name of a flag. Pass a text"):
+            set_stage(path, wrong, 1, create=True)
+        with pytest.raises(ConfigError, match="is not the name of a flag. Pass a text"):
+            roll_back(path, wrong)
+    with pytest.raises(ConfigError, match="cannot be written: embedded null"):
+        set_stage("a\0b", "search", 1, create=True)
+    assert path.read_bytes() == before
+
+
 def test_a_disabled_flag(tmp_path: Path) -> None:
     """A stage enables it, since it would have no effect; going back does not."""
     path = write_flags(tmp_path / "flags.json", {"search": {**staged(2), "state": "DISABLED"}})
@@ -230,5 +278,5 @@ def test_a_document_without_flags_is_written(tmp_path: Path) -> None:
     path = write_flags(tmp_path / "flags.json", b"{}")
     set_stage(path, "search", 1, create=True)
     assert [one.name for one in list_rollouts(path)] == ["search"]
-    write_file(path, parse(path, b'{"flags": {}}'), None)
+    write_file(path, parse(path, b'{"flags": {}}'), read_file(path))
     assert list_rollouts(path) == []

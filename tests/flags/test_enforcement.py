@@ -59,6 +59,79 @@ def test_an_enforced_flag_stays_on_if_its_rule_fails(tmp_path: Path) -> None:
         assert found.value is True, rule
 
 
+@pytest.mark.parametrize(
+    "typo",
+    [
+        {"metadata": {"otel_ext.stage": 5, "otel_ext.percentages": "1,2"}},
+        {"metadata": {"otel_ext.stage": "5"}},
+        {"metadata": {"otel_ext.stag": 4, "otel_ext.percentages": "1,10,25,50,100"}},
+        {"metadata": {"otel_ext.stage": 6}, "defaultVariant": "off"},
+        {"variants": {"new": "x", "off": False}},
+    ],
+)
+def test_a_typo_does_not_end_an_enforcement(
+    typo: dict[str, object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Metadata that are not valid are reported once; DISABLED and a lower stage still count."""
+    path = write_flags(tmp_path / "typo.json", {"search": staged(5)})
+    provider = FileProvider(path)
+    for version in range(2):
+        flag = {**staged(5), "defaultVariant": None, **typo, "version": version}
+        write_flags(path, {"search": flag})
+        provider._file.check()  # noqa: SLF001
+        found = provider.resolve_boolean_details("search", False)  # noqa: FBT003
+        assert (found.value, found.variant, found.reason) == (True, "on", Reason.STALE)
+    assert capfd.readouterr().err.count("the stages of the flag 'search' are not valid") == 1
+    state, detail = health_of(path)
+    assert state == "degraded"
+    assert "the stages of the flag 'search' are not valid" in detail
+    for ended in (staged(4, 0, 0, 0, 0, 100), {**staged(5), "state": "DISABLED"}):
+        write_flags(path, {"search": ended})
+        provider._file.check()  # noqa: SLF001
+        assert provider.resolve_boolean_details("search", False).value is False  # noqa: FBT003
+        assert health_of(path) == ("healthy", str(path))
+        write_flags(path, {"search": staged(5)})
+        provider._file.check()  # noqa: SLF001
+
+
+def test_stages_that_are_not_valid_are_reported(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """At a lower stage, too, where the rule in the file goes on; so are removed stages."""
+    flag: dict[str, object] = {**staged(2), "metadata": {"otel_ext.stage": 9}}
+    path = write_flags(tmp_path / "wrong.json", {"search": flag})
+    provider = FileProvider(path, enforced=["no-old-path"])
+    assert "the metadata 'otel_ext.stage' 9 is not a stage. Use 0 to 5" in capfd.readouterr().err
+    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
+    write_flags(path, {"no-old-path": {**staged(0), "metadata": {}}})
+    provider._file.check()  # noqa: SLF001
+    assert health_of(path)[0] == "healthy"
+    assert provider.resolve_boolean_details("no-old-path", False).value is True  # noqa: FBT003
+    assert "stays on: the file says off, but names no lower stage" in health_of(path)[1]
+
+
+def test_errors_that_alternate_are_reported_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A loop of evaluations does not fill stderr."""
+    provider = FileProvider(write_flags(tmp_path / "two.json", {}), enforced=["search"])
+    for number in range(10):
+        provider._file.note_replaced("search", f"error {number % 2}")  # noqa: SLF001
+    assert capfd.readouterr().err.count("stays on") == 1
+
+
+def test_an_evaluation_by_the_flags_before_enforcement(tmp_path: Path) -> None:
+    """One that is late is by a lower stage, and no failure."""
+    path = write_flags(tmp_path / "late.json", {"search": staged(0)})
+    provider = FileProvider(path)
+    before = provider._file.rules  # noqa: SLF001
+    write_flags(path, {"search": staged(5)})
+    provider._file.check()  # noqa: SLF001
+    provider._file.rules = before  # noqa: SLF001 - as it has them
+    assert provider.resolve_boolean_details("search", True).value is False  # noqa: FBT003
+    assert health_of(path)[0] == "healthy"
+
+
 def test_an_enforced_flag_of_another_type(tmp_path: Path) -> None:
     """Has its own value for its type; for another one, the caller gets an error."""
     flag = {**staged(5), "variants": {"on": "new", "off": "old"}}

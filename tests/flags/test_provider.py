@@ -20,7 +20,14 @@ from openfeature.flag_evaluation import Reason
 
 from otel_ext.errors import ConfigError
 from otel_ext.events import subscribe
-from otel_ext.flags import FileProvider, enforce, roll_back, set_stage, use_flags
+from otel_ext.flags import (
+    FileProvider,
+    TargetingHook,
+    enforce,
+    roll_back,
+    set_stage,
+    use_flags,
+)
 from otel_ext.flags.stages import new_flag
 from otel_ext.flags.watched import WatchedFile
 from otel_ext.runtime.worker import shared_worker
@@ -301,10 +308,22 @@ def test_after_shutdown_the_file_is_not_looked_at(tmp_path: Path) -> None:
 
 def test_wrong_arguments() -> None:
     """They are named."""
-    with pytest.raises(ConfigError, match="5 is not a path. Pass the path of a flag file"):
+    with pytest.raises(ConfigError, match="path=5 is not a path. Pass the path of a flag file"):
         FileProvider(5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="enforced='search' is a text. Pass a list of names"):
         FileProvider("flags.json", enforced="search")
+    wrong: Any
+    for wrong in (5, None, [5], [["x"]], b"x"):
+        with pytest.raises(
+            ConfigError, match=r"enforced=.* is not a .*name.* Pass a list of names"
+        ):
+            FileProvider("flags.json", enforced=wrong)
+    for wrong in (5, None, b"x"):
+        message = f"baggage_key={wrong!r} is not a text. Pass the name of an entry"
+        with pytest.raises(ConfigError, match=message):
+            use_flags("flags.json", baggage_key=wrong)
+        with pytest.raises(ConfigError, match=message):
+            TargetingHook(wrong)
 
 
 def test_a_provider_that_cannot_be_set_is_reported(
