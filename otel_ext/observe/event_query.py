@@ -131,7 +131,11 @@ class EventQuery(NamedTuple):
     limit: int = 1_000
 
     def matches(self, event: RecordedEvent) -> bool:
-        """Whether an event is wanted, but for the limit."""
+        """Whether an event is wanted, but for the limit.
+
+        Args:
+            event: The event.
+        """
         place = event.place
         return (
             event.kind in self.kinds

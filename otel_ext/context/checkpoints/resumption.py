@@ -179,20 +179,25 @@ class resume(AsyncBlock):  # noqa: N801 - used like a function
         """Claim the operation, and start the span."""
         name, output = self._name, newest_output()
         claims = _the_claims()
-        if not claims.take(name, None if output is None else output.folder):
-            raise _runs(name, "another block or process runs it now")
+        is_mine, blocks = False, len(self._opened)
         try:
+            is_mine = claims.take(name, None if output is None else output.folder)
+            if not is_mine:
+                raise _runs(name, "another block or process runs it now")
             found = None if output is None else find_newest(name, output)
             if found is not None:
                 _refuse_running(name, found)
             resumption = _begin(name, found)
-        except BaseException:
-            claims.release(name)
+            span = resumption.span
+            left = None if span is INVALID_SPAN else enter(span)
+            self._opened.append((span, left, resumption))
+            resumption.begin()
+        except BaseException as error:  # also a Ctrl-C: no `__exit__` follows
+            if len(self._opened) > blocks:
+                self.__exit__(type(error), error, error.__traceback__)
+            elif is_mine:
+                claims.release(name)
             raise
-        span = resumption.span
-        left = None if span is INVALID_SPAN else enter(span)
-        self._opened.append((span, left, resumption))
-        resumption.begin()
         return resumption
 
     def __exit__(
@@ -208,17 +213,20 @@ class resume(AsyncBlock):  # noqa: N801 - used like a function
             return
         _, left, resumption = ending
         is_own = resumption.is_own
-        resumption.forget()
-        if is_own:
-            resumption.end(is_done=error is None)
-        span = resumption.span
-        if left is not None:
-            leave(left, is_current=span is current)
-        if not is_own:
-            return  # a forked child: its parent ends the span, and still runs the operation
-        if span is not INVALID_SPAN:
-            finish(span, error)
-        _the_claims().release(self._name)
+        try:
+            resumption.forget()
+            if is_own:
+                resumption.end(is_done=error is None)
+            span = resumption.span
+            if left is not None:
+                leave(left, is_current=span is current)
+            if not is_own:
+                return  # a forked child: its parent ends the span, and still runs the operation
+            if span is not INVALID_SPAN:
+                finish(span, error)
+        finally:
+            if is_own:
+                _the_claims().release(self._name)
         if error is not None:
             keep_fields(error)
 
