@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.names import list_segments, parse_segment_name
@@ -13,7 +14,6 @@ from otel_ext.observe.event_query import event_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.event_query import EventPlace, EventQuery, RecordedEvent
@@ -26,7 +26,7 @@ _SLACK_NS: Final = 3_600 * 10**9
 
 
 class EventFiles:
-    """Finds events in folders of records and single files; see `EventSource`.
+    """Finds events in the files and ring buffers of folders of records, and in single files.
 
     Every question reads the files, but for those that were last written before the time that is
     asked for. Memory is bounded by the limit of the question.
@@ -42,8 +42,8 @@ class EventFiles:
     []
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self._paths = [Path(path) for path in paths]
         self.problems: list[str] = []
 
     def events(self, query: EventQuery) -> Sequence[RecordedEvent]:

@@ -1,4 +1,4 @@
-"""What records hold, found again: events in files and stores; and the store of traces itself."""
+"""Finds recorded events in files and stores; and the store of traces, for the server."""
 
 from __future__ import annotations
 

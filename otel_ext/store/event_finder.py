@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,6 @@ from otel_ext.observe.event_files import EventFiles
 from otel_ext.store.sqlite.schema import COMMON_FILE
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable
 
     from otel_ext.observe.event_query import EventQuery, RecordedEvent
@@ -44,7 +44,9 @@ class EventFinder:
     []
     """
 
-    def __init__(self, paths: Iterable[str | os.PathLike[str]], *, with_stores: bool = True) -> None:
+    def __init__(
+        self, paths: Iterable[str | os.PathLike[str]], *, with_stores: bool = True
+    ) -> None:
         found = [Path(path) for path in paths]
         self.stores = [path for path in found if is_store(path)]
         self.files = [path for path in found if path not in self.stores]
@@ -89,7 +91,7 @@ def is_store(path: Path) -> bool:
     >>> is_store(Path("nowhere"))
     False
     """
-    return (path / COMMON_FILE).is_file()
+    return os.path.isfile(path / COMMON_FILE)  # noqa: PTH113 - Path may raise PermissionError
 
 
 def _events_in(path: Path, query: EventQuery) -> list[RecordedEvent]:
