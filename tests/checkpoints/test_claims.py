@@ -83,7 +83,6 @@ def test_an_interrupted_claim_is_given_back(
         (resumption.Resumption, "end"),
         (resumption, "finish"),
     ],
-    ids=str,
 )
 def test_an_interrupted_operation_can_be_resumed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, place: str

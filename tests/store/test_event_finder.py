@@ -51,7 +51,8 @@ def names(events: Iterable[RecordedEvent]) -> str:
 def test_files_and_their_store_are_merged(folder: Path) -> None:
     """Each event once, the newest first, whatever else is named."""
     named: list[list[str | Path]] = [[folder], [str(folder), folder / STORE_FOLDER]]
-    for paths in (*named, [folder, folder / "a.jsonl"]):
+    named.append([folder, folder / "a.jsonl"])
+    for paths in named:
         finder = EventFinder(paths)
         assert names(finder.events(EventQuery())) == "876543210"
         assert names(finder.events(EventQuery(limit=7))) == "8765432"
