@@ -94,7 +94,7 @@ def test_a_damaged_store_hides_no_file(folder: Path, damage: str) -> None:
 
 
 def test_files_that_cannot_be_read(folder: Path) -> None:
-    """The others are read; each question begins anew."""
+    """The others are read; each question has its own problems."""
     broken = folder / "b.jsonl"
     broken.symlink_to("b.jsonl")
     (folder / "c.jsonl").symlink_to("deleted meanwhile")
