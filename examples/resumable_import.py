@@ -4,10 +4,10 @@ After each file a checkpoint says how many are done. A kill between the two repe
 file, so a step must be harmless to repeat: here the file's name is the key in the database,
 and a file's amount is added in the same transaction as its name, or not at all.
 
-Run: python examples/resumable_import.py
+Run: python examples/resumable_import.py [KILLS]
 """
 
-# ruff: noqa: S603, T201 - a program for the terminal that starts itself
+# ruff: noqa: S311, S603, T201 - a program for the terminal that starts itself
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import sys
 import otel_ext
 from otel_ext.context import resume, with_span
 
-FILES = {f"day-{number:02}.csv": number for number in range(1, 31)}
+KILLS = int(sys.argv[1]) if sys.argv[1:] else 3
+FILES = {f"day-{number:05}.csv": number for number in range(1, 10 * KILLS + 1)}
 SCHEMA = "CREATE TABLE IF NOT EXISTS day (file TEXT PRIMARY KEY, amount INTEGER)"
 
 
@@ -46,9 +47,9 @@ def run_import() -> None:
 
 
 def main() -> None:
-    """Start the import, and kill the first three attempts after some files."""
-    for lines in (*random.sample(range(1, 10), 3), len(FILES) + 1):
-        command = [sys.executable, __file__, "import"]
+    """Start the import, and kill the first attempts after some files."""
+    for lines in (*random.choices(range(1, 7), k=KILLS), len(FILES) + 1):
+        command = [sys.executable, __file__, str(KILLS), "import"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             output = iter(process.stdout or ())
             print(next(output), end="")
@@ -61,4 +62,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_import() if sys.argv[1:] else main()
+    run_import() if sys.argv[2:] else main()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from otel_ext.context import last_checkpoint
 from otel_ext.observe.snapshot import SnapshotReader
 from tests.programs import (
     EXAMPLES,
     environment,
+    execute,
     ids,
     logs_in,
     python,
@@ -192,18 +194,28 @@ def test_flat_trace_with_spans(tmp_path: Path) -> None:
     assert [event.name for event in end.events] == ["loaded 12 rules", "no target"]
 
 
-def test_resumable_import(tmp_path: Path) -> None:
-    """Three attempts are killed, each continues, and each file is imported once."""
-    done = succeed(python("-W", "error", EXAMPLES / "resumable_import.py"), tmp_path)
-    assert done.err == ""
+@pytest.mark.parametrize(
+    "kills", [3, pytest.param(100, marks=[pytest.mark.storm, pytest.mark.timeout(400)])]
+)
+def test_resumable_import(tmp_path: Path, kills: int) -> None:
+    """Three attempts are killed, or a hundred: each continues, each file is imported once."""
+    words = [] if kills == 3 else [str(kills)]
+    program = EXAMPLES / "resumable_import.py"
+    command = python("-W", "error", program, *words)
+    done = execute(command, cwd=tmp_path, env=environment(), timeout=360)
+    assert (done.code, done.err) == (0, "")
     *attempts, last = done.out.splitlines()
-    begins = [re.fullmatch(r"attempt (\d) begins after (\d+) files", line) for line in attempts]
+    begins = [re.fullmatch(r"attempt (\d+) begins after (\d+) files", line) for line in attempts]
     counts = [(int(found[1]), int(found[2])) for found in begins if found]
-    assert [number for number, _ in counts] == [1, 2, 3, 4]
+    assert [number for number, _ in counts] == list(range(1, kills + 2))
     assert [files for _, files in counts] == sorted({files for _, files in counts})
-    assert last == "30 files, total 465, expected 465"
+    total = 5 * kills * (10 * kills + 1)
+    assert last == f"{10 * kills} files, total {total}, expected {total}"
     imports = [record for record in spans_in(tmp_path / "traces") if record.name == "import file"]
-    assert len({record.attributes["name"] for record in imports}) == 30
+    assert len({record.attributes["name"] for record in imports}) == 10 * kills
+    attempts_in = spans_in(tmp_path / "traces", "import days")
+    assert [one.is_real_end for one in attempts_in].count(True) == 1
+    assert last_checkpoint("import days", folder=tmp_path / "traces") is None
 
 
 def test_traced_pipeline(tmp_path: Path) -> None:

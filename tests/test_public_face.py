@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import otel_ext
-from otel_ext import context, events, exporters, flags, processors, services, structured
+from otel_ext import context, events, exporters, flags, processors, services, store, structured
 from tests.programs import python, succeed
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    "package", [otel_ext, context, events, exporters, flags, processors, services, structured]
+    "package",
+    [otel_ext, context, events, exporters, flags, processors, services, store, structured],
 )
 def test_public_names(package: ModuleType) -> None:
     """`__all__` has no duplicates, and is what `dir` lists; each name can be imported."""

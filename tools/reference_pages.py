@@ -67,6 +67,12 @@ PAGES: Final = (
     Page("flags.md", ("otel_ext.flags",), "Feature flags, staged by trace."),
     Page("monitor.md", ("otel_ext.monitor",), "Alerts and sampling while a program runs."),
     Page(
+        "store.md",
+        ("otel_ext.store",),
+        "What was recorded, found again in files and stores. [The command]"
+        "(../commands.md#otel-ext-events-what-has-happened) asks the same.",
+    ),
+    Page(
         "search.md", ("otel_ext.search",), "Searches in traces, as in the terminal and the viewer."
     ),
 )

@@ -131,7 +131,7 @@ def open_folder(path: Path, *, create: bool = False) -> int:
         create: Create it, with mode 0700, if it is missing.
 
     Raises:
-        JournalError: It is a link, belongs to another user, or cannot be opened.
+        JournalError: It is a link or not a folder, belongs to another user, or cannot be opened.
         FileNotFoundError: It is missing.
     """
     try:
@@ -142,7 +142,8 @@ def open_folder(path: Path, *, create: bool = False) -> int:
     except FileNotFoundError:
         raise
     except OSError as error:
-        what = "is a link" if error.errno in {errno.ELOOP, errno.ENOTDIR} else error.strerror
+        is_other = error.errno in {errno.ELOOP, errno.ENOTDIR}
+        what = "is a link or not a folder" if is_other else error.strerror
         raise JournalError(
             f"the folder {str(path)!r} cannot be used: {what}",
             hint="Remove it, or name another folder for the records.",

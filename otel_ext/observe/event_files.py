@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from heapq import heappop, heappush
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.journal.names import list_segments, parse_segment_name
@@ -14,7 +14,6 @@ from otel_ext.observe.event_query import event_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
 
     from otel_ext.journal.read.rings import RingContents
     from otel_ext.observe.event_query import EventPlace, EventQuery, RecordedEvent
@@ -27,7 +26,7 @@ _SLACK_NS: Final = 3_600 * 10**9
 
 
 class EventFiles:
-    """Finds events in folders of records and single files; see `EventSource`.
+    """Finds events in the files and ring buffers of folders of records, and in single files.
 
     Every question reads the files, but for those that were last written before the time that is
     asked for. Memory is bounded by the limit of the question.
@@ -35,16 +34,25 @@ class EventFiles:
     Args:
         paths: Folders of records, and files.
 
-    >>> from otel_ext.observe.event_query import EventQuery
+    Attributes:
+        problems: What the last question could not read, one text for each file.
+
+    >>> from otel_ext.store import EventQuery
     >>> EventFiles([]).events(EventQuery())
     []
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._paths = list(paths)
+    def __init__(self, paths: Iterable[str | os.PathLike[str]]) -> None:
+        self._paths = [Path(path) for path in paths]
+        self.problems: list[str] = []
 
     def events(self, query: EventQuery) -> Sequence[RecordedEvent]:
-        """Return the events that are wanted, the newest first; what is damaged is passed over."""
+        """Return the events that are wanted, the newest first; what is damaged is passed over.
+
+        Args:
+            query: Which events are wanted.
+        """
+        self.problems = []
         newest = _Newest(query.limit)
         for line in self._lines(query):
             for event in events_in_lines([line]):
@@ -60,7 +68,12 @@ class EventFiles:
             for ring in _rings_of(path):
                 yield from (line.data for line in ring.lines)
             for file in list_segments(path) if path.is_dir() else [path]:
-                yield from _lines_in(file, texts, query)
+                try:
+                    yield from _lines_in(file, texts, query)
+                except FileNotFoundError:  # deleted meanwhile
+                    pass
+                except OSError as error:
+                    self.problems.append(f"{file}: cannot be read: {error.strerror or error}")
 
 
 def events_in_lines(lines: Iterable[bytes]) -> Iterator[RecordedEvent]:
@@ -97,17 +110,16 @@ def _texts_of(query: EventQuery) -> list[bytes]:
 
 def _lines_in(path: Path, texts: Sequence[bytes], query: EventQuery) -> Iterator[bytes]:
     trace_id = query.trace_id.encode()
-    with suppress(OSError):
-        descriptor = open_to_read(path)
-        try:
-            if os.fstat(descriptor).st_mtime_ns + _SLACK_NS < query.since_ns:
-                return
-            for block in read_blocks(descriptor, 0, containing=texts):
-                for line in block.lines:
-                    if trace_id in line and any(text in line for text in texts):
-                        yield line
-        finally:
-            os.close(descriptor)
+    descriptor = open_to_read(path)
+    try:
+        if os.fstat(descriptor).st_mtime_ns + _SLACK_NS < query.since_ns:
+            return
+        for block in read_blocks(descriptor, 0, containing=texts):
+            for line in block.lines:
+                if trace_id in line and any(text in line for text in texts):
+                    yield line
+    finally:
+        os.close(descriptor)
 
 
 class _Newest:

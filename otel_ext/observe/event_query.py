@@ -98,7 +98,7 @@ class EventQuery(NamedTuple):
     """Which events are wanted; an empty text stands for any.
 
     Attributes:
-        kinds: `event`, `log` or both (`EVENT_KINDS`).
+        kinds: `event`, `log` or both.
         name: A pattern for the name: `*` for any characters, `?` for one, `[...]` for one of some.
         since_ns: Only those recorded then or later, nanoseconds since the epoch.
         until_ns: Only those recorded before; None for no limit.
@@ -110,10 +110,8 @@ class EventQuery(NamedTuple):
         before: Only those before this place; None for no limit.
         limit: How many at most, the newest.
 
-    >>> event = event_in(
-    ...     b'{"__tracer_meta__":{"kind":"event","event":"cache.full","seq":1,'
-    ...     b'"process":"p","timestamp":"2026-11-30T12:00:00.000000Z"},"n":1}'
-    ... )
+    >>> place = EventPlace(5, 1, "p")
+    >>> event = RecordedEvent(place, "event", "cache.full", "", "", "", None, {"n": 1}, b"")
     >>> EventQuery(name="cache.*").matches(event), EventQuery(name="page.*").matches(event)
     (True, False)
     """
@@ -131,7 +129,11 @@ class EventQuery(NamedTuple):
     limit: int = 1_000
 
     def matches(self, event: RecordedEvent) -> bool:
-        """Whether an event is wanted, but for the limit."""
+        """Whether an event is wanted, but for the limit.
+
+        Args:
+            event: The event.
+        """
         place = event.place
         return (
             event.kind in self.kinds

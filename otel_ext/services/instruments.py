@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from math import inf
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar, cast
 from otel_ext.errors import ConfigError
 from otel_ext.events.plain_values import finite_number
 from otel_ext.runtime.guard import report_problem
+from otel_ext.runtime.tasks import running_task
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
@@ -134,7 +136,7 @@ class Timing(_Instrument):
         if self._instrument is not None:
             self._report(self._instrument.record, seconds, attributes, 0)
 
-    def measure(self, **attributes: AttributeValue) -> Measurement:
+    def measure(self, /, **attributes: AttributeValue) -> Measurement:
         """Return what times a `with` block, or each call of the function that it decorates.
 
         If an exception ends the block, the attribute `error.type` has its class.
@@ -158,11 +160,12 @@ class Measurement:
     def __init__(self, timing: Timing, attributes: dict[str, AttributeValue]) -> None:
         self._timing = timing
         self._attributes = attributes
-        # A block may be within another one of the same object.
-        self._began: list[float] = []
+        # A block may be within another one of the same object, and others overlap it on
+        # other threads and tasks.
+        self._began: list[tuple[object, float]] = []
 
     def __enter__(self) -> Measurement:  # noqa: PYI034 - typing.Self came with Python 3.11
-        self._began.append(perf_counter())
+        self._began.append((_where(), perf_counter()))
         return self
 
     def __exit__(
@@ -171,14 +174,31 @@ class Measurement:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if not self._began:
+        end = perf_counter()
+        block = self._take_ending()
+        if block is None:
             return
-        seconds = perf_counter() - self._began.pop()
+        seconds = end - block[1]
         attributes = self._attributes
         # A generator that is closed early has not failed.
         if kind is not None and kind is not GeneratorExit:
             attributes = {**attributes, "error.type": _class_name(kind)}
         self._timing.record(seconds, **attributes)
+
+    def _take_ending(self) -> tuple[object, float] | None:
+        """Remove and return the last block of this thread and task, or else the last of all.
+
+        The second is for generators, which may end on another thread.
+        """
+        where = _where()
+        while blocks := self._began.copy():
+            ending = next((one for one in reversed(blocks) if one[0] == where), blocks[-1])
+            try:
+                self._began.remove(ending)
+            except ValueError:  # another thread has taken it
+                continue
+            return ending
+        return None
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Time each call of `function`; of a generator function, each iteration as a whole.
@@ -230,6 +250,10 @@ class Measurement:
                 return function(*args, **kwargs)
 
         return call
+
+
+def _where() -> object:
+    return threading.get_ident(), running_task()  # looked up: gevent replaces it
 
 
 def _class_name(kind: type[BaseException]) -> str:

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_ext.context import checkpoint, last_checkpoint
-from otel_ext.context.checkpoints.state import MAX_STATE_BYTES
+from otel_ext.context.checkpoints.state import MAX_STATE_BYTES, plain_state
+from otel_ext.context.checkpoints.writing import store
 from otel_ext.errors import ConfigError
+from otel_ext.inflight.origin import NOWHERE
 from otel_ext.journal.settings import JournalSettings
 from otel_ext.redaction import Redactor
 from otel_ext.redaction.settings import RedactionSettings
@@ -257,8 +259,26 @@ def test_names_are_checked(tmp_path: Path) -> None:
             found = last_checkpoint(name)
             assert found is not None
             assert (found.name, found.state) == (name, name)
-        with pytest.raises(ConfigError, match="attempt"):
-            checkpoint(1, name=NAME, attempt=0)
+
+
+@pytest.mark.parametrize("state", [{"n": 1}, {"n": [1]}], ids=["flat", "with a list"])
+def test_attempts_and_runs_are_checked(tmp_path: Path, state: State) -> None:
+    """A number that would be stored as something else is refused, and the one before stays."""
+    with recording(tmp_path):
+        assert checkpoint(state, name=NAME, attempt=2**31)
+        for wrong in (0, -1, True, 2**31 + 1, 10**30, 1.0, "2", None):
+            with pytest.raises(ConfigError, match="attempt="):
+                checkpoint(8, name=NAME, attempt=cast("int", wrong))
+        plain = plain_state(state)
+        for key, run, attempt in (("run", 10**30, 1), ("attempt", 1, 10**30)):
+            with pytest.raises(ConfigError, match=f"{key} would be stored as"):
+                store(NAME, plain, run, attempt, NOWHERE)
+        found = last_checkpoint(NAME)
+        assert found is not None
+        assert (found.state, found.attempt) == (state, 2**31)
+    strict = recording(tmp_path, redactor=Redactor(RedactionSettings(keys=("run",))))
+    with strict, pytest.raises(ConfigError, match="run would be stored as"):
+        checkpoint(state, name=NAME)
 
 
 def test_the_stored_state_is_a_copy(tmp_path: Path) -> None:

@@ -149,6 +149,42 @@ def test_a_store_of_another_version(inputs: tuple[Path, Path]) -> None:
     assert done.err.startswith("otel-ext: ")
 
 
+def test_events_whose_files_were_deleted(inputs: tuple[Path, Path]) -> None:
+    """They are found in the folder's store by the plain command, with names, beside new ones."""
+    folder, store = inputs
+    whole = found(folder)
+    (file,) = folder.glob("*.jsonl")
+    file.unlink()
+    assert found(folder) == whole == found(store)
+    written(folder, event_line("new", seq=9, at=NOON + 9 * SECOND), name="p.jsonl")
+    assert [one["name"] for one in found(folder)] == [*(one["name"] for one in whole), "new"]
+    assert [one["name"] for one in found("--limit", "2", folder)] == ["page", "new"]
+
+
+def test_a_damaged_store_beside_the_files(inputs: tuple[Path, Path]) -> None:
+    """It is left out with a warning that says what to do."""
+    whole = found(inputs[0])
+    (inputs[1] / "common.sqlite").write_bytes(b"not a database")
+    done = call("events", "--json", inputs[0])
+    assert (done.code, done.documents) == (0, whole)
+    assert "the store of the folder is left out: " in done.err
+    assert "rebuild" in done.err
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    """A warning names the first of them and why; the others are shown."""
+    written(tmp_path, *LINES)
+    (tmp_path / "b\x1b.jsonl").mkdir()
+    done = call("events", tmp_path)
+    assert (done.code, "cache.full" in done.out) == (0, True)
+    assert done.err == f"otel-ext: {tmp_path}/b\\x1b.jsonl: cannot be read: Is a directory\n"
+    for n in range(6):
+        (tmp_path / f"c{n}.jsonl").mkdir()
+    done = call("events", "--name", "x", tmp_path)
+    assert (done.code, done.err.count("Is a directory")) == (1, 5)
+    assert "2 more files cannot be read" in done.err
+
+
 def test_a_store_cannot_be_followed(inputs: tuple[Path, Path]) -> None:
     """The message names the way."""
     done = call("events", "--follow", inputs[1])
@@ -157,8 +193,15 @@ def test_a_store_cannot_be_followed(inputs: tuple[Path, Path]) -> None:
 
 
 def test_following(tmp_path: Path) -> None:
-    """What is there, then each new one that matches, once, also of a new process, until Ctrl-C."""
+    """What is there, then each new one that matches, once, also of a new process, until Ctrl-C.
+
+    Not what only the store has.
+    """
     out = tmp_path / "out.txt"
+    (tmp_path / "records").mkdir(mode=0o700)
+    stored = written(tmp_path / "records", event_line("a.stored"))
+    assert call("rebuild", stored.parent).code == 0
+    stored.unlink()
     body = """\
 register("a")
 write_event("early")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import heapq
 import sys
 from argparse import ArgumentTypeError
 from collections import OrderedDict
-from contextlib import ExitStack
-from itertools import islice
+from contextlib import closing, suppress
 from time import sleep
 from typing import TYPE_CHECKING, Final
 
@@ -15,21 +13,21 @@ from otel_ext.cli.arguments import add_color, moment, whole_number
 from otel_ext.cli.commands.tail.files import FollowedFiles
 from otel_ext.cli.event_table import event_json, event_lines
 from otel_ext.cli.inputs import MachineSearch, add_inputs, inputs_of, no_records_message
-from otel_ext.errors import UsageError
-from otel_ext.observe.event_files import EventFiles, events_in_lines
+from otel_ext.errors import StoreError, UsageError
+from otel_ext.observe.event_files import events_in_lines
 from otel_ext.observe.event_query import EVENT_KINDS, EventQuery
 from otel_ext.observe.introductions import process_names_in
-from otel_ext.store.sqlite.schema import COMMON_FILE
+from otel_ext.store.event_finder import EventFinder
 from otel_ext.terminal.canvas import Canvas
 from otel_ext.terminal.output import print_json, print_lines, warn
-from otel_ext.terminal.text import printable, printable_path
+from otel_ext.terminal.text import LONGEST, printable, printable_path
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from otel_ext.observe.event_query import EventPlace, EventSource, RecordedEvent
+    from otel_ext.observe.event_query import EventPlace, RecordedEvent
     from otel_ext.observe.process_names import ProcessName
 
 __all__ = ["run", "set_up"]
@@ -39,8 +37,9 @@ _EPILOG: Final = """\
 An event is what a program records with record_event, or what happens to what
 lives in it: an agent, a service, a child of a supervisor, a checkpoint.
 
-The files of a folder are read, or its store, if that is what you name: there
-are events whose files were deleted, and those that a server has received.
+The files of a folder are read, and its store, if there is one: it has events
+whose files were deleted, and those that a server has received. --follow reads
+files only.
 
 examples:
   otel-ext events                           the newest of the setting output
@@ -49,13 +48,14 @@ examples:
   otel-ext events --correlation order-7 --limit 0 --json
   otel-ext events --entity agent:importer-1 what happened to this agent
   otel-ext events --follow                  and each new one, until Ctrl-C
-  otel-ext events traces/.store             from the store
+  otel-ext events traces/.store             from the store alone
 
 exit code: 0 if one is shown, 1 if none, 2 for wrong use or a wrong folder, 130
 after Ctrl-C
 """
 _LIMIT: Final = 100
 _PAUSE: Final = 0.1
+_MOST_PROBLEMS: Final = 5
 _MAX_REMEMBERED: Final = 100_000
 _HEX: Final = frozenset("0123456789abcdef")
 _TRACE_DIGITS: Final = 32
@@ -138,16 +138,18 @@ def run(args: argparse.Namespace) -> int:
         message = "--until is not after --since"
         raise UsageError(message, hint="Give a later time, or leave one of them out")
     found = inputs_of(args)
-    stores = [path for path in found if _is_store(path)]
-    paths = [path for path in found if path not in stores]
-    if args.follow and stores:
+    finder = EventFinder(found, with_stores=not args.follow)
+    paths = finder.files
+    if args.follow and finder.stores:
         hint = f"Name the folder of records: {args.prog} --follow DIR"
-        raise UsageError(f"{printable_path(stores[0])}: --follow reads no store", hint=hint)
+        raise UsageError(f"{printable_path(finder.stores[0])}: --follow reads no store", hint=hint)
     query = _query(args)
     followed = FollowedFiles(paths)
     if args.follow:
         followed.last_lines(0)  # what comes from here on is new
-    events, names = _events(paths, stores, query)
+    events = finder.events(query)
+    _warn_of(finder.problems)
+    names = _names_in(finder)
     shown = _Shown(args, names)
     shown.show(events[::-1])
     if args.follow:
@@ -155,10 +157,6 @@ def run(args: argparse.Namespace) -> int:
     if not events:
         warn(_why_none(found, paths, args))
     return 0 if events else 1
-
-
-def _is_store(path: Path) -> bool:
-    return (path / COMMON_FILE).is_file()
 
 
 def _query(args: argparse.Namespace) -> EventQuery:
@@ -177,33 +175,24 @@ def _query(args: argparse.Namespace) -> EventQuery:
     )
 
 
-def _events(
-    paths: Sequence[Path], stores: Sequence[Path], query: EventQuery
-) -> tuple[list[RecordedEvent], Mapping[str, ProcessName]]:
-    """Return the events of all inputs, the newest first, and how their processes are called."""
-    names = process_names_in(paths)
-    sources: list[EventSource] = [EventFiles(paths)]
-    with ExitStack() as opened:
-        for path in stores:
-            from otel_ext.store.sqlite.store import SqliteStore  # noqa: PLC0415 - few need it
-            from otel_ext.store.stored import StoredTraces  # noqa: PLC0415
+def _warn_of(problems: Sequence[str]) -> None:
+    """Warn of what could not be read."""
+    for problem in problems[:_MOST_PROBLEMS]:
+        warn(printable(problem, LONGEST))
+    if len(problems) > _MOST_PROBLEMS:
+        warn(f"{len(problems) - _MOST_PROBLEMS:,} more files cannot be read")
 
-            store = SqliteStore(path)
-            opened.callback(store.close)
-            sources.append(store)
+
+def _names_in(finder: EventFinder) -> Mapping[str, ProcessName]:
+    """Return how the processes of all inputs are called."""
+    names = process_names_in(finder.files)
+    for path in (*finder.stores, *finder.stores_beside):
+        from otel_ext.store.sqlite.store import SqliteStore  # noqa: PLC0415 - few need it
+        from otel_ext.store.stored import StoredTraces  # noqa: PLC0415
+
+        with suppress(StoreError), closing(SqliteStore(path)) as store:
             names |= StoredTraces(store).processes
-        found = (iter(source.events(query)) for source in sources)
-        merged = heapq.merge(*found, key=lambda event: event.place, reverse=True)
-        return list(islice(_each_once(merged), query.limit)), names
-
-
-def _each_once(events: Iterable[RecordedEvent]) -> Iterator[RecordedEvent]:
-    """Yield sorted events, those with the same place once."""
-    last: EventPlace | None = None
-    for event in events:
-        if event.place != last:
-            yield event
-        last = event.place
+    return names
 
 
 class _Shown:

@@ -59,9 +59,18 @@ class Claims:
             folder: The folder of records; None if nothing is recorded.
         """
         mine = _Claim()
-        # One step: of two threads one gets it.
-        if self._taken.setdefault(name, mine) is not mine:
-            return False
+        try:
+            # One step: of two threads one gets it.
+            if self._taken.setdefault(name, mine) is not mine:
+                return False
+            return self._lock(name, mine, folder)
+        except BaseException:  # such as a Ctrl-C
+            if self._taken.get(name) is mine:
+                self.release(name)
+            raise
+
+    def _lock(self, name: str, mine: _Claim, folder: Path | None) -> bool:
+        """Keep other processes from an operation; return whether none of them has it."""
         if folder is None or sys.platform == "win32":
             return True
         digest = hashlib.sha256(name.encode()).hexdigest()
@@ -78,13 +87,15 @@ class Claims:
 
     def release(self, name: str) -> None:
         """Give an operation back."""
-        claim = self._taken.pop(name, None)
-        if claim is None or claim.path is None or claim.descriptor < 0:
+        claim = self._taken.get(name)
+        if claim is None:
             return
-        with suppress(OSError):
-            claim.path.unlink()  # while it is locked: the next holder finds it gone
-        with suppress(OSError):
-            os.close(claim.descriptor)
+        try:
+            if claim.path is not None and claim.descriptor >= 0:
+                _unlock(claim.path, claim.descriptor)
+        finally:
+            # Last: closing would end the lock of a claim that was made meanwhile.
+            self._taken.pop(name, None)
 
 
 class _Claim:
@@ -92,6 +103,16 @@ class _Claim:
 
     path: Path | None = None
     descriptor = -1
+
+
+def _unlock(path: Path, descriptor: int) -> None:
+    """Remove and close a lock file."""
+    try:
+        with suppress(OSError):
+            path.unlink()  # while it is locked: the next holder finds it gone
+    finally:
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def _open_locked(path: Path) -> int:

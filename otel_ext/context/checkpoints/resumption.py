@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, cast
 
 from opentelemetry.trace import INVALID_SPAN, Link, SpanContext, get_current_span
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from otel_ext.context.checkpoints.reading import Newest
     from otel_ext.context.checkpoints.state import State, Storable
     from otel_ext.context.current import Opened
+    from otel_ext.journal.outputs import Output
     from otel_ext.record.model import Record
 
 __all__ = ["ATTEMPT_ATTRIBUTE", "Resumption", "resume"]
@@ -179,20 +181,24 @@ class resume(AsyncBlock):  # noqa: N801 - used like a function
         """Claim the operation, and start the span."""
         name, output = self._name, newest_output()
         claims = _the_claims()
-        if not claims.take(name, None if output is None else output.folder):
-            raise _runs(name, "another block or process runs it now")
+        is_mine, blocks = False, len(self._opened)
         try:
+            _claim(claims, name, output)
+            is_mine = True
             found = None if output is None else find_newest(name, output)
             if found is not None:
                 _refuse_running(name, found)
             resumption = _begin(name, found)
-        except BaseException:
-            claims.release(name)
+            span = resumption.span
+            left = None if span is INVALID_SPAN else enter(span)
+            self._opened.append((span, left, resumption))
+            resumption.begin()
+        except BaseException as error:  # also a Ctrl-C: no `__exit__` follows
+            if len(self._opened) > blocks:
+                self.__exit__(type(error), error, error.__traceback__)
+            elif is_mine:
+                claims.release(name)
             raise
-        span = resumption.span
-        left = None if span is INVALID_SPAN else enter(span)
-        self._opened.append((span, left, resumption))
-        resumption.begin()
         return resumption
 
     def __exit__(
@@ -207,25 +213,32 @@ class resume(AsyncBlock):  # noqa: N801 - used like a function
         if ending is None:
             return
         _, left, resumption = ending
-        is_own = resumption.is_own
-        resumption.forget()
-        if is_own:
-            resumption.end(is_done=error is None)
         span = resumption.span
-        if left is not None:
-            leave(left, is_current=span is current)
-        if not is_own:
-            return  # a forked child: its parent ends the span, and still runs the operation
-        if span is not INVALID_SPAN:
-            finish(span, error)
-        _the_claims().release(self._name)
-        if error is not None:
-            keep_fields(error)
+        # In a forked child its parent ends the span, and still runs the operation.
+        is_own = resumption.is_own
+        with ExitStack() as steps:  # each of them also after a Ctrl-C in the one before
+            if is_own and error is not None:
+                steps.callback(keep_fields, error)
+            if is_own:
+                steps.callback(_the_claims().release, self._name)
+            if is_own and span is not INVALID_SPAN:
+                steps.callback(finish, span, error)
+            if left is not None:
+                steps.callback(leave, left, is_current=span is current)
+            resumption.forget()
+            if is_own:
+                resumption.end(is_done=error is None)
 
 
 def _the_claims() -> Claims:
     found = _claims.get("claims")
     return found if found is not None else _claims.setdefault("claims", Claims())
+
+
+def _claim(claims: Claims, name: str, output: Output | None) -> None:
+    """Claim an operation, or raise `ConfigError`."""
+    if not claims.take(name, None if output is None else output.folder):
+        raise _runs(name, "another block or process runs it now")
 
 
 def _begin(name: str, found: Newest | None) -> Resumption:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BLOCKS", "check_name", "checkpoint", "store", "store_done"]
 
 _LONGEST_NAME: Final = 200
+_MOST_ATTEMPTS: Final = 2**31
 _EVENT: Final = "checkpoint"
 _DONE: Final = "checkpoint.done"
 # About how many bytes the other fields take as JSON.
@@ -46,14 +47,16 @@ def checkpoint(state: Storable, *, name: str, attempt: int = 1) -> bool:
         name: The operation's name. In a `resume` block of that name, the checkpoint is
             that block's.
         attempt: Which attempt this is, outside of such a block. Of several processes the
-            one with the highest attempt counts.
+            one with the highest attempt counts. From 1 to 2,147,483,648.
 
     Returns:
         Whether it is stored. False if nothing is recorded, or the buffer is full.
 
     Raises:
         ConfigError: The state would not come back as it is, because it is too large, not
-            JSON, or has what redaction takes for a secret. The message says where.
+            JSON, or has what redaction takes for a secret. The message says where. Or the
+            name or the attempt is wrong; or this is a forked child within a `resume` block
+            of that name, which its parent runs.
 
     >>> checkpoint({"done": 3}, name="import")
     False
@@ -64,6 +67,11 @@ def checkpoint(state: Storable, *, name: str, attempt: int = 1) -> bool:
     if block is not None:
         return block(state, origin)
     check_limit("attempt", attempt)
+    if attempt > _MOST_ATTEMPTS:
+        raise ConfigError(
+            f"checkpoint: attempt={short_repr(attempt)} is too high",
+            hint=f"Count the attempts from 1; at most {_MOST_ATTEMPTS:,}.",
+        )
     return store(name, plain_state(state), 1, attempt, origin)
 
 
@@ -99,10 +107,11 @@ def store(
     Raises:
         ConfigError: A destination would alter the state.
     """
-    attributes: dict[str, object] = {STATE: state.value, ATTEMPT: attempt, RUN: run}
+    numbers: dict[str, object] = {ATTEMPT: attempt, RUN: run}
     if is_over:
-        attributes[OVER] = True
-    data = ExactData(attributes, state.size + _REST, state.flat)
+        numbers[OVER] = True
+    flat = None if state.flat is None else {**state.flat, **numbers}
+    data = ExactData({STATE: state.value, **numbers}, state.size + _REST, flat)
     entity = Entity(CHECKPOINT, name)
     is_stored = _write(_EVENT, name, data, entity, origin)
     if is_over:
