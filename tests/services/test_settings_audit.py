@@ -163,8 +163,12 @@ def test_a_change_that_did_not_fit_is_recorded_later(
 ) -> None:
     """With the next change, or a flush, in order."""
     settings = Settings(Pool())
+
+    def refuse(*_: object) -> bool:
+        return False
+
     with monkeypatch.context() as patch:
-        patch.setattr(deferred_events(), "add", lambda *_: False)
+        patch.setattr(deferred_events(), "add", refuse)
         settings.update(size=9)
     settings.update(size=10)
     assert deferred_events().flush(LIMIT)

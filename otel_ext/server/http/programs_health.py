@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import suppress
 from time import monotonic
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.errors import StoreError
 from otel_ext.record.entities import HEALTH
@@ -57,5 +57,4 @@ class ProgramsHealth:
 
 
 def _state_of(entity: Mapping[str, object]) -> object:
-    attributes = entity["attributes"]
-    return attributes.get("state") if isinstance(attributes, dict) else None
+    return cast("Mapping[str, object]", entity["attributes"]).get("state")
