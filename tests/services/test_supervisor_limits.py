@@ -12,8 +12,9 @@ import pytest
 
 from otel_ext.events import subscribe
 from otel_ext.events.deferred import deferred_events
+from otel_ext.record.entities import entity_of
 from otel_ext.services import ChildContext, Supervisor
-from tests.services.children import SOON
+from tests.services.children import SOON, waits
 
 if TYPE_CHECKING:
     from otel_ext.events import Event
@@ -106,7 +107,7 @@ def test_each_restart_is_linked_to_the_life_before(records: list[Record]) -> Non
         context.stopping.wait()
 
     supervisor = Supervisor("linked", initial_interval=0.001)
-    supervisor.add("one", lambda context: context.stopping.wait())
+    supervisor.add("one", waits)
     supervisor.add("two", child)
     with supervisor:
         assert runs.wait(SOON)
@@ -121,8 +122,8 @@ def test_each_restart_is_linked_to_the_life_before(records: list[Record]) -> Non
     assert [(one.trace_id, one.span_id) for one in restarts] == lives[:2]
     assert [one.attributes["life"] for one in restarts] == [2, 3]
     positions = {
-        one.extra["entity"]["id"]: one.attributes["position"]  # type: ignore[index]
+        entity.id: one.attributes["position"]
         for one in records
-        if one.name == "child.running"
+        if one.name == "child.running" and (entity := entity_of(one)) is not None
     }
     assert positions == {"linked/one": 1, "linked/two": 2}

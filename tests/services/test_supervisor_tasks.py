@@ -15,7 +15,7 @@ from tests.context.tracing import tracing
 from tests.programs import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from otel_ext.services import ChildContext
 
@@ -253,7 +253,7 @@ def test_a_task_that_cannot_be_made_ends_its_life() -> None:
         supervisor.add("child", sleeps)
         loop = asyncio.get_running_loop()
 
-        def refuse(_: object, coroutine: Coroutine[Any, Any, Any], **__: object) -> Any:  # noqa: ANN401
+        def refuse(_: object, coroutine: Any, **__: object) -> Any:  # noqa: ANN401 - asyncio's
             if "TaskLife" in coroutine.__qualname__:
                 raise RuntimeError("no task")
             return asyncio.Task(coroutine, loop=loop)
