@@ -30,7 +30,7 @@ def leave(called: threading.Event, _: threading.Event) -> None:
 def hang(called: threading.Event, release: threading.Event) -> None:
     """Hold up the thread that calls."""
     called.set()
-    release.wait(SOON)
+    release.wait()
 
 
 @pytest.mark.parametrize("hostile", [leave, hang])
@@ -49,11 +49,13 @@ def test_a_hostile_subscriber_does_not_touch_supervision(
     supervisor = Supervisor("heard", max_restarts=9, initial_interval=0.001)
     supervisor.add("child", child)
     with subscribe("child.*", lambda _: hostile(called, release), inline=True):
-        supervisor.start()
-        assert went_on.wait(SOON)
-        assert called.wait(SOON)
-        assert supervisor.stop()
-        release.set()
+        try:
+            supervisor.start(0.0)
+            assert went_on.wait(SOON)
+            assert called.wait(SOON)
+            assert supervisor.stop()
+        finally:
+            release.set()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("own"), SystemExit(3)], ids=repr)
@@ -80,6 +82,7 @@ def test_an_error_of_its_own_fails_it_visibly(
     part = otel_ext.health().part("supervisor broken")
     assert part is not None
     assert (part.state, part.detail) == ("failed", supervisor.error)
+    assert [child.state for child in supervisor.children()] == ["failed", "failed"]
     assert supervisor.error in capfd.readouterr().err
     wait_until(supervisor.stop, "its children have ended")
     assert sorted(log.words) == ["+a", "+b", "-a", "-b"]

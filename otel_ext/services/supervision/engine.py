@@ -123,13 +123,13 @@ class Engine:
         """Fail for an error that is not a child's: ask all to end, and watch none any more."""
         self.failure = failure
         for child in reversed(self.children):
-            child.start_at, child.state = None, "failed"
-            life = child.life
-            if life is not None:
-                child.hanging.append(life)
-                child.end_life()
-                with suppress(Exception):  # the others are asked all the same
+            child.start_at, life = None, child.life
+            child.end_life()
+            with suppress(Exception):  # the others are asked all the same
+                if life is not None:
+                    child.hanging.append(life)
                     life.ask(inf)
+                self._note(child, "failed")
         self._set("failed")
 
     def began(self, life: Life) -> None:

@@ -147,7 +147,8 @@ class Run:
     @property
     def state(self) -> SupervisorState:
         """The state of the supervisor."""
-        state, claim = self.engine.state, self.current
+        claim = self.current
+        state = self.engine.state
         if state not in {"stopped", "failed"} or claim is None:
             return state
         return "stopping" if claim is self._begun else "starting"
