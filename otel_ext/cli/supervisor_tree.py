@@ -48,12 +48,13 @@ def supervisor_lines(entities: Iterable[ObservedEntity], canvas: Canvas) -> Iter
     found = [one for one in entities if one.entity.type in _TYPES]
     if not found:
         return
-    children = {_key(one): one for one in found if one.entity.type == "child"}
-    supervisors = {_key(one) for one in found if one.entity.type == "supervisor"}
+    children = {_place(one): one for one in found if one.entity.type == "child"}
+    supervisors = {_place(one) for one in found if one.entity.type == "supervisor"}
     shown = [
-        one for one in found if one.entity.type == "supervisor" or _key(one) not in supervisors
+        one for one in found if one.entity.type == "supervisor" or _place(one) not in supervisors
     ]
-    nodes = grow(shown, _key, lambda one: (one.process.id, _text(one, "parent")))
+    shown.sort(key=lambda one: _position(children.get(_place(one)) or one))
+    nodes = grow(shown, _key, lambda one: (one.process.id, "supervisor", _text(one, "parent")))
     rows: list[Sequence[str]] = []
     styles: list[str] = []
     limit = max(canvas.width, 1) if canvas.width else LONGEST
@@ -62,7 +63,7 @@ def supervisor_lines(entities: Iterable[ObservedEntity], canvas: Canvas) -> Iter
         one = node.item
         name = _name(one) if depth else one.entity.id
         state = _state(one)
-        as_child = children.get(_key(one), one)
+        as_child = children.get(_place(one), one)
         rows.append(
             (
                 branch + printable(name, limit),
@@ -77,8 +78,13 @@ def supervisor_lines(entities: Iterable[ObservedEntity], canvas: Canvas) -> Iter
     yield from table_lines(_COLUMNS, rows, canvas, styles)
 
 
-def _key(one: ObservedEntity) -> tuple[str, str]:
-    return one.process.id, one.entity.id
+def _key(one: ObservedEntity) -> tuple[str, str, str]:
+    return one.process.id, one.entity.type, one.entity.id
+
+
+def _place(one: ObservedEntity) -> tuple[str, str, str]:
+    """Return what a supervisor has in common with the child that it is."""
+    return one.process.id, one.entity.id, _text(one, "parent")
 
 
 def _text(one: ObservedEntity, key: str) -> str:
@@ -97,6 +103,12 @@ def _state(one: ObservedEntity) -> str:
     if one.state in {"lost", "hung", "blocked"}:
         return one.state
     return printable(_text(one, "state"), LONGEST) or "?"
+
+
+def _position(one: ObservedEntity) -> int:
+    """Return the place of a child in the order of starts; 0 for what has none."""
+    value = one.record.attributes.get("position")
+    return value if type(value) is int else 0
 
 
 def _restarts(one: ObservedEntity) -> str:

@@ -83,3 +83,36 @@ def test_a_state_that_needs_attention_has_a_color() -> None:
     lines = list(supervisor_lines(found, Canvas(color=True)))
     assert lines[1].startswith("\x1b[31m")
     assert not lines[2].startswith("\x1b[")
+
+
+def test_children_are_in_the_order_of_their_starts() -> None:
+    """Not in that of their newest records; what any program says as position is safe."""
+    found = [
+        observed("child", "s/c", parent="s", position=3),
+        observed("supervisor", "s/b", parent="s"),
+        observed("child", "s/x", parent="s", position="x"),
+        observed("child", "s/b", parent="s", position=2),
+        observed("child", "s/a", parent="s", position=1),
+        observed("supervisor", "s", parent=""),
+        observed("child", "s/z", parent="s", position=10**5000),
+    ]
+    lines = list(supervisor_lines(found, Canvas()))
+    names = [line.split("?")[0].split()[-1] for line in lines[1:]]
+    assert names == ["s", "x", "a", "b", "c", "z"]
+
+
+def test_a_name_with_a_slash_hides_no_child() -> None:
+    """A supervisor of another program may have the id of a child of another supervisor."""
+    found = [
+        observed("supervisor", "shop", parent=""),
+        observed("child", "shop/importer", parent="shop", restarts=0),
+        observed("supervisor", "shop/importer", parent=""),
+        observed("child", "shop/importer/z", parent="shop/importer", restarts=0),
+    ]
+    lines = list(supervisor_lines(found, Canvas()))
+    assert [line.split("?")[0].split() for line in lines[1:]] == [
+        ["shop"],
+        ["└─", "importer"],
+        ["shop/importer"],
+        ["└─", "z"],
+    ]

@@ -34,6 +34,7 @@ def test_a_target_that_returns_a_coroutine_is_refused() -> None:
     ("wrong", "message"),
     [
         (lambda: Supervisor(""), "name='' is not a valid name"),
+        (lambda: Supervisor("a/b"), "name='a/b' is not a valid name of a supervisor.* slash"),
         (lambda: Supervisor("s", strategy="all"), "strategy='all' .* Use one_for_one, one_for_all"),  # type: ignore[arg-type]
         (lambda: Supervisor("s", max_restarts=0), "max_restarts=0"),
         (lambda: Supervisor("s", within=-1), "within=-1"),

@@ -181,3 +181,80 @@ def test_a_stop_by_signal_ends_the_program_in_order(tmp_path: Path) -> None:
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(30) == 0
     assert output.read_text().splitlines() == ["stopped b", "stopped a"]
+
+
+IDLE = """\
+import threading
+import otel_ext
+from otel_ext.events.deferred import deferred_events
+from otel_ext.services import Supervisor
+
+otel_ext.configure(output="traces", console="off")
+
+def fails(context):
+    raise ValueError("no")
+
+failed = Supervisor("failed", max_restarts=1, initial_interval=0.001)
+failed.add("c", fails)
+failed.start()
+failed.wait()
+pausing = Supervisor("pausing", initial_interval=600.0, max_interval=600.0)
+for name in "zma":
+    pausing.add(name, fails)
+pausing.start(0.0)
+while {child.state for child in pausing.children()} != {"backoff"}:
+    threading.Event().wait(0.01)
+deferred_events().flush(30.0)
+open("ready", "w").close()
+threading.Event().wait(60)
+"""
+
+
+def test_supervisors_without_open_spans_are_shown(tmp_path: Path) -> None:
+    """Those that have failed or pause; the children are in the order of their starts."""
+    program = write_program(tmp_path, IDLE)
+    with started(python(program), cwd=tmp_path) as process:
+        wait_until((tmp_path / "ready").exists, "all have failed")
+        shown = call("ps", "traces", "--tree", "--no-ask", cwd=tmp_path)
+        assert call("ps", "traces", "--tree", "--no-ask", "--json", cwd=tmp_path).code == 1
+        assert call("ps", "traces", "--no-ask", cwd=tmp_path).code == 1
+        process.kill()
+    assert (shown.code, "no span is open" in shown.err) == (0, True)
+    rows = [
+        [word for word in line.split() if "─" not in word][:2] for line in shown.out.splitlines()
+    ]
+    assert rows == [
+        ["SUPERVISOR", "STATE"],
+        ["failed", "failed"],
+        ["c", "failed"],
+        ["pausing", "starting"],
+        *[[name, "backoff"] for name in "zma"],
+    ]
+
+
+EXITS = """\
+import threading
+from otel_ext.services import Supervisor
+
+all_asked = threading.Event()
+
+def first(context):
+    context.ready()
+    context.stopping.wait()
+    all_asked.set()
+
+def last(context):
+    context.ready()
+    all_asked.wait(600)
+
+for name, child in (("first", first), ("last", last)):
+    supervisor = Supervisor(name)
+    supervisor.add("child", child, ready=30.0)
+    supervisor.start()
+"""
+
+
+def test_the_exit_asks_all_supervisors_before_it_waits(tmp_path: Path) -> None:
+    """A child of the one that was started last ends only when that of the first one has."""
+    done = succeed(python(write_program(tmp_path, EXITS)), tmp_path)
+    assert done.err == ""

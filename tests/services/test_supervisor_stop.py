@@ -7,12 +7,13 @@ import signal
 import threading
 from math import inf
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from otel_ext.events import subscribe
 from otel_ext.services import Supervisor
+from otel_ext.services.supervision.node import Node
 from tests.programs import wait_until
 from tests.services.children import SOON, Log, holds, state_of, waits
 
@@ -90,46 +91,51 @@ def test_it_may_be_stopped_in_a_signal_handler() -> None:
     assert supervisor.state == "stopped"
 
 
-def test_a_subscriber_may_stop_it_on_its_own_thread() -> None:
-    """The handler of an event runs on the supervisor's thread, which cannot wait for itself."""
-    answers: SimpleQueue[tuple[bool, bool]] = SimpleQueue()
+def test_a_subscriber_may_stop_it() -> None:
+    """The handler of an event runs on a thread of the bus, which can wait for the children."""
+    answers: SimpleQueue[bool] = SimpleQueue()
     inner = Supervisor("inner")
     inner.add("c", waits)
     outer = Supervisor("outer")
     outer.add("pool", inner)
 
     def stop(event: Event) -> None:
-        if event.metadata["child"] == "outer/pool/c" and event.metadata["state"] == "running":
-            answers.put((inner.stop(), outer.stop()))
+        if event.metadata["child"] == "outer/pool/c":
+            answers.put(outer.stop())
 
     with subscribe("child.running", stop, inline=True):
         outer.start()
-        assert answers.get(timeout=SOON) == (False, False)
-        assert outer.wait(SOON)
+        assert answers.get(timeout=SOON) is True
     assert outer.state == "stopped"
 
 
-def test_a_stop_before_the_start_of_a_supervisor_below_is_not_lost() -> None:
+def test_a_stop_before_the_start_of_a_supervisor_below_is_not_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It is asked while its thread has not begun: then it starts no child."""
-    began, go_on = threading.Event(), threading.Event()
+    began, asked = threading.Event(), threading.Event()
     inner = Supervisor("inner")
     inner.add("c", waits)
     outer = Supervisor("outer")
     outer.add("pool", inner)
+    run_below, stop_below = Node.run_below, Node.stop_below
 
-    def hold(event: Event) -> None:
-        if event.metadata["child"] == "outer/pool" and not began.is_set():
-            began.set()
-            go_on.wait(SOON)
+    def late(node: Node, *args: Any) -> None:  # noqa: ANN401 - passed on
+        began.set()
+        asked.wait(SOON)
+        run_below(node, *args)
 
-    with subscribe("child.starting", hold, inline=True):
-        outer.start(0.0)
-        assert began.wait(SOON)
-        stopper = threading.Thread(target=outer.stop)
-        stopper.start()
-        go_on.set()
-        stopper.join(SOON)
+    def ask(node: Node, until: float) -> None:
+        stop_below(node, until)
+        asked.set()
+
+    monkeypatch.setattr(Node, "run_below", late)
+    monkeypatch.setattr(Node, "stop_below", ask)
+    outer.start(0.0)
+    assert began.wait(SOON)
+    assert outer.stop()
     assert (outer.state, inner.state) == ("stopped", "stopped")
+    assert inner.children()[0].life == 0
 
 
 def test_a_deadline_without_end_is_no_limit() -> None:

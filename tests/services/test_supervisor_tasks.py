@@ -10,6 +10,7 @@ import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from otel_ext.services import StopSignal, Supervisor
+from otel_ext.services.supervision import SupervisorFailedError
 from tests.context.tracing import tracing
 from tests.programs import wait_until
 
@@ -240,5 +241,30 @@ def test_a_signal_wakes_tasks_and_threads() -> None:
         assert await asyncio.gather(*waiting) == [True] * 3
         assert await signal.wait_async()
         thread.join()
+
+    asyncio.run(main())
+
+
+def test_a_task_that_cannot_be_made_ends_its_life() -> None:
+    """The program's task factory raises: the child starts again, and fails at last."""
+
+    async def main() -> None:
+        supervisor = Supervisor("no-tasks", max_restarts=2, initial_interval=0.001)
+        supervisor.add("child", sleeps)
+        loop = asyncio.get_running_loop()
+
+        def refuse(_: object, coroutine: Any, **__: object) -> Any:  # noqa: ANN401 - asyncio's
+            if "TaskLife" in coroutine.__qualname__:
+                raise RuntimeError("no task")
+            return asyncio.Task(coroutine, loop=loop)
+
+        loop.set_task_factory(refuse)
+        assert not await supervisor.start_async(SOON)
+        assert supervisor.state == "failed"
+        (child,) = supervisor.children()
+        assert (child.life, child.error) == (3, "it cannot start: RuntimeError: no task")
+        with pytest.raises(SupervisorFailedError, match="no task"):
+            async with supervisor:
+                pytest.fail("the block runs")
 
     asyncio.run(main())

@@ -48,11 +48,12 @@ where:
 examples:
   otel-ext ps                     the folder in the setting output
   otel-ext ps --all               all programs of this machine that record spans
-  otel-ext ps --tree              as trees
+  otel-ext ps --tree              as trees, and the supervisors with their children
   otel-ext ps --no-ask            only what is recorded; no program is asked
   otel-ext ps --stalled traces    only spans with a problem, in this folder
   otel-ext ps --name 'db.*' --older 5
   otel-ext ps --agents            registered agents, and the span of each
+  otel-ext ps --entities child --json    children of supervisors; --tree --json has spans only
 
 exit code: 0 if a line is shown, 1 if not, 2 for wrong use or a wrong folder
 """
@@ -101,7 +102,7 @@ def _pid(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the running spans; return 0 if there are any, else 1."""
+    """Print the running spans, and with --tree supervisors; return 0 if there are any, else 1."""
     if args.entities:
         return show_entities(args)
     # A process without a ring buffer cannot be asked, so it needs no warning.
@@ -109,9 +110,8 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         for span in spans:
             print_json(json_line(span))
-    elif spans:
-        _show(spans, snapshot, args)
-    return 0 if spans else 1
+        return 0 if spans else 1
+    return 0 if _show(spans, snapshot, args) else 1
 
 
 def running_spans(
@@ -141,13 +141,16 @@ def running_spans(
     return snapshot, spans
 
 
-def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Namespace) -> None:
+def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Namespace) -> bool:
+    """Print what there is; return whether there is something."""
     canvas = Canvas.of(sys.stdout, color=args.color)
-    print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
+    if spans:
+        print_lines(span_lines(spans, snapshot.time_ns, canvas, tree=args.tree))
+    lines: list[str] = []
     if args.tree:
         selected = [one for one in snapshot.entities if args.process in {None, one.process.pid}]
         lines = list(supervisor_lines(selected, canvas))
-        print_lines(["", *lines] if lines else [])
+        print_lines(["", *lines] if spans and lines else lines)
     problems = {span.process.label: span.process.problem for span in spans if span.process.problem}
     for label, problem in problems.items():
         warn(f"process {printable(label)}: {problem}")
@@ -155,6 +158,7 @@ def _show(spans: Sequence[ObservedSpan], snapshot: Snapshot, args: argparse.Name
     if lost and is_terminal(sys.stdout):
         names = " ".join(printable_path(shlex.quote(name)) for name in sorted(lost))
         warn(f"to end the lost spans: otel-ext recover {names}")
+    return bool(spans or lines)
 
 
 def _no_spans_message(snapshot: Snapshot, args: argparse.Namespace) -> str:

@@ -9,15 +9,17 @@ from otel_ext.lazy_names import lazy_name
 if TYPE_CHECKING:
     from otel_ext.services.supervision.child import ChildStatus
     from otel_ext.services.supervision.context import ChildContext, StopSignal
+    from otel_ext.services.supervision.run import SupervisorFailedError
     from otel_ext.services.supervision.supervisor import Supervisor
 
-__all__ = ["ChildContext", "ChildStatus", "StopSignal", "Supervisor"]
+__all__ = ["ChildContext", "ChildStatus", "StopSignal", "Supervisor", "SupervisorFailedError"]
 
 _MODULES = {
     "ChildContext": "otel_ext.services.supervision.context",
     "ChildStatus": "otel_ext.services.supervision.child",
     "StopSignal": "otel_ext.services.supervision.context",
     "Supervisor": "otel_ext.services.supervision.supervisor",
+    "SupervisorFailedError": "otel_ext.services.supervision.run",
 }
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "Life",
     "Restart",
     "is_coroutine_target",
+    "is_name",
 ]
 
 Restart = Literal["permanent", "transient", "temporary"]
@@ -81,7 +82,7 @@ class ChildSpec(NamedTuple):
 
     def check(self) -> None:
         """Raise ConfigError if a value is not valid."""
-        if not _is_name(self.name):
+        if not is_name(self.name):
             raise ConfigError(
                 f"name={short_repr(self.name)} is not a valid name of a child",
                 hint="Use a text without a slash, which separates supervisor and child.",
@@ -129,6 +130,7 @@ class Child:
         batch: Children of one batch start one after the other, in their order.
         life: Its life; None if it has none.
         number: The number of its newest life.
+        position: Its place among the children, which start in this order.
         state: How it stands.
         error: Why its newest ended life has ended.
         start_at: When it is to start, by the monotonic clock; None if it is not.
@@ -149,6 +151,7 @@ class Child:
     life: Life | None = None
     last: Life | None = None
     number: int = 0
+    position: int = 0
     state: ChildState = "stopped"
     error: str = ""
     start_at: float | None = None
@@ -184,7 +187,12 @@ class Child:
         self.is_up = self.must_stop = self.is_forced = self.is_late = False
 
 
-def _is_name(name: object) -> bool:
+def is_name(name: object) -> bool:
+    """Return whether a child or a supervisor may have this name.
+
+    >>> is_name("shop"), is_name("shop/importer"), is_name("")
+    (True, False, False)
+    """
     return isinstance(name, str) and name != "" and "/" not in name
 
 

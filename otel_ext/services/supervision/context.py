@@ -75,6 +75,12 @@ class ChildContext:
         life: The number of this life: 1, and one more with each restart.
         on_ready: Called by `ready`.
 
+    Attributes:
+        child: The child's id.
+        life: The number of this life.
+        has_asked: Whether the child has ever looked at `stopping`. A coroutine that has is not
+            cancelled when it is to end, until its deadline.
+
     >>> context = ChildContext("shop/importer", 1, lambda: print("ready"))
     >>> context.ready()
     ready
@@ -88,7 +94,6 @@ class ChildContext:
         self._on_ready = on_ready
         self._stopping = StopSignal()
         self.has_asked = False
-        """Whether the child has ever looked at `stopping`."""
 
     @property
     def stopping(self) -> StopSignal:

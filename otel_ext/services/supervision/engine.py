@@ -13,6 +13,7 @@ with what has happened, and then `advance` with the time. Its rules:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Final, Literal, Protocol
@@ -106,6 +107,7 @@ class Engine:
 
     def add(self, child: Child, now: float) -> None:
         """Add a child; start it unless the supervisor ends."""
+        child.position = self.children[-1].position + 1 if self.children else 1
         self.children.append(child)
         child.batch = next(self._batches)
         if not self.is_ending:
@@ -116,6 +118,19 @@ class Engine:
         self._until = min(self._until, until)
         if not self.is_ending:
             self._end_all()
+
+    def fail_at_once(self, failure: str) -> None:
+        """Fail for an error that is not a child's: ask all to end, and watch none any more."""
+        self.failure = failure
+        for child in reversed(self.children):
+            child.start_at, life = None, child.life
+            child.end_life()
+            with suppress(Exception):  # the others are asked all the same
+                if life is not None:
+                    child.hanging.append(life)
+                    life.ask(inf)
+                self._note(child, "failed")
+        self._set("failed")
 
     def began(self, life: Life) -> None:
         """Take that a life runs: its thread and span are known."""

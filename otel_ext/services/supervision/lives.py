@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from contextvars import ContextVar
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
@@ -205,8 +206,14 @@ class TaskLife(_Running):
         return True
 
     def _create(self) -> None:
-        self._task = self._loop.create_task(self._run(), name=self.work.id)
-        self._task.add_done_callback(self._done)
+        coroutine = self._run()
+        try:
+            self._task = self._loop.create_task(coroutine, name=self.work.id)
+            self._task.add_done_callback(self._done)
+        except Exception as error:  # noqa: BLE001 - such as one of the program's task factory
+            with suppress(Exception):
+                coroutine.close()
+            self._end(f"it cannot start: {describe(error)}")
 
     def _ask(self) -> None:
         self.context.stop()

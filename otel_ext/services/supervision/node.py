@@ -9,11 +9,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
+from otel_ext.events.deferred import deferred_events
 from otel_ext.runtime.deadline import EXIT_SECONDS, shut_down_at_exit
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.services.supervision.child import Child, ChildSpec, is_coroutine_target
 from otel_ext.services.supervision.lives import INSIDE
-from otel_ext.services.supervision.run import Run, Settings
+from otel_ext.services.supervision.run import Claim, Run, Settings
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -31,6 +32,8 @@ _FORKED: Final = "this process was forked: the children run in its parent"
 
 # The outermost supervisors that run, by their id.
 _running: Final[dict[str, Node]] = {}
+# Until when the exit of the program waits for them all, by the monotonic clock; empty before.
+_exit_until: Final[dict[str, float]] = {}
 
 
 class Node:
@@ -55,6 +58,7 @@ class Node:
         self.error = ""
         self.run = Run(settings, self._forget_child)
         self._is_registered = False
+        self._inherited: list[object] = []
         after_fork_in_child(self._reset)
 
     def add(self, spec: ChildSpec) -> None:
@@ -115,8 +119,8 @@ class Node:
             )
         self.parent = parent
 
-    def begin(self, loop: AbstractEventLoop | None) -> Run:
-        """Start the thread that starts the children; return its run.
+    def begin(self, loop: AbstractEventLoop | None) -> Claim:
+        """Start the thread that starts the children; return the signals of this run.
 
         Raises:
             ConfigError: It runs already, or another supervisor starts it.
@@ -128,7 +132,8 @@ class Node:
                 hint="Start the outermost supervisor.",
             )
         run = self.run
-        if not run.claim(loop):
+        claim = run.claim(loop)
+        if claim is None:
             raise ConfigError(
                 f"supervisor {self.name!r} is {run.state} already",
                 hint="Stop it before it is started again.",
@@ -139,13 +144,14 @@ class Node:
         run.on_end = partial(_running.pop, name, None)
         if not self._is_registered:
             self._is_registered = True
+            deferred_events()  # made before, so that the exit writes what comes from the stop
             shut_down_at_exit(self._stop_at_exit)
         try:
             threading.Thread(target=self._supervise, name=run.id, daemon=True).start()
         except RuntimeError as error:  # the system has no thread for it
             self.error = f"it cannot start: {error}"
             run.give_up()
-        return run
+        return claim
 
     def _reserved_id(self) -> str:
         """Return its name, with a number if another supervisor of this name runs."""
@@ -168,7 +174,7 @@ class Node:
             SupervisorFailedError: Its children need too many restarts.
         """
         run = self.run
-        if not run.claim(parent.loop):
+        if run.claim(parent.loop) is None:
             raise ConfigError(f"supervisor {self.name!r} still runs", hint="It has to end first.")
         run.name_it(f"{parent.id}/{name}", parent.id, (*inside, self))
         run.on_ready = context.ready
@@ -187,16 +193,13 @@ class Node:
         """End the entities that a failed supervisor leaves."""
         self.run.forget()
 
-    def ask_to_stop(self, timeout: float | None) -> Run | None:
+    def ask_to_stop(self, timeout: float | None) -> Claim | None:
         """Let the children stop; return None if none run."""
         check_process()
-        run = self.run
-        if not run.is_claimed:
-            run.forget()
-            return None
-        until = inf if timeout is None else monotonic() + timeout
-        run.post(lambda _: run.engine.stop(until))
-        return run
+        claim = self.run.ask_to_stop(inf if timeout is None else monotonic() + timeout)
+        if claim is None:
+            self.run.forget()
+        return claim
 
     def longest(self, timeout: float | None) -> float:
         """Return how long a stop may take, in seconds."""
@@ -226,19 +229,26 @@ class Node:
             child.spec.target.parent = None
 
     def _stop_at_exit(self) -> None:
-        run = self.ask_to_stop(_EXIT_SECONDS)
-        if run is not None:
-            run.has_ended.wait(_EXIT_SECONDS + _MARGIN)
+        """Stop all supervisors at the same time, and wait for them until one deadline."""
+        until = _exit_until.setdefault("until", monotonic() + _EXIT_SECONDS)
+        nodes = _running.copy().values()
+        claims = [node.ask_to_stop(max(until - monotonic(), 0.0)) for node in nodes]
+        for claim in claims:
+            if claim is not None:
+                claim.ended.wait(max(until + _MARGIN - monotonic(), 0.0))
 
     def _reset(self) -> None:
         """Forget the lives, which a forked child does not have; the children stay."""
         if self.run.is_claimed:
             self.error = _FORKED
         self.run.on_end()
+        _exit_until.clear()
+        # Kept, because freeing them could run code of the program within the fork.
+        self._inherited.append((self.run, self.children))
         self.run = run = Run(self.settings, self._forget_child)
         self.children = {
             name: Child(child.spec, self.settings.policy(run.intensity))
             for name, child in self.children.items()
         }
         for child in self.children.values():
-            run.engine.children.append(child)
+            run.engine.add(child, 0.0)

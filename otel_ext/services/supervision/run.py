@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import queue
+from contextlib import suppress
 from functools import partial
 from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, cast
 
-from otel_ext.runtime.guard import report_problem
+from otel_ext.errors import OtelExtError
+from otel_ext.runtime.guard import describe, report_problem
 from otel_ext.runtime.restarts import Intensity, RestartPolicy
-from otel_ext.runtime.threads import new_lock
 from otel_ext.services.supervision.child import Child, is_coroutine_target
 from otel_ext.services.supervision.context import StopSignal
 from otel_ext.services.supervision.engine import Engine
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from otel_ext.services.supervision.context import ChildContext
     from otel_ext.services.supervision.engine import Strategy, SupervisorState
 
-__all__ = ["Run", "Settings", "SupervisorFailedError"]
+__all__ = ["Claim", "Run", "Settings", "SupervisorFailedError"]
 
 # The longest wait of the thread for a message, in seconds: the system has a limit.
 _LONGEST_WAIT: Final = 3_600.0
@@ -33,8 +34,25 @@ _LONGEST_WAIT: Final = 3_600.0
 _MARGIN: Final = 0.05
 
 
-class SupervisorFailedError(Exception):
-    """The children of a supervisor need too many restarts; raised to the supervisor above it."""
+class SupervisorFailedError(OtelExtError):
+    """A supervisor has failed: such as, because its children need too many restarts.
+
+    It is raised to the supervisor above it, and by `with`.
+    """
+
+    code = "supervisor"
+
+
+class Claim(NamedTuple):
+    """The signals of one time that a supervisor runs.
+
+    Attributes:
+        started: Set when all children have started, or it ends.
+        ended: Set when it has stopped or failed, and may run again.
+    """
+
+    started: StopSignal
+    ended: StopSignal
 
 
 class Settings(NamedTuple):
@@ -95,8 +113,6 @@ class Run:
     Attributes:
         loop: Where coroutine functions run; None without one.
         id: The id of the supervisor.
-        has_started: Set when all children have started, or it ends.
-        has_ended: Set when it has stopped or failed.
         on_ready: Called when all children have started.
         on_end: Called when it ends, just before another thread may claim it.
     """
@@ -107,54 +123,80 @@ class Run:
         self.engine = Engine(settings.strategy, self.intensity, self._launch, self.visible)
         self.loop: AbstractEventLoop | None = None
         self.id = ""
-        self.has_started = StopSignal()
-        self.has_ended = StopSignal()
         self.on_ready: Callable[[], object] = tuple
         self.on_end: Callable[[], object] = tuple
         self._inside: tuple[object, ...] = ()
-        # Of the newest reservation: the start of one that was taken back is ignored.
-        self._token: object = None
-        # Held while it runs.
-        self._claim = new_lock()
+        # The newest claim whose start has come, or was given up.
+        self._begun: Claim | None = None
+        # The newest claim that was to stop before its start has come, and until when.
+        self._stopped: tuple[Claim, float] | None = None
+        # Has one item while it runs: to claim it, and to end that, is one call each.
+        self._claims: dict[str, Claim] = {}
         self._messages: queue.SimpleQueue[Callable[[float], object]] = queue.SimpleQueue()
+
+    @property
+    def current(self) -> Claim | None:
+        """The signals of this time; None if it does not run."""
+        return self._claims.get("run")
 
     @property
     def is_claimed(self) -> bool:
         """Whether it runs."""
-        return self._claim.locked()
+        return self.current is not None
 
     @property
     def state(self) -> SupervisorState:
         """The state of the supervisor."""
-        is_beginning = self.is_claimed and self.engine.is_over
-        return "starting" if is_beginning and not self.has_ended.is_set() else self.engine.state
+        claim = self.current
+        state = self.engine.state
+        if state not in {"stopped", "failed"} or claim is None:
+            return state
+        return "stopping" if claim is self._begun else "starting"
 
     @property
     def failure(self) -> str:
         """Why it has failed; empty if it has not."""
-        return self.engine.failure if self.engine.state == "failed" else ""
+        return self.engine.failure if self.state == "failed" else ""
 
     def post(self, message: Callable[[float], object]) -> None:
         """Let its thread call `message` with the time; from any thread, never waits."""
         self._messages.put(message)
 
-    def claim(self, loop: AbstractEventLoop | None) -> bool:
-        """Reserve it for one thread that will call `supervise`; return False if it is."""
-        if not self._claim.acquire(blocking=False):
-            return False
+    def claim(self, loop: AbstractEventLoop | None) -> Claim | None:
+        """Reserve it for one thread that will call `supervise`; return None if it is."""
+        claim = Claim(StopSignal(), StopSignal())
+        if self._claims.setdefault("run", claim) is not claim:
+            return None
         self.loop = loop
-        self.has_started, self.has_ended = StopSignal(), StopSignal()
-        token = self._token = object()
-        self.post(partial(self._start, token))
-        return True
+        self.post(partial(self._start, claim))
+        return claim
 
-    def _start(self, token: object, now: float) -> None:
-        if token is self._token:
-            self.engine.start(now)
+    def _start(self, claim: Claim, now: float) -> None:
+        if claim is not self.current:  # it was given up
+            return
+        self.engine.start(now)
+        self._begun = claim
+        if self._stopped is not None and self._stopped[0] is claim:
+            self.engine.stop(self._stopped[1])
+
+    def ask_to_stop(self, until: float) -> Claim | None:
+        """Let the children stop until then; return None if it does not run."""
+        claim = self.current
+        if claim is not None:
+            self.post(lambda _: self._stop(claim, until))
+        return claim
+
+    def _stop(self, claim: Claim, until: float) -> None:
+        if claim is not self.current:  # it has ended meanwhile: not for the next time it runs
+            return
+        if claim is self._begun:
+            self.engine.stop(until)
+        else:
+            self._stopped = claim, until
 
     def give_up(self) -> None:
         """Take the reservation back; what was posted stays for the next one."""
-        self._token = None
+        self._begun = self.current
         self._end()
 
     def name_it(self, name: str, parent: str, inside: tuple[object, ...]) -> None:
@@ -173,6 +215,9 @@ class Run:
             while self.engine.is_over is False:
                 self._take(due)
                 due = engine.advance(monotonic())
+        except BaseException as error:  # noqa: BLE001 - else a silent end of supervision
+            with suppress(Exception):
+                engine.fail_at_once(f"it cannot go on: {describe(error)}")
         finally:
             self._end()
 
@@ -188,9 +233,10 @@ class Run:
 
     def _end(self) -> None:
         self.on_end()
-        self._claim.release()
-        self.has_started.set()
-        self.has_ended.set()
+        # Those of this time: as soon as it is free another thread may claim it.
+        claim = self._claims.pop("run")
+        claim.started.set()
+        claim.ended.set()
 
     def _take(self, due: float | None) -> None:
         """Wait until `due` for a message, and do what it says."""
@@ -205,8 +251,9 @@ class Run:
             report_problem(f"supervisor {self.id}", error)
 
     def _note_state(self, state: SupervisorState) -> None:
-        if state == "running":
-            self.has_started.set()
+        claim = self.current
+        if state == "running" and claim is not None:
+            claim.started.set()
             self.on_ready()
         elif state == "stopped":
             self._forget_below()

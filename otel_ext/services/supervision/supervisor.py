@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from otel_ext.errors import ConfigError
 from otel_ext.runtime.fork import check_process
@@ -11,11 +11,12 @@ from otel_ext.services.supervision.child import (
     ChildSpec,
     ChildStatus,
     Restart,
+    is_name,
 )
 from otel_ext.services.supervision.engine import STRATEGIES, Strategy, SupervisorState
 from otel_ext.services.supervision.lives import INSIDE
 from otel_ext.services.supervision.node import Node
-from otel_ext.services.supervision.run import Settings
+from otel_ext.services.supervision.run import Settings, SupervisorFailedError
 from otel_ext.settings.limits import check_limit
 from otel_ext.settings.short_repr import short_repr
 
@@ -36,7 +37,8 @@ class Supervisor:
 
     Use it with `with`; in an event loop with `async with`, which coroutine functions need.
     Each life of a child is a span, with a link to the life before, and
-    `otel-ext ps --tree` shows the children.
+    `otel-ext ps --tree` shows the children. Its events, such as `child.restarted`, come up to
+    0.1 s later, from a thread of otel-ext; the records of restarts have the span of the life before.
 
     Where children need more restarts than `max_restarts` within `within` seconds, the
     supervisor stops all of them and fails. As a child of another supervisor it is started
@@ -48,7 +50,7 @@ class Supervisor:
     In a forked process no child runs; `start` starts them there.
 
     Args:
-        name: Its name, in records and in the ids of its children.
+        name: Its name, in records and in the ids of its children, without a slash.
         strategy: Which children start again with one that does: `one_for_one`, only that
             one; `one_for_all`, all; `rest_for_one`, that one and those added after it.
         max_restarts: The most restarts within `within` seconds.
@@ -88,10 +90,10 @@ class Supervisor:
         randomization: Callable[[], float] | None = None,
         stop_timeout: float = 5.0,
     ) -> None:
-        if not isinstance(cast("object", name), str) or not name:
+        if not is_name(name):
             raise ConfigError(
                 f"name={short_repr(name)} is not a valid name of a supervisor",
-                hint="Use a text that is not empty.",
+                hint="Use a text without a slash, which separates supervisor and child.",
             )
         if strategy not in STRATEGIES:
             raise ConfigError(
@@ -187,9 +189,8 @@ class Supervisor:
                 is a coroutine function.
         """
         self._node.check_loop()
-        run = self._node.begin(None)
-        run.has_started.wait(timeout)
-        return run.state == "running"
+        self._node.begin(None).started.wait(timeout)
+        return self.state == "running"
 
     async def start_async(self, timeout: float = _START_SECONDS) -> bool:
         """Start the children as `start` does; coroutine functions become tasks of this loop.
@@ -199,9 +200,9 @@ class Supervisor:
         """
         import asyncio  # noqa: PLC0415 - a program without tasks need not import it
 
-        run = self._node.begin(asyncio.get_running_loop())
-        await run.has_started.wait_async(timeout)
-        return run.state == "running"
+        claim = self._node.begin(asyncio.get_running_loop())
+        await claim.started.wait_async(timeout)
+        return self.state == "running"
 
     def stop(self, timeout: float | None = None) -> bool:
         """Stop the children, the last one first, each within its deadline.
@@ -216,31 +217,44 @@ class Supervisor:
         Returns:
             Whether all children have ended.
         """
-        run = self._node.ask_to_stop(timeout)
-        if run is None:
+        claim = self._node.ask_to_stop(timeout)
+        if claim is None:
             return not self._node.has_hanging()
         if self._node in INSIDE.get():
             return False
-        return run.has_ended.wait(self._node.longest(timeout)) and not self._node.has_hanging()
+        return claim.ended.wait(self._node.longest(timeout)) and not self._node.has_hanging()
 
     async def stop_async(self, timeout: float | None = None) -> bool:
         """Stop the children as `stop` does, while the event loop goes on."""
-        run = self._node.ask_to_stop(timeout)
-        if run is None:
+        claim = self._node.ask_to_stop(timeout)
+        if claim is None:
             return not self._node.has_hanging()
         if self._node in INSIDE.get():
             return False
-        ended = await run.has_ended.wait_async(self._node.longest(timeout))
+        ended = await claim.ended.wait_async(self._node.longest(timeout))
         return ended and not self._node.has_hanging()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it has stopped or failed, up to `timeout` seconds; return whether it has."""
-        run = self._node.run
-        return not run.is_claimed or run.has_ended.wait(timeout)
+        claim = self._node.run.current
+        return claim is None or claim.ended.wait(timeout)
 
     def __enter__(self) -> Self:
-        self.start()
+        """Start the children, as `start` does with its default timeout.
+
+        The block begins also if they are not all ready in that time, and go on to start.
+
+        Raises:
+            ConfigError: As for `start`.
+            SupervisorFailedError: It has failed; the text is that of `error`.
+        """
+        if not self.start() and self.error:
+            self.stop()
+            raise SupervisorFailedError(self._failure())
         return self
+
+    def _failure(self) -> str:
+        return f"supervisor {self.name!r} has not started: {self.error}"
 
     def __exit__(
         self,
@@ -252,7 +266,10 @@ class Supervisor:
         self.stop()
 
     async def __aenter__(self) -> Self:
-        await self.start_async()
+        """Start the children, as `start_async` does; raise as `with` does."""
+        if not await self.start_async() and self.error:
+            await self.stop_async()
+            raise SupervisorFailedError(self._failure())
         return self
 
     async def __aexit__(
