@@ -13,15 +13,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import otel_ext
-from otel_ext.events import subscribe
+from otel_ext.events import Event, subscribe
 from otel_ext.services import Supervisor
 
 if TYPE_CHECKING:
-    from otel_ext.events import Event
     from otel_ext.services import ChildContext
 
 Orders = SimpleQueue[str]
 done: SimpleQueue[str] = SimpleQueue()
+restarts: SimpleQueue[Event] = SimpleQueue()
 
 
 def connect(context: ChildContext) -> None:
@@ -40,11 +40,6 @@ def import_orders(context: ChildContext, orders: Orders) -> None:
     print("no more orders")
 
 
-def note_restart(event: Event) -> None:
-    """Hear about each restart."""
-    print("started again after", event.metadata["error"])
-
-
 def main() -> None:
     """Import three orders, of which one is broken."""
     otel_ext.configure(output="traces")
@@ -52,11 +47,12 @@ def main() -> None:
     supervisor = Supervisor("shop", strategy="rest_for_one", max_restarts=3, within=5.0)
     supervisor.add("connection", connect, ready=10.0)
     supervisor.add("importer", import_orders, args=[orders], restart="transient")
-    with subscribe("child.restarted", note_restart, inline=True), supervisor:
+    with subscribe("child.restarted", restarts.put, inline=True), supervisor:
         for order in ("1", "two", "3"):
             orders.put(order)
         first, second = done.get(), done.get()
         print("done:", first, second)
+        print("started again after", restarts.get().metadata["error"])
         orders.put("")
 
 

@@ -335,9 +335,9 @@ def test_supervisor(tmp_path: Path) -> None:
     assert out.splitlines() == [
         "connected",
         "life 1 of shop/importer begins",
-        "started again after ValueError: invalid literal for int() with base 10: 'two'",
         "life 2 of shop/importer begins",
         "done: 2 6",
+        "started again after ValueError: invalid literal for int() with base 10: 'two'",
         "no more orders",
         "disconnected",
     ]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from otel_ext.services.service_registry import ServiceRegistry
     from otel_ext.services.supervision.child import ChildStatus
     from otel_ext.services.supervision.context import ChildContext, StopSignal
+    from otel_ext.services.supervision.run import SupervisorFailedError
     from otel_ext.services.supervision.supervisor import Supervisor
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Settings",
     "StopSignal",
     "Supervisor",
+    "SupervisorFailedError",
     "default_agents",
     "default_services",
     "own_settings",
@@ -44,6 +46,7 @@ _MODULES = {
     "Settings": "otel_ext.services.live_settings.live",
     "StopSignal": "otel_ext.services.supervision.context",
     "Supervisor": "otel_ext.services.supervision.supervisor",
+    "SupervisorFailedError": "otel_ext.services.supervision.run",
     "default_agents": "otel_ext.services.defaults",
     "default_services": "otel_ext.services.defaults",
     "own_settings": "otel_ext.services.live_settings.own",

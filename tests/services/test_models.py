@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from otel_ext.errors import ConfigError
 from otel_ext.services import AgentRegistry, NotReadyError, NotRegisteredError, ServiceRegistry
+from tests.programs import wait_until
 from tests.threads import on_thread
 
 if TYPE_CHECKING:
@@ -77,8 +79,11 @@ class AgentsModel(RuleBasedStateMachine):
     @rule(owner=OWNERS)
     def kill(self, owner: int) -> None:
         """An owner is collected; a new one takes its number."""
+        before = weakref.ref(self.owners[owner])
         self.owners[owner] = Owner()
         gc.collect()
+        # The worker may be looking at it just now.
+        wait_until(lambda: before() is None, "it is collected")
         for name, (number, whose) in list(self.model.items()):
             if whose == owner:
                 self.model[name] = number, None

@@ -38,7 +38,7 @@ class Supervisor:
     Use it with `with`; in an event loop with `async with`, which coroutine functions need.
     Each life of a child is a span, with a link to the life before, and
     `otel-ext ps --tree` shows the children. Its events, such as `child.restarted`, come up to
-    0.1 s later, from a thread of otel-ext; the records of restarts have the span of the life before.
+    0.1 s later, from a thread of otel-ext; the record of a restart has the span of the life before.
 
     Where children need more restarts than `max_restarts` within `within` seconds, the
     supervisor stops all of them and fails. As a child of another supervisor it is started
