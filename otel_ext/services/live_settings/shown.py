@@ -90,7 +90,7 @@ def without_secrets(facts: Mapping[str, object]) -> Mapping[str, object]:
         facts: Plain data; secrets by name are marked already.
 
     >>> without_secrets({"new": {"db": "postgres://u:hunter2@db-1/shop"}})["new"]
-    {'db': 'postgres://u:[redacted: credential]@db-1/shop'}
+    {'db': 'postgres://u:[redacted: url-password]@db-1/shop'}
     """
     redactor = _redactors.get("default") or _redactors.setdefault("default", Redactor())
     return redactor.sanitise(Record("event", None, "", 0, 0, _SELF, attributes=facts)).attributes
