@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = Effort("tiny")
-# These take long even at their smallest, so only `make bench-quick` runs them, as CI does.
+# These take long even at their smallest, so only `make bench-quick` runs them.
 LONG = {"application", "latency", "memory", "reading", "watched"}
+# Some seconds each, however little is measured.
+SECONDS = {"attacked", "received", "span_cost"}
 times = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
 
 
@@ -170,7 +172,14 @@ def test_examples_in_docstrings_hold(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in MEASURES if name not in LONG])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.storm] if name in SECONDS else [])
+        for name in MEASURES
+        if name not in LONG
+    ],
+)
 def test_a_measure_runs(name: str) -> None:
     """A measure, at its smallest, returns tables and the figures that the targets name."""
     if name == "sent_span":

@@ -63,12 +63,15 @@ FILLS_UP = """
     # Room for the records that still wait.
     subprocess.run(["mount", "-o", "remount,size=16m", str(folder.parent)], check=True)
     flushed = handle.flush(20)
-    found = read(folder)
+    while True:
+        counts = COUNTERS.snapshot()
+        found = read(folder)
+        if COUNTERS.snapshot() == counts:  # else a heartbeat or an event came meanwhile
+            break
     before = read(other.parent)
     theirs = len(before.records)
     introduced = len(found.events("process.start")) - len(before.events("process.start"))
     keys = {(record.process.id, record.seq) for record in found.records}
-    counts = COUNTERS.snapshot()
     print(json.dumps({
         "full": full.detail, "resumed": resumed, "worst_ms": worst * 1000, "failed": failed,
         "starts": starts, "intact": neighbour.read_bytes() == other.read_bytes(),

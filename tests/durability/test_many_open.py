@@ -139,16 +139,12 @@ print(time.monotonic(), flush=True)
 """
 
 
-@pytest.mark.slow
+@pytest.mark.storm
 @pytest.mark.needs("strace")
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize(
     ("action", "limit"),
-    [
-        ("handle.drain()", 2.0),
-        pytest.param("handle.shutdown(timeout=5.0)", 5.0, marks=pytest.mark.storm),
-        pytest.param("pass", 0.0, marks=pytest.mark.storm),
-    ],
+    [("handle.drain()", 2.0), ("handle.shutdown(timeout=5.0)", 5.0), ("pass", 0.0)],
 )
 def test_a_blocked_disk_and_very_many_open_spans_do_not_add_up(
     tmp_path: Path, action: str, limit: float

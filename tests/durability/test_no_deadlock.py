@@ -93,7 +93,10 @@ EVERYWHERE = """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("durability", ["mapped", "queued", "write"])
+@pytest.mark.parametrize(
+    "durability",
+    ["mapped", *(pytest.param(mode, marks=pytest.mark.storm) for mode in ("queued", "write"))],
+)
 def test_spans_in_finalizers_signal_handlers_and_log_handlers(
     tmp_path: Path, durability: str
 ) -> None:

@@ -297,7 +297,10 @@ def test_a_full_disk(tmp_path: Path) -> None:
             stored += 1
     except StoreError as error:
         print(error, error.is_temporary)
-    assert [one.spans for one in store.candidates(TraceQuery())] == [100] * stored
+    found = [one.spans for one in store.candidates(TraceQuery())]
+    # Of the last batch some may be stored.
+    assert len(found) <= stored + 1
+    assert found[len(found) - stored:] == [100] * stored
     ballast.unlink()
     writer.write(entries_of(lines))
     assert [one.spans for one in store.candidates(TraceQuery())] == [100] * (stored + 1)

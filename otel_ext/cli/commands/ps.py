@@ -48,12 +48,12 @@ where:
 examples:
   otel-ext ps                     the folder in the setting output
   otel-ext ps --all               all programs of this machine that record spans
-  otel-ext ps --tree              as trees, and the supervisors with their children
+  otel-ext ps --tree              as trees, and supervisors with children
   otel-ext ps --no-ask            only what is recorded; no program is asked
   otel-ext ps --stalled traces    only spans with a problem, in this folder
   otel-ext ps --name 'db.*' --older 5
   otel-ext ps --agents            registered agents, and the span of each
-  otel-ext ps --entities child --json    children of supervisors; --tree --json has spans only
+  otel-ext ps --entities child    children of supervisors (no --tree --json)
 
 exit code: 0 if a line is shown, 1 if not, 2 for wrong use or a wrong folder
 """
