@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MANY = 20_000
 TRACE = "a" * 32
 
+# Traces of 20,000 spans; measuring coverage would take most of the time.
+pytestmark = pytest.mark.usefixtures("untraced")
+
 
 def chain(number: int) -> int:
     """Return the parent of a span, so that each has one child."""

@@ -24,6 +24,9 @@ from otel_ext.record.sanitise.walk import Walker
 from otel_ext.record.schema.validation import validate_line
 from otel_ext.redaction import Redactor
 
+# Data without end; measuring coverage would take most of the time.
+pytestmark = pytest.mark.usefixtures("untraced")
+
 LEVELS = 60
 
 

@@ -109,6 +109,7 @@ def test_both_encoders_write_the_same_bytes(record: Record) -> None:
     assert codec.encode_line(record) == codec.encode_line_python(record)
 
 
+@pytest.mark.usefixtures("untraced")  # it takes long enough without
 def test_every_day_is_written_alike() -> None:
     """Dates agree over centuries, including leap years and ends of months."""
     for day in range(-719_162, 106_000, 13):

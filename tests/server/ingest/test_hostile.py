@@ -260,6 +260,8 @@ def wrapped(record: bytes, count: int) -> bytes:
     return field(1, field(2, field(2, record) * count))
 
 
+# Measuring coverage takes most of the time of the next ones.
+@pytest.mark.usefixtures("untraced")
 @pytest.mark.parametrize(
     ("name", "body"),
     [
