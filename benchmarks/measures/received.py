@@ -13,7 +13,7 @@ from benchmarks.result import Result, Table
 from benchmarks.sending import CONNECTIONS, send
 from benchmarks.span_servers import SERVERS, measure_server
 from benchmarks.viewer_server import health, viewer_server
-from otel_ext.feed.feeder import STORE_FOLDER
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:

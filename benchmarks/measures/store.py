@@ -11,11 +11,12 @@ from benchmarks.figures import summarise
 from benchmarks.hour import BEGIN_NS, HOUR_NS, RARE, SPANS_PER_TRACE, records_of_an_hour
 from benchmarks.result import Result, Table
 from otel_ext.analysis.traces.forest import Observed
-from otel_ext.feed.feeder import STORE_FOLDER, Feeder, feed_all
+from otel_ext.feed.feeder import Feeder, feed_all
 from otel_ext.record.codec import encode_line
 from otel_ext.search.parse import parse
 from otel_ext.store.finding import find_traces
 from otel_ext.store.queries import TraceQuery
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 

@@ -23,7 +23,7 @@ from otel_ext.runtime.fork import after_fork_in_child
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.health import HealthCell
 from otel_ext.runtime.isolated import IsolatedThread
-from otel_ext.runtime.weak_method import WeakMethod
+from otel_ext.runtime.weak_method import WeakMethods
 from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class DeferredEvents:
 
     def __init__(self) -> None:
         self._jobs: dict[str, Job] = {}
-        self._sources: dict[int, WeakMethod[None]] = {}
+        self._sources = WeakMethods()
         self._cell = HealthCell("deferred events")
         self._bus = IsolatedThread("deferred events", stays=False)
         self._reset()
@@ -129,16 +129,12 @@ class DeferredEvents:
         Args:
             take: Quick; held weakly.
         """
-        for stale in [key for key, known in self._sources.copy().items() if known() is None]:
-            self._sources.pop(stale, None)
-        self._sources[id(take.__self__)] = WeakMethod(take)  # type: ignore[attr-defined]
+        self._sources.add(take)
 
     def write_now(self) -> None:
         """Write what is queued, on the worker's thread; waits half a second at most."""
-        for source in list(self._sources.copy().values()):
-            take = source()
-            if take is not None:
-                take()
+        for take in self._sources.living():
+            take()
         if self._queue:
             call = shared_worker().submit(self._write, _FLUSH_SECONDS, is_left=True)
             call.wait(_FLUSH_SECONDS)

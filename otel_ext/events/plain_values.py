@@ -21,9 +21,11 @@ __all__ = [
     "KEY_TYPES",
     "LARGEST",
     "MOST_TEXT",
+    "SCALARS",
     "Cleaned",
     "clean_values",
     "finite_number",
+    "is_plain",
     "plain_key",
     "plain_metadata",
 ]
@@ -34,7 +36,10 @@ KEY_TYPES: Final = frozenset({int, type(None)})
 LARGEST: Final = 2**63 - 1
 """The largest whole number that is summed up as such; larger ones as floating-point numbers."""
 
-_SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
+SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
+"""The types of facts that are plain as they are."""
+# Time zones that are not the program's own code.
+_ZONES: Final = frozenset({"builtins", "datetime", "zoneinfo"})
 MOST_TEXT: Final = 200
 """The longest text that is kept of a key."""
 _MOST_FACTS: Final = 64
@@ -103,6 +108,18 @@ def _plain_part(value: object) -> object:
     return type(value).__name__, short_repr(value)
 
 
+def is_plain(value: object) -> bool:
+    """Return whether encoding a value runs no code of the program.
+
+    >>> is_plain(b"a"), is_plain(ValueError)
+    (True, False)
+    """
+    kind = type(value)
+    if kind in SCALARS:
+        return True
+    return is_harmless(kind) and type(getattr(value, "tzinfo", None)).__module__ in _ZONES
+
+
 def plain_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
     """Return a copy that shares nothing that may change with the program, and is not long.
 
@@ -119,7 +136,7 @@ def plain_metadata(metadata: Mapping[str, object]) -> dict[str, object]:
     for name, value in kept.items():
         if type(value) is str and len(value) > _MOST_OF_A_FACT:
             kept[name] = value[:_MOST_OF_A_FACT]
-        elif type(value) not in _SCALARS and not is_harmless(type(value)):
+        elif not is_plain(value):
             walker = walker or Walker(Budget())
             kept[name] = walker.value(value)
     return kept

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from otel_ext.feed.reading import ReadEntries
     from otel_ext.store.protocol import StoreWriter
 
-__all__ = ["RECEIVED_FOLDER", "STORE_FOLDER", "Fed", "Feeder", "feed_all"]
-
-STORE_FOLDER: Final = ".store"
-"""The folder in a folder of records in which the store of its records is."""
+__all__ = ["RECEIVED_FOLDER", "Fed", "Feeder", "feed_all"]
 
 RECEIVED_FOLDER: Final = "received"
 """The folder in it for records that a server has received."""

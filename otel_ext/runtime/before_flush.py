@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.weak_method import WeakMethod
+from otel_ext.runtime.weak_method import WeakMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["before_flush", "write_what_waits"]
 
-_writers: Final[dict[int, WeakMethod[None]]] = {}
+_writers: Final = WeakMethods()
 
 
 def before_flush(write: Callable[[], None]) -> None:
@@ -25,9 +25,7 @@ def before_flush(write: Callable[[], None]) -> None:
     Args:
         write: Writes what waits; quick, or bounded in time.
     """
-    for stale in [key for key, known in _writers.copy().items() if known() is None]:
-        _writers.pop(stale, None)
-    _writers[id(write.__self__)] = WeakMethod(write)  # type: ignore[attr-defined]
+    _writers.add(write)
 
 
 def write_what_waits() -> None:
@@ -35,10 +33,7 @@ def write_what_waits() -> None:
 
     >>> write_what_waits()
     """
-    for known in list(_writers.copy().values()):
-        write = known()
-        if write is None:
-            continue
+    for write in _writers.living():
         try:
             write()
         except Exception as error:  # noqa: BLE001 - the flush itself must go on

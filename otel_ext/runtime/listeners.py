@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.runtime.guard import report_problem
-from otel_ext.runtime.weak_method import WeakMethod
+from otel_ext.runtime.weak_method import WeakMethods
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class RecordListeners:
     def __init__(self) -> None:
         self.active: tuple[Listener, ...] = ()
         self._added: dict[Listener, None] = {}
-        self._sources: dict[int, WeakMethod[None]] = {}
+        self._sources = WeakMethods()
         self._reported_by: dict[tuple[str, str], int] = {}
 
     def add(self, listener: Listener) -> None:
@@ -60,13 +60,11 @@ class RecordListeners:
 
     def add_source(self, changed: Callable[[], None]) -> None:
         """Call a processor's method `changed` whenever `active` changes."""
-        for stale in [key for key, method in self._sources.copy().items() if method() is None]:
-            self._sources.pop(stale, None)
-        self._sources[id(changed.__self__)] = WeakMethod(changed)  # type: ignore[attr-defined]
+        self._sources.add(changed)
 
     def has_sources(self) -> bool:
         """Whether a processor exists that passes records on."""
-        return any(method() is not None for method in self._sources.copy().values())
+        return any(True for _ in self._sources.living())
 
     def pass_on(self, record: Record, source: object) -> None:
         """Call the listeners with `record`; never raises.
@@ -96,10 +94,8 @@ class RecordListeners:
         # Another thread may add or remove one at the same time: repeat until all agree.
         while True:
             self.active = now = tuple(self._added)
-            for method in list(self._sources.values()):
-                changed = method()
-                if changed is not None:
-                    changed()
+            for changed in self._sources.living():
+                changed()
             if tuple(self._added) == now:
                 return
 

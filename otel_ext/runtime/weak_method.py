@@ -10,10 +10,10 @@ import weakref
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import MethodType
 
-__all__ = ["WeakMethod"]
+__all__ = ["WeakMethod", "WeakMethods"]
 
 _T = TypeVar("_T")
 
@@ -48,3 +48,42 @@ class WeakMethod(Generic[_T]):
         """Return the method, bound again, or None."""
         holder = self._object()
         return None if holder is None else self._function.__get__(holder)
+
+
+class WeakMethods:
+    """Bound methods of objects that may go, one for each object, in the order they were added.
+
+    Safe on threads: each step is one call of a dict's method.
+
+    >>> class Lamp:
+    ...     def switch(self) -> None:
+    ...         print("switched")
+    >>> methods, lamp = WeakMethods(), Lamp()
+    >>> methods.add(lamp.switch)
+    >>> for switch in methods.living():
+    ...     switch()
+    switched
+    >>> del lamp, switch
+    >>> list(methods.living()), len(methods)
+    ([], 1)
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, WeakMethod[None]] = {}
+
+    def __len__(self) -> int:
+        """Return how many are kept; of objects that are gone too, until one is added."""
+        return len(self._known)
+
+    def add(self, method: Callable[[], None]) -> None:
+        """Keep a bound method for as long as its object lives."""
+        for stale in [key for key, known in self._known.copy().items() if known() is None]:
+            self._known.pop(stale, None)
+        self._known[id(cast("MethodType", method).__self__)] = WeakMethod(method)
+
+    def living(self) -> Iterator[Callable[[], None]]:
+        """Yield the methods whose objects live."""
+        for known in list(self._known.copy().values()):
+            method = known()
+            if method is not None:
+                yield method

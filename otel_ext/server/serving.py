@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import uvicorn
 
 from otel_ext.errors import UsageError
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER
+from otel_ext.feed.feeder import RECEIVED_FOLDER
 from otel_ext.runtime.counters import Counters
 from otel_ext.runtime.guard import report_problem
 from otel_ext.server.api.context import About, Context
@@ -37,6 +37,7 @@ from otel_ext.server.security.serving import secured, server_config, token_autho
 from otel_ext.settings.units import DAY, GIB
 from otel_ext.store.sqlite.days import DEFAULT_LIMITS as DEFAULT_STORE_LIMITS
 from otel_ext.store.sqlite.days import StoreLimits
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:

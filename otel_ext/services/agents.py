@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from otel_ext.errors import ConfigError
+from otel_ext.events.plain_values import SCALARS
 from otel_ext.inflight.origin import Origin
 from otel_ext.record.timestamps import format_ns
 from otel_ext.runtime.deadline import is_exiting
@@ -17,7 +18,6 @@ from otel_ext.services.announcements import (
     ADDED,
     GONE,
     PAUSES,
-    SCALARS,
     Entry,
     announcer,
     plain_facts,

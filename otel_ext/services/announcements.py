@@ -11,9 +11,9 @@ from collections import deque
 from typing import TYPE_CHECKING, ClassVar, Final, Protocol
 
 from otel_ext.events.deferred import DeferredEvent, deferred_events
+from otel_ext.events.plain_values import is_plain
 from otel_ext.record.entities import Entity
 from otel_ext.record.sanitise.budget import Budget
-from otel_ext.record.sanitise.kinds import is_harmless
 from otel_ext.record.sanitise.walk import Walker
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child
@@ -31,7 +31,6 @@ __all__ = [
     "GONE",
     "PAUSES",
     "READY",
-    "SCALARS",
     "Announcer",
     "Entry",
     "Registry",
@@ -43,8 +42,6 @@ ADDED: Final = 1
 READY: Final = 2
 GONE: Final = 3
 """The steps in the life of an entry, in order."""
-SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
-"""The types of metadata that are plain as they are."""
 PAUSES: Final = (*[0.0] * 10, *[0.001] * 200)
 """The pauses of a registration while another thread removes the entry before it, in seconds.
 
@@ -54,8 +51,6 @@ That takes microseconds, unless an interrupt has ended that thread.
 _VERBS: Final = {ADDED: "registered", READY: "ready", GONE: "unregistered"}
 _INTERVAL: Final = 0.1
 _MAX_LATE_ENDS: Final = 100_000
-# Time zones that are not the program's own code.
-_ZONES: Final = frozenset({"builtins", "datetime", "zoneinfo"})
 
 
 def plain_facts(facts: dict[str, object]) -> dict[str, object]:
@@ -66,16 +61,9 @@ def plain_facts(facts: dict[str, object]) -> dict[str, object]:
     """
     walker = Walker(Budget())
     return {
-        str.__str__(name): value if _is_plain(value) else walker.value(value)
+        str.__str__(name): value if is_plain(value) else walker.value(value)
         for name, value in facts.items()
     }
-
-
-def _is_plain(value: object) -> bool:
-    kind = type(value)
-    if kind in SCALARS:
-        return True
-    return is_harmless(kind) and type(getattr(value, "tzinfo", None)).__module__ in _ZONES
 
 
 class Entry:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from otel_ext.errors import StoreError
 from otel_ext.observe.event_files import EventFiles
-from otel_ext.store.sqlite.schema import COMMON_FILE
+from otel_ext.store.sqlite.schema import COMMON_FILE, STORE_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from otel_ext.observe.event_query import EventQuery, RecordedEvent
 
 __all__ = ["EventFinder", "is_store"]
-
-# The feeder's name for the store of a folder of records.
-_STORE_FOLDER: Final = ".store"
 
 
 class EventFinder:
@@ -51,7 +48,7 @@ class EventFinder:
         self.stores = [path for path in found if is_store(path)]
         self.files = [path for path in found if path not in self.stores]
         named = {path.resolve() for path in self.stores}
-        beside = [path / _STORE_FOLDER for path in self.files if with_stores]
+        beside = [path / STORE_FOLDER for path in self.files if with_stores]
         self.stores_beside = [
             path for path in beside if is_store(path) and path.resolve() not in named
         ]

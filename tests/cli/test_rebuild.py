@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER
+from otel_ext.feed.feeder import RECEIVED_FOLDER
 from otel_ext.store.queries import TraceQuery
 from otel_ext.store.sqlite.days import days_in
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.commands import call

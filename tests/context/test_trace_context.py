@@ -21,6 +21,7 @@ from otel_ext.context import trace_buffer as buffers
 from otel_ext.errors import ConfigError
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.runtime.listeners import LISTENERS
+from otel_ext.runtime.weak_method import WeakMethods
 from otel_ext.testing import RecordCapture
 from tests.global_provider import as_global, recording_globally
 from tests.programs import in_child
@@ -178,8 +179,8 @@ def test_logs_are_in_it() -> None:
 
 def test_without_a_processor_it_reports_once(capfd: pytest.CaptureFixture[str]) -> None:
     """A provider that only exports as OpenTelemetry does gives no records; that is reported."""
-    sources = LISTENERS._sources.copy()  # noqa: SLF001 - of providers that other tests left
-    LISTENERS._sources.clear()  # noqa: SLF001
+    sources = LISTENERS._sources  # noqa: SLF001 - of providers that other tests left
+    LISTENERS._sources = WeakMethods()  # noqa: SLF001
     try:
         with as_global(TracerProvider(shutdown_on_exit=False)):
             for _ in range(3):
@@ -187,7 +188,7 @@ def test_without_a_processor_it_reports_once(capfd: pytest.CaptureFixture[str]) 
                     assert trace.span.is_recording()
                 assert trace.records() == ()
     finally:
-        LISTENERS._sources.update(sources)  # noqa: SLF001
+        LISTENERS._sources = sources  # noqa: SLF001
     lines = capfd.readouterr().err.splitlines()
     assert lines == [
         "otel-ext: trace_context: there are no records to keep: call otel_ext.configure() first"

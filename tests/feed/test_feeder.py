@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER, Feeder, feed_all
+from otel_ext.feed.feeder import RECEIVED_FOLDER, Feeder, feed_all
 from otel_ext.journal.read.rings import read_rings
 from otel_ext.store.queries import LogQuery, TraceQuery
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from otel_ext.store.stored import StoredTraces

@@ -44,14 +44,14 @@ def test_an_agent_without_a_span_is_idle(tmp_path: Path) -> None:
     body = """\
 thread = threading.Thread(target=lambda: (register("other"), time.sleep(600)), daemon=True)
 thread.start()
-write_event("nobody", entity=Entity("agent", "nobody"))
+write_event("ownerless", entity=Entity("agent", "ownerless"))
 with tracer.start_as_current_span("main"):
     register("main")
     wait()
 """
     with running(tmp_path, body) as (folder, _):
         wait_until(lambda: len(states_in(folder)) == 3, "all are registered")
-        assert states_in(folder) == {"other": "idle", "nobody": "idle", "main": "running"}
+        assert states_in(folder) == {"other": "idle", "ownerless": "idle", "main": "running"}
         assert entities_in(folder)["other"].span is None
 
 

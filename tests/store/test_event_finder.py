@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from otel_ext.errors import StoreError
-from otel_ext.feed.feeder import STORE_FOLDER, Feeder, feed_all
+from otel_ext.feed.feeder import Feeder, feed_all
 from otel_ext.store import EventFiles, EventFinder, EventQuery
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.observe.agents import running
 from tests.observe.test_event_files import written

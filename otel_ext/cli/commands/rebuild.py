@@ -14,9 +14,10 @@ import orjson
 from otel_ext.cli.arguments import add_keep_days
 from otel_ext.cli.inputs import add_inputs, has_records, inputs_of, no_records_message
 from otel_ext.errors import StoreError
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER, Feeder, feed_all
+from otel_ext.feed.feeder import RECEIVED_FOLDER, Feeder, feed_all
 from otel_ext.readable import as_utf8, count_of, size
 from otel_ext.store.sqlite.days import StoreLimits
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.writer import SqliteWriter
 from otel_ext.terminal.output import print_json, print_line, warn
 from otel_ext.terminal.progress import progress_bar

@@ -16,10 +16,11 @@ from time import monotonic
 from typing import Final
 
 from otel_ext.errors import StoreError
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER, Feeder
+from otel_ext.feed.feeder import RECEIVED_FOLDER, Feeder
 from otel_ext.journal.recovery.housekeeping import FolderWatch
 from otel_ext.server.feeding.messages import FeedState, encode_state
 from otel_ext.store.sqlite.days import StoreLimits
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.writer import SqliteWriter
 
 __all__ = ["main"]

@@ -31,6 +31,7 @@ __all__ = [
     "COMMON_FILE",
     "DAY_SUFFIX",
     "PLACE_BITS",
+    "STORE_FOLDER",
     "closed_on_failure",
     "has_text_search",
     "has_texts",
@@ -46,6 +47,9 @@ PLACE_BITS: Final = 26
 """The number of a trace stands above so many bits of the number of a span."""
 
 DAY_SUFFIX: Final = ".day.sqlite"
+STORE_FOLDER: Final = ".store"
+"""The folder in a folder of records in which the store of its records is."""
+
 COMMON_FILE: Final = "common.sqlite"
 
 _VERSION: Final = 3

@@ -10,12 +10,13 @@ from contextlib import closing
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from otel_ext.feed.feeder import RECEIVED_FOLDER, STORE_FOLDER
+from otel_ext.feed.feeder import RECEIVED_FOLDER
 from otel_ext.server.feeding import store_process as module
 from otel_ext.server.feeding.store_process import StoreProcess
 from otel_ext.server.received import ReceivedJournal
 from otel_ext.store.queries import TraceQuery
 from otel_ext.store.sqlite.days import StoreLimits
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.store import SqliteStore
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.store.records import span_line

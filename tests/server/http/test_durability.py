@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from otel_ext.feed.feeder import STORE_FOLDER
+from otel_ext.store.sqlite.schema import STORE_FOLDER
 from otel_ext.store.sqlite.writer import SqliteWriter
 from tests.durability.kit import small_disk
 from tests.programs import OTEL_EXT, free_port, started, wait_until
