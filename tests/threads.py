@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from otel_ext.runtime.worker import shared_worker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
-__all__ = ["in_threads", "numbered_threads", "on_thread"]
+__all__ = ["in_threads", "numbered_threads", "on_thread", "worker_held"]
+
+_LIMIT: Final = 30.0
 
 
 def in_threads(*calls: Callable[[], object], names: Sequence[str] = ()) -> None:
@@ -39,3 +44,21 @@ def on_thread(call: Callable[[], object], name: str | None = None) -> None:
     thread = threading.Thread(target=call, name=name)
     thread.start()
     thread.join()
+
+
+@contextmanager
+def worker_held() -> Generator[None, None, None]:
+    """Keep the shared worker from its jobs meanwhile, so that what is queued stays queued."""
+    entered, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        entered.set()
+        release.wait(_LIMIT)
+
+    held = shared_worker().submit(hold)
+    assert entered.wait(_LIMIT)
+    try:
+        yield
+    finally:
+        release.set()
+        assert held.wait(_LIMIT)

@@ -15,6 +15,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import shared_worker
 from tests.global_provider import recording_globally
 from tests.programs import in_child, python, records_in, succeed, wait_until, write_program
+from tests.threads import worker_held
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,12 +74,9 @@ def test_what_is_recorded_may_differ() -> None:
 def test_too_many_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who adds one beyond the limit learns it, and does not wait."""
     monkeypatch.setattr(deferred, "_MAX_QUEUED", 10)
-    events, release = DeferredEvents(), threading.Event()
-    held = shared_worker().submit(release.wait, LIMIT)
-    before = COUNTERS.value("dropped.deferred")
-    taken = [events.add(numbered, number) for number in range(15)]
-    release.set()
-    assert held.wait(LIMIT)
+    events, before = DeferredEvents(), COUNTERS.value("dropped.deferred")
+    with worker_held():
+        taken = [events.add(numbered, number) for number in range(15)]
     assert taken == [True] * 10 + [False] * 5
     assert COUNTERS.value("dropped.deferred") - before == 5
 
@@ -158,23 +156,23 @@ def test_several_events_at_once() -> None:
 @pytest.mark.forks
 def test_a_forked_child_has_none_of_its_parents_events() -> None:
     """What waits is written by the parent alone."""
-    events, release = DeferredEvents(), threading.Event()
-    held = shared_worker().submit(release.wait, LIMIT)
-    events.add(numbered, 1)
-    with recording_globally() as capture:
+    events = DeferredEvents()
 
-        def child() -> str:
-            events.add(numbered, 2)
-            assert events.flush(LIMIT)
-            found = [one for one in capture.records if one.name == "test.numbered"]
-            return str([one.attributes["number"] for one in found])
-
-        assert in_child(child) == "[2]"
-        release.set()
-        assert held.wait(LIMIT)
+    def child() -> str:
+        events.add(numbered, 2)
         assert events.flush(LIMIT)
+        return str(numbers())
+
+    def numbers() -> list[object]:
         found = [one for one in capture.records if one.name == "test.numbered"]
-    assert [one.attributes["number"] for one in found] == [1]
+        return [one.attributes["number"] for one in found]
+
+    with recording_globally() as capture:
+        with worker_held():
+            events.add(numbered, 1)
+            assert in_child(child) == "[2]"
+        assert events.flush(LIMIT)
+    assert numbers() == [1]
 
 
 AT_EXIT = """\

@@ -13,12 +13,11 @@ import pytest
 from otel_ext.errors import ConfigError
 from otel_ext.events import Event, deferred, subscribe
 from otel_ext.runtime.counters import COUNTERS
-from otel_ext.runtime.worker import shared_worker
 from otel_ext.services import Settings
 from otel_ext.services.live_settings import changes
 from tests.programs import in_child, wait_until
 from tests.services.shop_settings import Database, Pool, Shop
-from tests.threads import numbered_threads, on_thread
+from tests.threads import numbered_threads, on_thread, worker_held
 
 LIMIT = 30.0
 
@@ -306,14 +305,12 @@ def test_a_check_that_hangs_delays_its_own_thread_alone() -> None:
 
 def test_what_waits_is_bounded(capfd: pytest.CaptureFixture[str]) -> None:
     """The oldest changes are left out, counted and reported; the last one arrives."""
-    settings, heard, release = Settings(Pool()), Heard(), threading.Event()
+    settings, heard = Settings(Pool()), Heard()
     dropped = COUNTERS.value("settings.dropped")
     with settings.subscribe("size", heard.hear):
-        held = shared_worker().submit(release.wait, LIMIT)  # it is not to take them yet
-        for size in range(changes.MOST_WAITING + 50):
-            settings.update(size=size + 5)
-        release.set()
-        assert held.wait(LIMIT)
+        with worker_held():
+            for size in range(changes.MOST_WAITING + 50):
+                settings.update(size=size + 5)
         assert settings.flush(LIMIT)
     assert COUNTERS.value("settings.dropped") - dropped == 50
     assert len(heard.events) == changes.MOST_WAITING
@@ -339,14 +336,14 @@ def test_a_forked_child() -> None:
         assert settings.flush(LIMIT)
         return f"{size} {heard.changes}"
 
-    shared_worker().submit(release.wait, LIMIT)  # the change is to wait
-    settings.update(size=5)
-    holder = threading.Thread(target=hold)
-    holder.start()
-    assert held.wait(LIMIT)
-    assert in_child(child) == "5 [('size', 5, 50)]"
-    release.set()
-    holder.join()
+    with worker_held():  # the change waits
+        settings.update(size=5)
+        holder = threading.Thread(target=hold)
+        holder.start()
+        assert held.wait(LIMIT)
+        assert in_child(child) == "5 [('size', 5, 50)]"
+        release.set()
+        holder.join()
     assert settings.flush(LIMIT)
     assert heard.changes == [("size", 4, 5)]
     subscription.cancel()
