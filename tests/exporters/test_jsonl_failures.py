@@ -181,11 +181,13 @@ def test_folder_without_permission_and_its_return(tmp_path: Path) -> None:
         """
 folder = os.path.join(sys.argv[1], "locked")
 os.mkdir(folder, 0o500)
+# Before the user changes, who may not be allowed to import.
+records = [start(number=number + 1) for number in range(500)]
 if os.geteuid() == 0:
     os.seteuid(65534)
 exporter = JsonlExporter(folder)
-for number in range(500):
-    exporter.export(start(number=number + 1))
+for record in records:
+    exporter.export(record)
 print(exporter.force_flush(300))
 if os.getuid() == 0:
     os.seteuid(0)

@@ -55,7 +55,8 @@ def metrics_of(reader: InMemoryMetricReader) -> dict[str, Metric]:
 
 def values_of(reader: InMemoryMetricReader, name: str) -> dict[object, float]:
     """Return the values of a metric by attributes; the count of a histogram."""
-    points = metrics_of(reader)[name].data.data_points if name in metrics_of(reader) else ()
+    metric = metrics_of(reader).get(name)
+    points = metric.data.data_points if metric else ()
     return {
         frozenset((point.attributes or {}).items()): point.value
         if isinstance(point, NumberDataPoint)
