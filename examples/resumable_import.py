@@ -15,6 +15,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import otel_ext
 from otel_ext.context import resume, with_span
@@ -26,16 +27,15 @@ SCHEMA = "CREATE TABLE IF NOT EXISTS day (file TEXT PRIMARY KEY, amount INTEGER)
 
 def import_file(database: sqlite3.Connection, name: str) -> None:
     """Import one file; a second time has no effect."""
-    with with_span("import file", name=name), database:
+    with with_span("import file", name=name), database:  # a transaction
         database.execute("INSERT OR IGNORE INTO day VALUES (?, ?)", (name, FILES[name]))
 
 
 def run_import() -> None:
     """Import the files that are left; print a line for each."""
     otel_ext.configure(output="traces")
-    database = sqlite3.connect("days.db")
-    database.execute(SCHEMA)
-    with resume("import days") as work:
+    with closing(sqlite3.connect("days.db")) as database, resume("import days") as work:
+        database.execute(SCHEMA)
         done = work.state if isinstance(work.state, int) else 0
         print(f"attempt {work.attempt} begins after {done} files", flush=True)
         for name in sorted(FILES)[done:]:
@@ -43,7 +43,6 @@ def run_import() -> None:
             done += 1
             work.checkpoint(done)
             print(name, flush=True)
-    database.close()
 
 
 def main() -> None:
@@ -56,7 +55,7 @@ def main() -> None:
             for _ in zip(range(lines), output, strict=False):
                 pass
             process.kill()
-    with sqlite3.connect("days.db") as database:
+    with closing(sqlite3.connect("days.db")) as database:
         count, total = database.execute("SELECT count(*), sum(amount) FROM day").fetchone()
     print(f"{count} files, total {total}, expected {sum(FILES.values())}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -36,10 +36,9 @@ _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the folder in it has a name of
 def sqlite_pair() -> Generator[Pair]:
     """Open a SQLite store in a folder of its own."""
     with TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
-        pair = Pair(SqliteWriter(Path(folder)), SqliteStore(Path(folder)))
-        yield pair
-        pair.writer.close()
-        pair.store.close()
+        writer = SqliteWriter(Path(folder))
+        with closing(writer), closing(SqliteStore(Path(folder))) as store:
+            yield Pair(writer, store)
 
 
 PAIRS: Final[dict[str, Callable[[], AbstractContextManager[Pair]]]] = {"sqlite": sqlite_pair}
