@@ -132,12 +132,11 @@ class DeferredEvents:
         self._sources.add(take)
 
     def write_now(self) -> None:
-        """Write what is queued, on the worker's thread; waits half a second at most."""
+        """Write and emit what is queued; waits half a second at most."""
         for take in self._sources.living():
             take()
-        if self._queue:
-            call = shared_worker().submit(self._write, _FLUSH_SECONDS, is_left=True)
-            call.wait(_FLUSH_SECONDS)
+        if self._queue or not self._bus.is_idle:
+            self.flush()
 
     def _ensure(self) -> None:
         if is_exiting():  # the worker's thread may have ended

@@ -11,6 +11,7 @@ import pytest
 from otel_ext.events import Event, deferred, subscribe
 from otel_ext.events.deferred import DeferredEvent, DeferredEvents
 from otel_ext.record.entities import Entity
+from otel_ext.runtime.before_flush import write_what_waits
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.worker import shared_worker
 from tests.global_provider import recording_globally
@@ -102,6 +103,29 @@ def test_a_subscriber_that_hangs_delays_no_record(monkeypatch: pytest.MonkeyPatc
         release.set()
     numbers = [one.attributes["number"] for one in capture.records if one.kind == "event"]
     assert numbers == [1, 2]
+
+
+def test_a_flush_of_the_processor_reaches_subscribers() -> None:
+    """Also one that is slow; with one that hangs it gives up."""
+    events, heard, release = DeferredEvents(), list[str](), threading.Event()
+
+    def hear(event: Event) -> None:
+        if event.name == "test.numbered":
+            time.sleep(0.05)
+        else:
+            release.wait(LIMIT)
+        heard.append(event.name)
+
+    with recording_globally(), subscribe("test.*", hear, inline=True):
+        events.add(numbered, 1)
+        write_what_waits()
+        assert heard == ["test.numbered"]
+        events.add(DeferredEvent, "test.hanging")
+        write_what_waits()
+        assert heard == ["test.numbered"]
+        release.set()
+        assert events.flush(LIMIT)
+    assert heard == ["test.numbered", "test.hanging"]
 
 
 def test_a_slow_subscriber_gets_all_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
