@@ -15,11 +15,11 @@ from opentelemetry.trace import INVALID_SPAN, get_current_span
 
 from otel_ext.context import checkpoint, last_checkpoint, resume, with_span
 from otel_ext.errors import ConfigError
-from otel_ext.journal.recovery.recover import recover
 from otel_ext.redaction import Redactor
 from otel_ext.redaction.settings import RedactionSettings
 from tests.checkpoints.attempts import Attempt
 from tests.checkpoints.recorded import recording
+from tests.durability.kit import recover_all
 from tests.programs import in_child, spans_in
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_a_killed_attempt_is_continued_a_living_one_is_refused(tmp_path: Path) -
             ]
             with resume(NAME) as work:
                 assert (work.state, work.attempt) == ({"done": 4}, 5)
-    recover(tmp_path)
+    recover_all(tmp_path)
     links = [len(start.links) for start in starts(tmp_path)]
     assert links == [0, 1, 1, 1, 1]
 
