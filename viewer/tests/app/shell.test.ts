@@ -1,5 +1,6 @@
 /** The application on a server that is not there: pages, keys, live changes, pause, lost connection. */
 
+import { options } from "preact";
 import { afterEach, expect, test } from "vitest";
 import { answerOf, INFO, NOW, OTHER, summaryOf, TRACE } from "../live/answers";
 import { answer } from "../live/fakes";
@@ -74,6 +75,31 @@ test("an open trace grows, ends, and is never made anew; what is selected stays"
   source.send("trace", answerOf([{ id: "a", name: "import", state: "abandoned", end: 60 }]), 7);
   await eventually(() => text().includes("abandoned"));
   expect($(".rows")).toBe(rows);
+});
+
+test("a key that comes before the page has followed the key before is not undone", async () => {
+  const server = usualServer();
+  server.routes.set(`traces/${TRACE}`, () => answerOf([{ id: "a", name: "import", end: 5_000 }]));
+  mounted = await mountApp(`#/trace/${TRACE}`, server);
+  await eventually(() => rowTexts(mounted.root).length === 1);
+  const waiting: (() => void)[] = [];
+  const usual = options.requestAnimationFrame ?? queueMicrotask;
+  options.requestAnimationFrame = (effects) => waiting.push(effects);
+  const press = (key: string) => document.dispatchEvent(new KeyboardEvent("keydown", { key }));
+  try {
+    press("w");
+    while (!location.hash.includes("zoom=")) waiting.shift()?.();
+    const zoomed = location.hash;
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve(); // the page is drawn
+    expect(waiting.length).toBeGreaterThan(0); // and what comes after drawing is late
+    press("d");
+    while (waiting.length > 0) waiting.shift()?.();
+    await settled();
+    expect(location.hash).toContain("zoom=");
+    expect(location.hash).not.toBe(zoomed);
+  } finally {
+    options.requestAnimationFrame = usual;
+  }
 });
 
 test("details of a span are asked for, with the links that lead to it", async () => {

@@ -1,7 +1,7 @@
 /** One trace, as it grows. */
 
-import { useSignalEffect } from "@preact/signals";
-import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { untracked, useSignalEffect } from "@preact/signals";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { addressOf, applyAddress } from "../../model/address";
 import { back, follow } from "../../model/commands";
 import type { View } from "../../model/view";
@@ -105,9 +105,11 @@ function useAddress(view: View): void {
     written.current = new URLSearchParams(address).toString();
     navigation.replace(Object.fromEntries(new URLSearchParams(address)));
   });
-  const { query, page } = navigation.route.value;
-  useEffect(() => {
+  // Effects come later than keys: what an older drawing knew of the address must not come back.
+  useSignalEffect(() => {
+    const { query, page } = navigation.route.value;
     const address = new URLSearchParams(query).toString();
-    if (page === "trace" && address !== written.current) applyAddress(view, address);
-  }, [query]);
+    if (page !== "trace" || address === written.current) return;
+    untracked(() => applyAddress(view, address));
+  });
 }
