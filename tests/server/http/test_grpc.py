@@ -17,6 +17,7 @@ import pytest
 
 from benchmarks.servers import memory_bytes
 from otel_ext.server import grpc_calls
+from otel_ext.server.grpc_calls import MessageReader
 from otel_ext.server.security.limits import ServerLimits
 from otel_ext.settings.units import KIB, MIB
 from tests.programs import free_port, wait_until
@@ -145,26 +146,34 @@ def test_half_sent_messages_do_not_keep_out_others(tmp_path: Path) -> None:
 def test_too_many_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """While no more may wait, calls are refused to be sent again; who leaves makes room."""
     monkeypatch.setattr(grpc_calls, "_GRACE_SECONDS", 600.0)
+    come: list[MessageReader] = []
+    received: list[MessageReader] = []
+    enter = MessageReader._enter  # noqa: SLF001 - nothing else tells that a call waits
+
+    async def noted(reader: MessageReader) -> None:
+        come.append(reader)
+        await enter(reader)
+        received.append(reader)
+
+    monkeypatch.setattr(MessageReader, "_enter", noted)
     with (
         serving(tmp_path, limits=NARROW) as running,
         grpc.insecure_channel(running.grpc) as channel,
-        ExitStack() as stack,
     ):
         export = channel.unary_unary(TRACES)
+        with ExitStack() as stack:
 
-        def is_refused() -> bool:
-            # One more each time: while this call itself waits, another may have been refused.
-            stack.enter_context(half_sent(running.grpc, TRACES, length=KIB, sent=KIB // 2))
-            try:
-                export(b"", timeout=0.5)
-            except grpc.RpcError as error:
-                return "too many requests at once" in str(error.details())
-            return False
+            def send_half() -> None:
+                stack.enter_context(half_sent(running.grpc, TRACES, length=KIB, sent=KIB // 2))
 
-        with stack:
-            wait_until(is_refused, "all places are taken")
-            code, _ = refusal(lambda: export(b"", timeout=20))
+            send_half()
+            wait_until(lambda: received, "the first is received")
+            for _ in range(NARROW.connections):
+                send_half()
+            wait_until(lambda: len(come) == 1 + NARROW.connections, "the others wait")
+            code, details = refusal(lambda: export(b"", timeout=20))
             assert code is grpc.StatusCode.UNAVAILABLE
+            assert "too many requests at once" in details
         wait_until(lambda: served(export), "those who left have made room")
 
 
