@@ -271,6 +271,7 @@ class RemoteQueue:
                     sender.close()
             finally:
                 self._busy.release()
+        self.health.healthy("closed")
         if left := self._unsent:
             COUNTERS.add("remote.unsent_at_exit", left)
             report_problem(f"{self.name}: {left} records were not sent", "the time was up")

@@ -125,3 +125,7 @@ class CircuitBreaker:
         pause = self._backoff.failed(self._clock(), message, retry_after=retry_after)
         self._state = "open"
         self._cell.failed(f"open, the next try in {pause:.1f} s: {message}")
+
+    def end(self) -> None:
+        """Note that nothing is sent any more; a program that goes on is healthy without."""
+        self._cell.healthy("ended")

@@ -214,6 +214,7 @@ class Sender:
         self._wait_for_answer(_LAST_WAIT)
         self._abandon()
         self.send_deadline = -inf
+        self.retry.end()
         if self.store is not None:
             self.store.close()
         self.thread.stop()

@@ -148,7 +148,7 @@ def test_a_flush_keeps_its_timeout(tmp_path: Path) -> None:
 
 
 def test_a_flush_in_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> None:
-    """Records on disk count as flushed; health shows that they are not sent."""
+    """Records on disk count as flushed; health shows that they are not sent, until it ends."""
     exporter = ResilientExporter(LineSender("http://127.0.0.1:9/"), folder=tmp_path, settings=QUICK)
     for record in finals(600):
         exporter.export(record)
@@ -158,6 +158,8 @@ def test_a_flush_in_an_outage_is_done_when_all_is_on_disk(tmp_path: Path) -> Non
     assert part is not None
     assert part.state in {"failed", "degraded"}
     exporter.shutdown()
+    ended = [part.state for part in health().parts if part.name in {"remote", "remote circuit"}]
+    assert set(ended) == {"healthy"}
 
 
 def test_a_full_disk_does_not_affect_the_program(tmp_path: Path) -> None:
