@@ -127,5 +127,5 @@ class CircuitBreaker:
         self._cell.failed(f"open, the next try in {pause:.1f} s: {message}")
 
     def end(self) -> None:
-        """Note that nothing is sent any more; a program that goes on is healthy without."""
+        """Show in `health()` that nothing is sent any more; that is not a failure."""
         self._cell.healthy("ended")
