@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from benchmarks.hour import records_of_an_hour
-from otel_ext.exporters.otlp.encoding.spans import write_span
+from otel_ext.exporters.otlp.encoding.spans import encode_span
 from otel_ext.record.codec import encode_line
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _otlp_body(records: Sequence[Record]) -> bytes:
         of_scope = of_resource.scope_spans.add()
         of_scope.scope.name = "shop"
         for record in own:
-            write_span(of_scope.spans.add(), record)
+            of_scope.spans.add().ParseFromString(encode_span(record))
     return data.SerializeToString()
 
 

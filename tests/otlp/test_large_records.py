@@ -15,8 +15,8 @@ from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.delivery.splitting import deliver
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
-from otel_ext.exporters.otlp.encoding.spans import write_span
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
+from otel_ext.exporters.otlp.encoding.spans import encode_span
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.exporters.otlp.sender import OtlpSender
 from otel_ext.record.model import Process, SpanEvent
@@ -103,9 +103,7 @@ def test_no_request_is_larger_than_receivers_accept(
 
 def written(attributes: dict[str, object], budget: ByteBudget | None = None) -> KeyValueList:
     """Return attributes as they are sent."""
-    made = KeyValueList()
-    write_attributes(made.values, attributes, budget or ByteBudget())
-    return made
+    return KeyValueList.FromString(encode_attributes(b"\n", attributes, budget or ByteBudget()))
 
 
 def test_a_large_text_leaves_budget_for_the_next_values() -> None:
@@ -121,8 +119,7 @@ def test_a_large_text_leaves_budget_for_the_next_values() -> None:
 def test_events_and_links_share_the_budget() -> None:
     """A span with many large events loses what exceeds it."""
     event = SpanEvent("said", 5, {"text": "z" * MIB})
-    span = Span()
-    write_span(span, samples.end("chatty", 1, events=(event,) * 300))
+    span = Span.FromString(encode_span(samples.end("chatty", 1, events=(event,) * 300)))
     assert span.ByteSize() < MIB
     assert mapping_of(span.events[0].attributes)["text"]
 

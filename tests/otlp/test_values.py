@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from datetime import date
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -14,22 +14,29 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.logs import write_log
+from otel_ext.exporters.otlp.encoding.logs import encode_log
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, encode_attributes
 from otel_ext.record.model import CallSite, Process, Scope, TaskInfo, ThreadInfo
 from otel_ext.record.sanitise.sanitiser import sanitised
 from tests.exporters import samples
 from tests.otlp.sink import mapping_of
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 CODEC = RequestCodec(ENCODINGS["events"])
+
+
+def sent(attributes: Mapping[str, object], budget: ByteBudget) -> KeyValueList:
+    """Return attributes as a receiver decodes them."""
+    return KeyValueList.FromString(encode_attributes(b"\n", attributes, budget))
 
 
 def written(attributes: dict[str, object]) -> dict[str, object]:
     """Return attributes as they arrive, after the queue has sanitised their record."""
     record = sanitised(samples.end("work", 1, attributes=attributes))
-    made = KeyValueList()
-    write_attributes(made.values, record.attributes, ByteBudget())
+    made = sent(record.attributes, ByteBudget())
     found = mapping_of(made.values)
     assert len(found) == len(made.values)  # each name once
     return found
@@ -112,8 +119,7 @@ def test_a_value_of_any_type_arrives(value: object, arrives: object) -> None:
 def test_names_that_come_out_the_same_are_sent_once() -> None:
     """OTLP requires that; the last one counts, if they are cut to the same text."""
     assert written({chr(0xD800): 1, "\ufffd": [2]}) == {"\ufffd": 1, "\ufffd (2)": [2]}
-    made = KeyValueList()
-    write_attributes(made.values, {"a" * 200: 1, "b" * 200: [2]}, ByteBudget(90))
+    made = sent({"a" * 200: 1, "b" * 200: [2]}, ByteBudget(90))
     assert mapping_of(made.values) == {"": [2]}
     assert len(made.values) == 1
 
@@ -162,13 +168,11 @@ def test_deep_values_are_cut() -> None:
 
 def test_none_has_an_empty_value() -> None:
     """Receivers read null, in JSON too; without a value an attribute is invalid."""
-    made = KeyValueList()
-    write_attributes(made.values, {"key": None}, ByteBudget())
+    made = sent({"key": None}, ByteBudget())
     assert made.values[0].HasField("value")
 
 
 def test_a_log_may_have_a_trace_without_a_span() -> None:
     """It arrives with the id of its trace alone."""
-    log = LogRecord()
-    write_log(log, samples.log("told", trace_id="0" * 31 + "1"))
+    log = LogRecord.FromString(encode_log(samples.log("told", trace_id="0" * 31 + "1")))
     assert (log.trace_id.hex(), log.span_id) == ("0" * 31 + "1", b"")

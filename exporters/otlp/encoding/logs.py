@@ -1,20 +1,26 @@
-"""Writes records as OTLP log records: all that are not sent as spans."""
+"""Encodes records as OTLP log records: all that are not sent as spans."""
 
 from __future__ import annotations
 
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
-
 from otel_ext.exporters.otlp.encoding.spans import id_of
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
+from otel_ext.exporters.otlp.encoding.wire import (
+    fixed32,
+    fixed64,
+    message,
+    tag_of,
+    text,
+    varint,
+)
 from otel_ext.runtime.process.records import PROCESS_HEARTBEAT
 
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["ORIGIN", "write_log"]
+__all__ = ["ORIGIN", "encode_log"]
 
 ORIGIN: Final = (
     *("code.file.path", "code.line.number", "code.function.name"),
@@ -37,44 +43,56 @@ _SEVERITIES: Final = {
     "critical": 21,
     "fatal": 21,
 }
-_SAMPLED: Final = 1
-# The field of OTLP 1.5; packages before 1.35 do not have it.
-_HAS_EVENT_NAME: Final = "event_name" in LogRecord.DESCRIPTOR.fields_by_name
 _NOTHING: Final[tuple[object, ...]] = ("", 0, [], None)
 
+# The fields of LogRecord.
+_TIME: Final = tag_of(1, "fixed64")
+_SEVERITY: Final = tag_of(2, "varint")
+_LEVEL: Final = tag_of(3, "length")
+_BODY: Final = tag_of(5, "length")
+_ATTRIBUTES: Final = tag_of(6, "length")
+_TRACE_ID: Final = tag_of(9, "length")
+_SPAN_ID: Final = tag_of(10, "length")
+_OBSERVED: Final = tag_of(11, "fixed64")
+_EVENT_NAME: Final = tag_of(12, "length")
+_SAMPLED: Final = fixed32(tag_of(8, "fixed32"), 1)
+# That of the body's AnyValue.
+_STRING: Final = tag_of(1, "length")
 
-def write_log(log: LogRecord, record: Record) -> None:
-    """Write any record as a log record.
+
+def encode_log(record: Record) -> bytes:
+    """Return any record as a log record.
 
     Args:
-        log: The empty message to write to.
         record: The record.
 
     Raises:
-        Exception: An id or a time is not valid; then `log` is incomplete.
+        Exception: An id or a time is not valid.
 
+    >>> from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
     >>> from otel_ext.record.model import Process, Record
-    >>> log = LogRecord()
-    >>> write_log(log, Record("log", None, "paid", 5, 1, Process("p"), level="warning"))
+    >>> record = Record("log", None, "paid", 5, 1, Process("p"), level="warning")
+    >>> log = LogRecord.FromString(encode_log(record))
     >>> log.body.string_value, log.severity_number, log.time_unix_nano
     ('paid', 13, 5)
     """
-    log.time_unix_nano = record.time_ns
-    log.observed_time_unix_nano = time_ns()
-    log.severity_number = _severity(record)  # type: ignore[assignment] # an enum's number
-    log.severity_text = cut_text(record.level)
-    log.body.string_value = cut_text(record.event)
-    if record.trace_id:
-        log.trace_id = id_of(record.trace_id, 16)
-        if record.span_id:
-            log.span_id = id_of(record.span_id, 8)
-        log.flags = _SAMPLED
-    attributes = _attributes_of(record)
-    if _HAS_EVENT_NAME:
-        log.event_name = _event_name(record)
-    else:
-        attributes["event.name"] = _event_name(record)
-    write_attributes(log.attributes, attributes, ByteBudget())
+    return b"".join(
+        [
+            fixed64(_TIME, record.time_ns),
+            _SEVERITY + varint(_severity(record)),
+            text(_LEVEL, cut_text(record.level)),
+            message(_BODY, message(_STRING, cut_text(record.event).encode())),
+            encode_attributes(_ATTRIBUTES, _attributes_of(record), ByteBudget()),
+            _ids_of(record) if record.trace_id else b"",
+            fixed64(_OBSERVED, time_ns()),
+            text(_EVENT_NAME, cut_text(_event_name(record))),
+        ]
+    )
+
+
+def _ids_of(record: Record) -> bytes:
+    ids = message(_TRACE_ID, id_of(record.trace_id, 16)) + _SAMPLED
+    return ids + message(_SPAN_ID, id_of(record.span_id, 8)) if record.span_id else ids
 
 
 def _event_name(record: Record) -> str:

@@ -14,11 +14,11 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
-from otel_ext.exporters.otlp.encoding.logs import write_log
-from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY, write_span
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
+from otel_ext.exporters.otlp.encoding.logs import encode_log
+from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY, encode_span
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
+from otel_ext.exporters.otlp.encoding.wire import message, tag_of, text
 from otel_ext.protocols import Request
 from otel_ext.record.sanitise.budget import Budget
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, plain_fields
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
     from google.protobuf.message import Message
-    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 
     from otel_ext.exporters.otlp.encoding.encodings import Encoding
     from otel_ext.record.model import Process, Record, Scope
@@ -56,7 +55,16 @@ _PATHS: Final = {
 _IDS: Final = frozenset({"traceId", "spanId", "parentSpanId"})
 _MAX_KNOWN: Final = 1_024
 # Bytes of a resource, which is part of each request beside the records.
-_RESOURCE: Final = 256 * 1024
+_RESOURCE_BYTES: Final = 256 * 1024
+# The fields of a request, of its parts, and of their parts; traces and logs have the same.
+_RESOURCES: Final = tag_of(1, "length")
+_HEAD: Final = tag_of(1, "length")
+_PARTS: Final = tag_of(2, "length")
+# Those of Resource and InstrumentationScope.
+_RESOURCE_ATTRIBUTES: Final = tag_of(1, "length")
+_NAME: Final = tag_of(1, "length")
+_VERSION: Final = tag_of(2, "length")
+_SCOPE_ATTRIBUTES: Final = tag_of(3, "length")
 
 
 class RequestCodec:
@@ -70,7 +78,8 @@ class RequestCodec:
 
     def __init__(self, encoding: Encoding) -> None:
         self._encoding = encoding
-        self._resources: dict[str, Resource] = {}
+        self._resources: dict[str, bytes] = {}
+        self._scopes: dict[tuple[Scope | None, str], bytes] = {}
 
     def signal_of(self, record: Record) -> str:
         """Return whether `record` is sent as a span or a log: `spans` or `logs`."""
@@ -88,34 +97,45 @@ class RequestCodec:
         Returns:
             The request; None if none of the records can be encoded.
         """
-        request = _REQUESTS[signal]()
-        resources, scopes, messages = _PATHS[signal]
-        write = self._write_span if signal == SPANS else write_log
-        encoded = 0
+        encode = self._encode_span if signal == SPANS else encode_log
+        made: list[bytes] = []
+        count = 0
         for of_process in _grouped(records, lambda record: record.process.id):
-            resource = self._resource(of_process[0].process)
-            of_resource = _children(request, resources).add(resource=resource)
+            process = of_process[0].process
+            of_resource = [self._resource(process)]
             for group in _grouped(of_process, _scope_key):
-                of_scope = _children(of_resource, scopes).add()
-                _write_scope(of_scope.scope, group[0].scope)
-                if signal == SPANS:
-                    of_scope.scope.attributes.add(key=PROCESS_KEY).value.string_value = group[
-                        0
-                    ].process.id
-                encoded += _write_all(_children(of_scope, messages), group, write)
-        return Request(signal, request.SerializeToString(), encoded) if encoded else None
+                encoded = _encode_all(group, encode)
+                if encoded:
+                    count += len(encoded)
+                    named = process if signal == SPANS else None
+                    scope = self._scope(group[0].scope, named)
+                    of_resource.append(message(_PARTS, b"".join([scope, *encoded])))
+            if len(of_resource) > 1:
+                made.append(message(_RESOURCES, b"".join(of_resource)))
+        return Request(signal, b"".join(made), count) if made else None
 
-    def _write_span(self, span: Any, record: Record) -> None:  # noqa: ANN401 - as `write_log`
-        write_span(span, record if record.is_real_end else self._encoding.as_span(record))
+    def _encode_span(self, record: Record) -> bytes:
+        return encode_span(record if record.is_real_end else self._encoding.as_span(record))
 
-    def _resource(self, process: Process) -> Resource:
+    def _resource(self, process: Process) -> bytes:
+        """Return the field with the resource of a process, encoded once."""
         found = self._resources.get(process.id)
         if found is None:
             if len(self._resources) >= _MAX_KNOWN:
                 self._resources.clear()
-            found = self._resources[process.id] = Resource()
             plain = plain_fields(process.resource, Walker(Budget()), MAX_LINE_BYTES)[0]
-            write_attributes(found.attributes, plain, ByteBudget(_RESOURCE))
+            data = encode_attributes(_RESOURCE_ATTRIBUTES, plain, ByteBudget(_RESOURCE_BYTES))
+            found = self._resources[process.id] = message(_HEAD, data)
+        return found
+
+    def _scope(self, scope: Scope | None, process: Process | None) -> bytes:
+        """Return the field with a scope, encoded once for each process that it names."""
+        key = (scope, "" if process is None else process.id)
+        found = self._scopes.get(key)
+        if found is None:
+            if len(self._scopes) >= _MAX_KNOWN:
+                self._scopes.clear()
+            found = self._scopes[key] = message(_HEAD, _encode_scope(scope, process))
         return found
 
     def split(self, request: Request) -> Sequence[Request]:
@@ -169,25 +189,25 @@ def _scope_key(record: Record) -> str:
     return record.scope.fragment if record.scope is not None else ""
 
 
-def _write_scope(message: InstrumentationScope, scope: Scope | None) -> None:
-    message.SetInParent()
+def _encode_scope(scope: Scope | None, process: Process | None) -> bytes:
+    made = b""
     if scope is not None:
-        message.name = cut_text(scope.name)
-        message.version = cut_text(scope.version)
+        made = text(_NAME, cut_text(scope.name)) + text(_VERSION, cut_text(scope.version))
+    if process is not None:
+        made += encode_attributes(_SCOPE_ATTRIBUTES, {PROCESS_KEY: process.id}, ByteBudget())
+    return made
 
 
-def _write_all(
-    messages: _Messages, records: Sequence[Record], write: Callable[[Any, Record], None]
-) -> int:
-    """Append the records that can be encoded; return how many those are."""
+def _encode_all(records: Sequence[Record], encode: Callable[[Record], bytes]) -> list[bytes]:
+    """Return the fields with the records that can be encoded."""
+    made: list[bytes] = []
     for record in records:
         try:
-            write(messages.add(), record)
+            made.append(message(_PARTS, encode(record)))
         except Exception as error:  # noqa: BLE001 - the others must be sent
-            del messages[-1]
             COUNTERS.add("remote.not_encoded")
             report_problem("OTLP: a record is lost", error)
-    return len(messages)
+    return made
 
 
 def _children(message: Message, name: str) -> _Messages:

@@ -1,21 +1,24 @@
-"""Writes records as OTLP spans.
-
-This runs for each record on the sending thread, so speed matters: a message is filled
-where it is, since protobuf copies a message that is passed to another.
-"""
+"""Encodes records as OTLP spans."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, write_attributes
+from otel_ext._accel import choose, configure
+from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
+from otel_ext.exporters.otlp.encoding.wire import (
+    fixed32,
+    fixed64,
+    message,
+    tag_of,
+    text,
+    varint,
+)
 
 if TYPE_CHECKING:
-    from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
     from otel_ext.record.model import Record
 
-__all__ = ["PROCESS_KEY", "id_of", "write_span"]
+__all__ = ["PROCESS_KEY", "encode_span", "encode_span_python", "id_of"]
 
 PROCESS_KEY: Final = "otel_ext.process"
 """The attribute of a scope that names the process of its spans, as that of a log record does.
@@ -23,56 +26,74 @@ PROCESS_KEY: Final = "otel_ext.process"
 It is not one of the resource, since backends derive the labels of metrics from those.
 """
 
-_PLAIN_NAME: Final = 1_024
 # Bytes of an event or link without its attributes.
 _PART: Final = 64
 # OTLP's flag for "it is known whether the parent is remote"; a record has no more flags.
-_FLAGS: Final = 0x100
+_HAS_REMOTE: Final = 0x100
 _INTERNAL: Final = 1
 _KINDS: Final = {"internal": _INTERNAL, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _ERROR: Final = 2
 _CODES: Final = {"ok": 1, "error": _ERROR}
-_TRACE_ID: Final = 16
-_SPAN_ID: Final = 8
+_TRACE_BYTES: Final = 16
+_SPAN_BYTES: Final = 8
+
+# The fields of Span.
+_TRACE_ID: Final = tag_of(1, "length")
+_SPAN_ID: Final = tag_of(2, "length")
+_PARENT_ID: Final = tag_of(4, "length")
+_NAME: Final = tag_of(5, "length")
+_KIND: Final = tag_of(6, "varint")
+_START: Final = tag_of(7, "fixed64")
+_END: Final = tag_of(8, "fixed64")
+_ATTRIBUTES: Final = tag_of(9, "length")
+_EVENTS: Final = tag_of(11, "length")
+_LINKS: Final = tag_of(13, "length")
+_STATUS: Final = tag_of(15, "length")
+_FLAGS: Final = fixed32(tag_of(16, "fixed32"), _HAS_REMOTE)
+# Those of Status, Event and Link.
+_STATUS_TEXT: Final = tag_of(2, "length")
+_STATUS_CODE: Final = tag_of(3, "varint")
+_EVENT_TIME: Final = tag_of(1, "fixed64")
+_EVENT_NAME: Final = tag_of(2, "length")
+_EVENT_ATTRIBUTES: Final = tag_of(3, "length")
+_LINK_ATTRIBUTES: Final = tag_of(4, "length")
+_LINK_FLAGS: Final = fixed32(tag_of(6, "fixed32"), _HAS_REMOTE)
 
 
-def write_span(span: Span, record: Record) -> None:
-    """Write the span that `record` describes, from `start_ns` to `time_ns`.
+def encode_span_python(record: Record) -> bytes:
+    """Return the span that `record` describes, from `start_ns` to `time_ns`.
 
     Args:
-        span: The empty message to write to.
         record: A record of a span; a `time_ns` of 0 leaves the span without an end.
 
     Raises:
-        Exception: An id or a time is not valid; then `span` is incomplete.
+        Exception: An id or a time is not valid.
 
     >>> from opentelemetry.proto.trace.v1.trace_pb2 import Span
     >>> from otel_ext.record.model import Process, Record
     >>> ids = {"trace_id": "0" * 31 + "1", "span_id": "0" * 15 + "2"}
-    >>> span = Span()
-    >>> write_span(span, Record("span", "end", "load", 20, 2, Process("p"), start_ns=10, **ids))
+    >>> record = Record("span", "end", "load", 20, 2, Process("p"), start_ns=10, **ids)
+    >>> span = Span.FromString(encode_span_python(record))
     >>> span.name, span.start_time_unix_nano, span.end_time_unix_nano
     ('load', 10, 20)
     """
-    trace_id = id_of(record.trace_id, _TRACE_ID)
-    span.trace_id = trace_id
-    span.span_id = id_of(record.span_id, _SPAN_ID)
-    if record.parent_span_id:
-        span.parent_span_id = id_of(record.parent_span_id, _SPAN_ID)
-    name = record.name
-    span.name = name if name.isascii() and len(name) < _PLAIN_NAME else cut_text(name)
-    span.kind = _KINDS.get(record.span_kind, _INTERNAL)  # type: ignore[assignment] # an enum's number
-    span.start_time_unix_nano = record.start_ns
-    span.end_time_unix_nano = record.time_ns
-    span.flags = _FLAGS
-    _write_status(span, record)
-    budget = ByteBudget()
-    if record.attributes:
-        write_attributes(span.attributes, record.attributes, budget)
-    if record.events:
-        _write_events(span, record, budget)
-    if record.links:
-        _write_links(span, record, budget)
+    budget, parent = ByteBudget(), record.parent_span_id
+    return b"".join(
+        [
+            message(_TRACE_ID, id_of(record.trace_id, _TRACE_BYTES)),
+            message(_SPAN_ID, id_of(record.span_id, _SPAN_BYTES)),
+            message(_PARENT_ID, id_of(parent, _SPAN_BYTES)) if parent else b"",
+            text(_NAME, cut_text(record.name)),
+            _KIND + varint(_KINDS.get(record.span_kind, _INTERNAL)),
+            fixed64(_START, record.start_ns),
+            fixed64(_END, record.time_ns),
+            encode_attributes(_ATTRIBUTES, record.attributes, budget),
+            _encode_events(record, budget) if record.events else b"",
+            _encode_links(record, budget) if record.links else b"",
+            message(_STATUS, _encode_status(record)),
+            _FLAGS,
+        ]
+    )
 
 
 def id_of(text: str, size: int) -> bytes:
@@ -91,31 +112,37 @@ def id_of(text: str, size: int) -> bytes:
     return made
 
 
-def _write_status(span: Span, record: Record) -> None:
+def _encode_status(record: Record) -> bytes:
     status = record.status
     code = _CODES.get(status.code) if status is not None else None
     if status is None or code is None:
-        span.status.SetInParent()
-        return
-    span.status.code = code  # type: ignore[assignment] # an enum's number
-    if code == _ERROR and status.description:
-        span.status.message = cut_text(status.description)
+        return b""
+    description = cut_text(status.description) if code == _ERROR else ""
+    return text(_STATUS_TEXT, description) + _STATUS_CODE + varint(code)
 
 
-def _write_events(span: Span, record: Record, budget: ByteBudget) -> None:
+def _encode_events(record: Record, budget: ByteBudget) -> bytes:
+    made: list[bytes] = []
     for event in record.events:
         if budget.take(_PART + len(event.name)):
-            made = span.events.add()
-            made.name = cut_text(event.name, budget.text_limit)
-            made.time_unix_nano = event.time_ns
-            write_attributes(made.attributes, event.attributes, budget)
+            time = fixed64(_EVENT_TIME, event.time_ns)
+            name = text(_EVENT_NAME, cut_text(event.name, budget.text_limit))
+            attributes = encode_attributes(_EVENT_ATTRIBUTES, event.attributes, budget)
+            made.append(message(_EVENTS, time + name + attributes))
+    return b"".join(made)
 
 
-def _write_links(span: Span, record: Record, budget: ByteBudget) -> None:
+def _encode_links(record: Record, budget: ByteBudget) -> bytes:
+    made: list[bytes] = []
     for link in record.links:
         if budget.take(_PART):
-            made = span.links.add()
-            made.trace_id = id_of(link.trace_id, _TRACE_ID)
-            made.span_id = id_of(link.span_id, _SPAN_ID)
-            made.flags = _FLAGS
-            write_attributes(made.attributes, link.attributes, budget)
+            ids = message(_TRACE_ID, id_of(link.trace_id, _TRACE_BYTES))
+            ids += message(_SPAN_ID, id_of(link.span_id, _SPAN_BYTES))
+            attributes = encode_attributes(_LINK_ATTRIBUTES, link.attributes, budget)
+            made.append(message(_LINKS, ids + attributes + _LINK_FLAGS))
+    return b"".join(made)
+
+
+configure("configure_otlp", encode_span_python)
+encode_span: Final = choose("encode_span", encode_span_python)
+"""Encodes a span: the compiled function if it was built, else `encode_span_python`."""

@@ -1,4 +1,4 @@
-"""Writes sanitised values as OTLP's `AnyValue`, within the limits of receivers.
+"""Encodes sanitised values as OTLP's `AnyValue`, within the limits of receivers.
 
 A receiver refuses a request that is nested too deep or has more than 4 MiB. So each record
 has a budget of bytes, and what exceeds a limit is cut here.
@@ -6,20 +6,20 @@ has a budget of bytes, and what exceeds a limit is cut here.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Final, cast
 
+from otel_ext.exporters.otlp.encoding.wire import message, tag_of, varint
 from otel_ext.record.sanitise.scalars import INT_MIN, clean_text, utf8_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-    from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-
-__all__ = ["ByteBudget", "cut_text", "write_attributes"]
+__all__ = ["ByteBudget", "cut_text", "encode_attributes"]
 
 # Files have integers up to twice as large.
 _INT_MAX: Final = 2**63 - 1
+_UNSIGNED: Final = 2**64 - 1
 # Each level becomes up to three levels of the encoding; receivers accept a hundred.
 _MAX_DEPTH: Final = 24
 # All values of a record together, in bytes: a quarter of what receivers accept at a time.
@@ -30,6 +30,19 @@ _MAX_TEXT: Final = 64 * 1024
 _SMALL: Final = 16
 _NOTE: Final = 48
 _CONTAINERS: Final = (dict, list, tuple)
+
+# The fields of KeyValue, AnyValue, KeyValueList and ArrayValue.
+_KEY: Final = tag_of(1, "length")
+_VALUE: Final = tag_of(2, "length")
+_STRING: Final = tag_of(1, "length")
+_BOOL: Final = tag_of(2, "varint")
+_INT: Final = tag_of(3, "varint")
+_DOUBLE: Final = tag_of(4, "fixed64")
+_ARRAY: Final = tag_of(5, "length")
+_PAIRS: Final = tag_of(6, "length")
+_BYTES: Final = tag_of(7, "length")
+_ITEM: Final = tag_of(1, "length")
+_pack_double: Final = Struct("<d").pack
 
 
 class ByteBudget:
@@ -60,41 +73,31 @@ class ByteBudget:
         return self.left // 2
 
 
-def write_attributes(
-    pairs: RepeatedCompositeFieldContainer[KeyValue],
-    attributes: Mapping[str, object],
-    budget: ByteBudget,
-) -> None:
-    r"""Append sanitised attributes to the attributes of a message.
+def encode_attributes(tag: bytes, attributes: Mapping[str, object], budget: ByteBudget) -> bytes:
+    r"""Return the fields with sanitised attributes, one for each.
 
     Args:
-        pairs: The attributes of a span, log record, event, link or resource; empty.
+        tag: The tag of the attributes of a span, log record, event, link or resource.
         attributes: The user's data.
         budget: Shared with other values of the record.
 
     >>> from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
-    >>> made = KeyValueList()
-    >>> write_attributes(made.values, {"a": 1, "c": "\ud800"}, ByteBudget())
+    >>> data = encode_attributes(b"\n", {"a": 1, "c": "\ud800"}, ByteBudget())
+    >>> made = KeyValueList.FromString(data)
     >>> [(pair.key, pair.value.int_value, pair.value.string_value) for pair in made.values]
     [('a', 1, ''), ('c', 0, '\ufffd')]
     """
     size = _size_if_plain(attributes)
     if size < 0 or not budget.take(size):
-        _write_mapping(pairs, attributes, budget, 1)
-        return
-    # Most records come here, so this has no further calls.
-    add = pairs.add
-    for key, value in attributes.items():
-        pair = add()
-        pair.key = key
-        if isinstance(value, str):
-            pair.value.string_value = value
-        elif isinstance(value, bool):
-            pair.value.bool_value = value
-        elif isinstance(value, int):
-            pair.value.int_value = value
-        elif isinstance(value, float):
-            pair.value.double_value = value
+        return _encode_mapping(tag, attributes, budget, 1)
+    # Most records come here.
+    return b"".join(
+        [message(tag, _pair(key, _plain_value(value))) for key, value in attributes.items()]
+    )
+
+
+def _pair(key: str, value: bytes) -> bytes:
+    return (message(_KEY, key.encode()) if key else b"") + message(_VALUE, value)
 
 
 def _size_if_plain(attributes: Mapping[str, object]) -> int:
@@ -118,72 +121,68 @@ def _size_if_plain(attributes: Mapping[str, object]) -> int:
     return size
 
 
-def _write_value(target: AnyValue, value: object, budget: ByteBudget, depth: int) -> None:
-    """Write one value to an empty message."""
+def _plain_value(value: object) -> bytes:
+    """Return the message with a text or number that needs no cut."""
+    if isinstance(value, str):
+        return message(_STRING, value.encode())
+    if isinstance(value, bool):
+        return _BOOL + varint(value)
+    if isinstance(value, int):
+        return _INT + varint(value & _UNSIGNED)
+    return _DOUBLE + _pack_double(cast("float", value))
+
+
+def _encode_value(value: object, budget: ByteBudget, depth: int) -> bytes:
+    """Return the message with one value."""
     if value is None:
-        target.SetInParent()  # an empty message is OTLP's null
-    elif isinstance(value, bool):
-        target.bool_value = value
-    elif isinstance(value, float):
-        target.double_value = value
-    elif isinstance(value, int) and INT_MIN <= value <= _INT_MAX:
-        target.int_value = value
-    elif isinstance(value, bytes):
-        target.bytes_value = kept = value[: budget.text_limit]
+        return b""  # an empty message is OTLP's null
+    if isinstance(value, (bool, float)) or (
+        isinstance(value, int) and INT_MIN <= value <= _INT_MAX
+    ):
+        return _plain_value(value)
+    if isinstance(value, bytes):
+        kept = value[: budget.text_limit]
         budget.left -= len(kept)
-    elif not isinstance(value, _CONTAINERS):
-        target.string_value = _text_in(budget, str(value))
-    elif depth >= _MAX_DEPTH:
-        target.string_value = "<too deep>"
-    elif isinstance(value, dict):
-        target.kvlist_value.SetInParent()
+        return message(_BYTES, kept)
+    if not isinstance(value, _CONTAINERS):
+        return _plain_value(_text_in(budget, str(value)))
+    if depth >= _MAX_DEPTH:
+        return _plain_value("<too deep>")
+    if isinstance(value, dict):
         mapping = cast("dict[str, object]", value)
-        _write_mapping(target.kvlist_value.values, mapping, budget, depth)
-    else:
-        target.array_value.SetInParent()
-        items = cast("Sequence[object]", value)
-        _write_items(target.array_value.values, items, budget, depth)
+        return message(_PAIRS, _encode_mapping(_ITEM, mapping, budget, depth))
+    return message(_ARRAY, _encode_items(cast("Sequence[object]", value), budget, depth))
 
 
-def _write_mapping(
-    pairs: RepeatedCompositeFieldContainer[KeyValue],
-    value: Mapping[str, object],
-    budget: ByteBudget,
-    depth: int,
-) -> None:
+def _encode_mapping(
+    tag: bytes, value: Mapping[str, object], budget: ByteBudget, depth: int
+) -> bytes:
     # Keys that are cut may come out the same; then the last one counts.
-    made: dict[str, KeyValue] = {}
+    made: dict[str, bytes] = {}
     for key, item in value.items():
         if not budget.take(_SMALL):
-            pairs.add(key="otel_ext.left_out").value.int_value = len(value) - len(made)
+            made["otel_ext.left_out"] = _plain_value(len(value) - len(made))
             break
         name = _text_in(budget, key)
-        pair = made.get(name)
-        if pair is None:
-            pair = made[name] = pairs.add(key=name)
-        else:
-            pair.value.Clear()
         if depth > 1 or not isinstance(item, _CONTAINERS):
-            _write_value(pair.value, item, budget, depth + 1)
+            made[name] = _encode_value(item, budget, depth + 1)
             continue
         # An endless attribute leaves some of the budget for those after it.
         part = ByteBudget(budget.text_limit)
         budget.left -= part.left
-        _write_value(pair.value, cast("object", item), part, depth + 1)
+        made[name] = _encode_value(cast("object", item), part, depth + 1)
         budget.left += part.left
+    return b"".join([message(tag, _pair(name, data)) for name, data in made.items()])
 
 
-def _write_items(
-    values: RepeatedCompositeFieldContainer[AnyValue],
-    items: Sequence[object],
-    budget: ByteBudget,
-    depth: int,
-) -> None:
+def _encode_items(items: Sequence[object], budget: ByteBudget, depth: int) -> bytes:
+    made: list[bytes] = []
     for index, item in enumerate(items):
         if not budget.take(_SMALL):
-            values.add(string_value=f"<left out: {len(items) - index} items>")
+            made.append(_plain_value(f"<left out: {len(items) - index} items>"))
             break
-        _write_value(values.add(), item, budget, depth + 1)
+        made.append(_encode_value(item, budget, depth + 1))
+    return b"".join([message(_ITEM, data) for data in made])
 
 
 def cut_text(text: str, longest: int = _MAX_TEXT) -> str:
