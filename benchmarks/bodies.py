@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from benchmarks.hour import records_of_an_hour
-from otel_ext.exporters.otlp.encoding.spans import encode_span
+from otel_ext.exporters.otlp.encoding.compiled import encode_span
 from otel_ext.record.codec import encode_line
 
 if TYPE_CHECKING:

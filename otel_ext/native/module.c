@@ -30,9 +30,11 @@ static PyMethodDef methods[] = {
     {"configure", NAMED(configure),
      "Take the Python functions that handle all other cases."},
     {"encode_line", speed_encode_line, METH_O, "Return the record as one line of JSON."},
-    {"configure_otlp", speed_configure_otlp, METH_O,
-     "Take the Python function that encodes all other spans."},
+    {"configure_otlp", NAMED(speed_configure_otlp),
+     "Take the Python functions that encode all other records as OTLP."},
     {"encode_span", speed_encode_span, METH_O, "Return the record of a span as OTLP."},
+    {"encode_log", (PyCFunction)(void (*)(void))speed_encode_log, METH_FASTCALL,
+     "Return a record as an OTLP log record."},
     {"configure_capture", NAMED(speed_configure_capture),
      "Take what capturing a span needs to know of the SDK."},
     {"identify", (PyCFunction)(void (*)(void))speed_identify, METH_FASTCALL,
@@ -98,6 +100,7 @@ static int set_up(PyObject *Py_UNUSED(module))
                    || speed_init_threads() < 0 || speed_init_tasks() < 0 || speed_init_hooks() < 0
                    || speed_init_export() < 0 || speed_init_sanitise() < 0
                    || speed_init_cursor() < 0 || speed_init_encode() < 0
+                   || speed_init_otlp() < 0
                ? -1 : 0;
 }
 

@@ -1,4 +1,4 @@
-/* Encodes the record of a span as OTLP, with the same bytes as
+/* Encodes records as OTLP: those of spans here, with the same bytes as
  * otel_ext.exporters.otlp.encoding.spans. */
 #include "protobuf.h"
 
@@ -16,12 +16,8 @@ enum {
     LINK_ATTRIBUTES = LENGTH(4),
 };
 
-static PyObject *encode_in_python;
-
-static int is_word(PyObject *text, const char *word)
-{
-    return PyUnicode_CheckExact(text) && PyUnicode_CompareWithASCIIString(text, word) == 0;
-}
+/* The Python functions, for all other records. */
+static struct { PyObject *span, *log; } in_python;
 
 static int put_kind(Wire *wire, PyObject *kind)
 {
@@ -108,18 +104,19 @@ static int put_span(Wire *wire, PyObject *record)
                ? -1 : 0;
 }
 
-PyObject *speed_configure_otlp(PyObject *Py_UNUSED(module), PyObject *function)
+PyObject *speed_configure_otlp(PyObject *Py_UNUSED(module), KEYWORDS)
 {
-    if (!PyCallable_Check(function))
-        return PyErr_Format(PyExc_TypeError, "a callable");
-    PyObject *fresh = Py_NewRef(function);
-    encode_in_python = fresh;
+    static const char *const names[] = {"span", "log"};
+    PyObject *fresh[2];
+    if (TAKE_KEYWORDS(names, fresh) < 0)
+        return NULL;
+    adopt(&in_python, fresh, sizeof in_python);
     Py_RETURN_NONE;
 }
 
 PyObject *speed_encode_span(PyObject *Py_UNUSED(module), PyObject *record)
 {
-    if (need(encode_in_python) < 0)
+    if (need(in_python.span) < 0)
         return NULL;
     char room[LINE_ROOM];
     Wire wire = {{room, 0, LINE_ROOM, NULL}, MOST};
@@ -127,7 +124,26 @@ PyObject *speed_encode_span(PyObject *Py_UNUSED(module), PyObject *record)
     if (is_record(record) && put_span(&wire, record) == 0)
         encoded = PyBytes_FromStringAndSize(wire.buffer.data, wire.buffer.size);
     else if (pass_over() == 0)
-        encoded = PyObject_CallOneArg(encode_in_python, record);
+        encoded = PyObject_CallOneArg(in_python.span, record);
+    PyMem_Free(wire.buffer.heap);
+    return encoded;
+}
+
+PyObject *speed_encode_log(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "encode_log(record, observed_ns)");
+        return NULL;
+    }
+    if (need(in_python.log) < 0)
+        return NULL;
+    char room[LINE_ROOM];
+    Wire wire = {{room, 0, LINE_ROOM, NULL}, MOST};
+    PyObject *encoded = NULL;
+    if (is_record(args[0]) && speed_put_log(&wire, args[0], args[1]) == 0)
+        encoded = PyBytes_FromStringAndSize(wire.buffer.data, wire.buffer.size);
+    else if (pass_over() == 0)
+        encoded = PyObject_Vectorcall(in_python.log, args, 2, NULL);
     PyMem_Free(wire.buffer.heap);
     return encoded;
 }

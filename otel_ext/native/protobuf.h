@@ -24,6 +24,11 @@ enum {
  * encoded by Python, which cuts what is too much for receivers. */
 typedef struct { Buffer buffer; Py_ssize_t left; } Wire;
 
+static inline int is_word(PyObject *text, const char *word)
+{
+    return PyUnicode_CheckExact(text) && PyUnicode_CompareWithASCIIString(text, word) == 0;
+}
+
 int wire_take(Wire *wire, Py_ssize_t size);
 int wire_varint(Wire *wire, char tag, uint64_t number);
 int wire_fixed64(Wire *wire, char tag, uint64_t number);
@@ -39,5 +44,8 @@ int wire_end(Wire *wire, Py_ssize_t begin);
 /* The fields of a mapping, one for each item; and one field more. */
 int wire_attributes(Wire *wire, char tag, PyObject *attributes);
 int wire_attribute(Wire *wire, char tag, const char *key, PyObject *value);
+
+/* A record as a log record. */
+int speed_put_log(Wire *wire, PyObject *record, PyObject *observed_ns);
 
 #endif

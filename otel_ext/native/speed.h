@@ -275,8 +275,10 @@ PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */
 int speed_encode_into(Buffer *buffer, PyObject *record);
-PyObject *speed_configure_otlp(PyObject *module, PyObject *function);
+PyObject *speed_configure_otlp(PyObject *module, KEYWORDS);
 PyObject *speed_encode_span(PyObject *module, PyObject *record);
+PyObject *speed_encode_log(PyObject *module, PyObject *const *args, Py_ssize_t count);
+int speed_init_otlp(void);
 PyObject *speed_cursor(PyObject *module, PyObject *memory);
 /* 1: stored by the cursor whose `write` that is, 0: not such a method, or no room left. */
 int speed_store(PyObject *write, const char *line, Py_ssize_t size);

@@ -9,8 +9,8 @@ import pytest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
 from otel_ext.errors import ConfigError
+from otel_ext.exporters.otlp.encoding.compiled import encode_log
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.logs import encode_log
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.exporters.otlp.settings import OtlpEncoding
 from otel_ext.inflight.tracker import dump
@@ -117,7 +117,7 @@ def test_the_start_follows_from_the_age_of_an_update() -> None:
 
 def attributes_of(**fields: Any) -> dict[str, object]:  # noqa: ANN401 - any field of a record
     """Return the attributes of the log record of a start."""
-    log = LogRecord.FromString(encode_log(samples.start(**fields)))
+    log = LogRecord.FromString(encode_log(samples.start(**fields), 1))
     return mapping_of(log.attributes)
 
 

@@ -13,9 +13,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_ext.exporters.delivery.resilient import ResilientExporter
 from otel_ext.exporters.delivery.splitting import deliver
+from otel_ext.exporters.otlp.encoding.compiled import encode_span
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
-from otel_ext.exporters.otlp.encoding.spans import encode_span
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
 from otel_ext.exporters.otlp.sender import OtlpSender

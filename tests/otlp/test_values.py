@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import KeyValueList
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 
+from otel_ext.exporters.otlp.encoding.compiled import encode_log
 from otel_ext.exporters.otlp.encoding.encodings import ENCODINGS
-from otel_ext.exporters.otlp.encoding.logs import encode_log
 from otel_ext.exporters.otlp.encoding.requests import RequestCodec
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, encode_attributes
 from otel_ext.record.model import CallSite, Process, Scope, TaskInfo, ThreadInfo
@@ -174,5 +174,5 @@ def test_none_has_an_empty_value() -> None:
 
 def test_a_log_may_have_a_trace_without_a_span() -> None:
     """It arrives with the id of its trace alone."""
-    log = LogRecord.FromString(encode_log(samples.log("told", trace_id="0" * 31 + "1")))
+    log = LogRecord.FromString(encode_log(samples.log("told", trace_id="0" * 31 + "1"), 1))
     assert (log.trace_id.hex(), log.span_id) == ("0" * 31 + "1", b"")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from otel_ext.exporters.otlp.encoding.spans import id_of
@@ -20,7 +19,7 @@ from otel_ext.runtime.process.records import PROCESS_HEARTBEAT
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["ORIGIN", "encode_log"]
+__all__ = ["ORIGIN", "encode_log_python"]
 
 ORIGIN: Final = (
     *("code.file.path", "code.line.number", "code.function.name"),
@@ -60,11 +59,12 @@ _SAMPLED: Final = fixed32(tag_of(8, "fixed32"), 1)
 _STRING: Final = tag_of(1, "length")
 
 
-def encode_log(record: Record) -> bytes:
+def encode_log_python(record: Record, observed_ns: int) -> bytes:
     """Return any record as a log record.
 
     Args:
         record: The record.
+        observed_ns: When it is encoded, nanoseconds since the epoch.
 
     Raises:
         Exception: An id or a time is not valid.
@@ -72,7 +72,7 @@ def encode_log(record: Record) -> bytes:
     >>> from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
     >>> from otel_ext.record.model import Process, Record
     >>> record = Record("log", None, "paid", 5, 1, Process("p"), level="warning")
-    >>> log = LogRecord.FromString(encode_log(record))
+    >>> log = LogRecord.FromString(encode_log_python(record, 6))
     >>> log.body.string_value, log.severity_number, log.time_unix_nano
     ('paid', 13, 5)
     """
@@ -84,7 +84,7 @@ def encode_log(record: Record) -> bytes:
             message(_BODY, message(_STRING, cut_text(record.event).encode())),
             encode_attributes(_ATTRIBUTES, _attributes_of(record), ByteBudget()),
             _ids_of(record) if record.trace_id else b"",
-            fixed64(_OBSERVED, time_ns()),
+            fixed64(_OBSERVED, observed_ns),
             text(_EVENT_NAME, cut_text(_event_name(record))),
         ]
     )

@@ -7,6 +7,7 @@ persistent queue and the transports, has only the bytes.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import orjson
@@ -15,8 +16,8 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from otel_ext.exporters.otlp.encoding.logs import encode_log
-from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY, encode_span
+from otel_ext.exporters.otlp.encoding.compiled import encode_log, encode_span
+from otel_ext.exporters.otlp.encoding.spans import PROCESS_KEY
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
 from otel_ext.exporters.otlp.encoding.wire import message, tag_of, text
 from otel_ext.protocols import Request
@@ -97,7 +98,8 @@ class RequestCodec:
         Returns:
             The request; None if none of the records can be encoded.
         """
-        encode = self._encode_span if signal == SPANS else encode_log
+        now = time_ns()
+        encode = self._encode_span if signal == SPANS else lambda record: encode_log(record, now)
         made: list[bytes] = []
         count = 0
         for of_process in _grouped(records, lambda record: record.process.id):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from otel_ext._accel import choose, configure
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
 from otel_ext.exporters.otlp.encoding.wire import (
     fixed32,
@@ -18,7 +17,7 @@ from otel_ext.exporters.otlp.encoding.wire import (
 if TYPE_CHECKING:
     from otel_ext.record.model import Record
 
-__all__ = ["PROCESS_KEY", "encode_span", "encode_span_python", "id_of"]
+__all__ = ["PROCESS_KEY", "encode_span_python", "id_of"]
 
 PROCESS_KEY: Final = "otel_ext.process"
 """The attribute of a scope that names the process of its spans, as that of a log record does.
@@ -141,8 +140,3 @@ def _encode_links(record: Record, budget: ByteBudget) -> bytes:
             attributes = encode_attributes(_LINK_ATTRIBUTES, link.attributes, budget)
             made.append(message(_LINKS, ids + attributes + _LINK_FLAGS))
     return b"".join(made)
-
-
-configure("configure_otlp", encode_span_python)
-encode_span: Final = choose("encode_span", encode_span_python)
-"""Encodes a span: the compiled function if it was built, else `encode_span_python`."""
