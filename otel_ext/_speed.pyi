@@ -65,6 +65,7 @@ def bind_check(
     clean_key: object,
     texts: Collection[str],
     is_suspicious: Callable[[str], object] | None,
+    search: Callable[[str], bool] | None,
     shortest: int,
     longest: int,
     most: int,

@@ -9,12 +9,19 @@
 #define SEEN 256
 #define LONGEST_SEEN 512
 #define LONGEST_NAME 1024    /* as _LONGEST_NAME of the Python code */
-#define VALUE_SIZE 8         /* likewise */
+#define VALUE_SIZE 8         /* likewise, those of fast_check.py */
+#define ITEM_SIZE 80
+#define MOST_SEARCHED 8
+#define MOST_CHARACTERS 16384
+#define PART_COUNT 3         /* the fields of a Link or a SpanEvent */
 
 /* The parts of a sanitiser: its `Known`, and the check in Python. The processes are None if it does
  * not redact. */
-enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SHORTEST, S_LONGEST, S_MOST,
-       S_IS_SAFE, S_COUNT };
+enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SEARCH, S_SHORTEST, S_LONGEST,
+       S_MOST, S_IS_SAFE, S_COUNT };
+
+/* What of one record was searched: texts, and characters. */
+typedef struct { Py_ssize_t texts, characters; } Searched;
 
 static PyObject *s_name, *s_description, *s_size;
 static Slot of_call_site, of_thread, of_task, of_id, of_size;
@@ -58,28 +65,44 @@ static int redacts(PyObject *parts)
     return PyTuple_GET_ITEM(parts, S_PROCESSES) != Py_None;
 }
 
-static int is_clean_text(PyObject *parts, PyObject *text)
+/* 1: Python's search finds no secret in the text. */
+static int is_clean_by_search(PyObject *parts, PyObject *text, Searched *searched)
+{
+    searched->texts++;
+    searched->characters += PyUnicode_GET_LENGTH(text);
+    if (searched->texts > MOST_SEARCHED || searched->characters > MOST_CHARACTERS)
+        return 0;
+    PyObject *clean = PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_SEARCH), text);
+    Py_XDECREF(clean);
+    return clean == NULL ? -1 : clean == Py_True;
+}
+
+static int is_not_suspicious(PyObject *parts, PyObject *text)
+{
+    PyObject *found = PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_IS_SUSPICIOUS), text);
+    Py_XDECREF(found);
+    return found == NULL ? -1 : found == Py_None;
+}
+
+/* `searched` may be NULL: then nothing is searched. */
+static int is_clean_text(PyObject *parts, PyObject *text, Searched *searched)
 {
     if (!redacts(parts))
         return 1;
-    PyObject *is_suspicious = PyTuple_GET_ITEM(parts, S_IS_SUSPICIOUS);
+    PyObject *by = PyTuple_GET_ITEM(parts, S_IS_SUSPICIOUS);
     Py_ssize_t size = PyUnicode_GET_LENGTH(text);
-    if (is_seen(texts, SEEN, text, is_suspicious) || size < limit(parts, S_SHORTEST))
+    if (is_seen(texts, SEEN, text, by) || size < limit(parts, S_SHORTEST))
         return 1;
     if (size > limit(parts, S_LONGEST))
         return is_known(parts, text);
-    if (!speed_is_harmless(text)) {
-        int known = is_known(parts, text);
-        if (known)
-            return known;
-        PyObject *found = PyObject_CallOneArg(is_suspicious, text);
-        Py_XDECREF(found);
-        if (found != Py_None)
-            return found == NULL ? -1 : 0;
-    }
-    if (size <= LONGEST_SEEN)
-        speed_see(texts, SEEN, text, is_suspicious);
-    return 1;
+    int clean = speed_is_harmless(text) ? 1 : is_known(parts, text);
+    if (clean == 0 && (searched == NULL || !PyUnicode_IS_COMPACT_ASCII(text)))
+        clean = is_not_suspicious(parts, text);
+    if (clean == 0 && searched != NULL)
+        clean = is_clean_by_search(parts, text, searched);
+    if (clean == 1 && size <= LONGEST_SEEN)
+        speed_see(texts, SEEN, text, by);
+    return clean;
 }
 
 /* A text in an attribute of an object that many records share. */
@@ -93,7 +116,7 @@ static int is_clean_held(PyObject *parts, PyObject *holder, PyObject *name, Slot
         return -1;
     int clean = !PyUnicode_CheckExact(text) ? 0
                 : must_be_known             ? is_known(parts, text)
-                                            : is_clean_text(parts, text);
+                                            : is_clean_text(parts, text, NULL);
     Py_DECREF(text);
     return clean;
 }
@@ -106,15 +129,19 @@ static int is_safe_number(PyObject *parts, PyObject *value)
     return !overflow && (unbounded || number <= most);
 }
 
-/* Adds the size of the text to `size`. */
-static int is_safe_value(PyObject *parts, PyObject *value, Py_ssize_t *size)
+/* Adds the bytes of the text to `size`. */
+static int is_safe_text(PyObject *parts, PyObject *text, Py_ssize_t *size, Searched *searched)
 {
-    if (PyUnicode_CheckExact(value)) {
-        Py_ssize_t most = limit(parts, S_LONGEST);
-        Py_ssize_t bytes = PyUnicode_GET_LENGTH(value) > most ? most + 1 : utf8_size(value);
-        *size += bytes;
-        return bytes < 0 ? -1 : *size > most ? 0 : is_clean_text(parts, value);
-    }
+    Py_ssize_t most = limit(parts, S_LONGEST);
+    Py_ssize_t bytes = PyUnicode_GET_LENGTH(text) > most ? most + 1 : utf8_size(text);
+    *size += bytes;
+    return bytes < 0 ? -1 : *size > most ? 0 : is_clean_text(parts, text, searched);
+}
+
+static int is_safe_value(PyObject *parts, PyObject *value, Py_ssize_t *size, Searched *searched)
+{
+    if (PyUnicode_CheckExact(value))
+        return is_safe_text(parts, value, size, searched);
     if (PyFloat_CheckExact(value)) {
         double number = PyFloat_AS_DOUBLE(value);
         return number - number == 0.0;    /* not NaN, nor infinite */
@@ -138,10 +165,12 @@ static int is_clean_key(PyObject *parts, PyObject *key)
     return 1;
 }
 
-/* Marks the attributes if they are safe. */
-static int are_safe(PyObject *parts, PyObject *attributes)
+/* Marks the attributes if they are safe, and adds their size to `total`. */
+static int are_safe(PyObject *parts, PyObject *attributes, Py_ssize_t *total, Searched *searched)
 {
     Py_ssize_t position = 0, size = 0;
+    if (!Py_IS_TYPE(attributes, (PyTypeObject *)capture.attributes_type))
+        return 0;
     PyObject *key, *value;
     int safe = 1;
     /* Searching a text runs Python code, during which another thread may change the dict: the
@@ -152,7 +181,7 @@ static int are_safe(PyObject *parts, PyObject *attributes)
         Py_INCREF(value);
         if ((safe = is_clean_key(parts, key)) == 1) {
             size += PyUnicode_GET_LENGTH(key) + VALUE_SIZE;
-            safe = is_safe_value(parts, value, &size);
+            safe = is_safe_value(parts, value, &size, searched);
         }
         Py_DECREF(key);
         Py_DECREF(value);
@@ -164,7 +193,27 @@ static int are_safe(PyObject *parts, PyObject *attributes)
     PyObject *number = PyLong_FromSsize_t(size);
     int marked = number == NULL ? -1 : set_slot(attributes, s_size, number, &of_size);
     Py_XDECREF(number);
+    *total += size;
     return marked < 0 ? -1 : 1;
+}
+
+/* The links or events of a record: tuples, whose attributes are the last item. */
+static int are_safe_parts(PyObject *parts, PyObject *items, int are_events, Searched *searched)
+{
+    Py_ssize_t size = 0, count = PyTuple_CheckExact(items) ? PyTuple_GET_SIZE(items) : -1;
+    int safe = count >= 0;
+    for (Py_ssize_t i = 0; safe == 1 && i < count; i++) {
+        PyObject *item = PyTuple_GET_ITEM(items, i);
+        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != PART_COUNT)
+            return 0;
+        PyObject *name = PyTuple_GET_ITEM(item, 0);
+        size += ITEM_SIZE;
+        if (are_events)
+            safe = PyUnicode_CheckExact(name) ? is_safe_text(parts, name, &size, searched) : 0;
+        if (safe == 1)
+            safe = are_safe(parts, PyTuple_GET_ITEM(item, PART_COUNT - 1), &size, searched);
+    }
+    return safe == 1 ? size <= limit(parts, S_LONGEST) : safe;
 }
 
 /* Clean only if Python has searched this process record and found no secret. */
@@ -187,16 +236,19 @@ static int is_clean_process(PyObject *parts, PyObject *process)
     return clean;
 }
 
-static int is_clean_status(PyObject *status)
+static int is_clean_status(PyObject *parts, PyObject *status, Searched *searched)
 {
     if (status == Py_None || status == config.unset_status)
         return 1;
     PyObject *description = PyObject_GetAttr(status, s_description);
     if (description == NULL)
         return -1;
-    int empty = PyUnicode_CheckExact(description) && PyUnicode_GET_LENGTH(description) == 0;
+    Py_ssize_t size = 0;
+    int clean = !PyUnicode_CheckExact(description)           ? 0
+                : PyUnicode_GET_LENGTH(description) == 0 ? 1
+                    : is_safe_text(parts, description, &size, searched);
     Py_DECREF(description);
-    return empty;
+    return clean;
 }
 
 static int is_empty(PyObject *container)
@@ -230,7 +282,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
         return is_plain_name(FIELD(NAME)) && is_plain_name(FIELD(LOGGER))
                && is_plain_name(FIELD(LEVEL));
     return PyUnicode_CheckExact(FIELD(NAME)) && utf8_size(FIELD(NAME)) >= 0
-           && is_clean_text(parts, FIELD(NAME)) == 1
+           && is_clean_text(parts, FIELD(NAME), NULL) == 1
            && is_clean_held(parts, FIELD(CALL_SITE), s_fragment, &of_call_site, 1) == 1
            && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
            && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
@@ -238,13 +290,20 @@ static int has_safe_names(PyObject *parts, PyObject *record)
            && is_clean_process(parts, FIELD(PROCESS)) == 1;
 }
 
+static int is_safe(PyObject *parts, PyObject *record)
+{
+    Searched searched = {0, 0};
+    Py_ssize_t size = 0;
+    return is_record(record) && is_empty(FIELD(EXTRA)) == 1 && has_safe_names(parts, record)
+           && is_clean_status(parts, FIELD(STATUS), &searched) == 1
+           && are_safe_parts(parts, FIELD(EVENTS), 1, &searched) == 1
+           && are_safe_parts(parts, FIELD(LINKS), 0, &searched) == 1
+           && are_safe(parts, FIELD(ATTRIBUTES), &size, &searched) == 1;    /* last: marks them */
+}
+
 static PyObject *check(PyObject *parts, PyObject *record)
 {
-    int safe = is_record(record)
-               && Py_IS_TYPE(FIELD(ATTRIBUTES), (PyTypeObject *)capture.attributes_type)
-               && is_empty(FIELD(EVENTS)) == 1 && is_empty(FIELD(LINKS)) == 1
-               && is_empty(FIELD(EXTRA)) == 1 && is_clean_status(FIELD(STATUS)) == 1
-               && has_safe_names(parts, record) && are_safe(parts, FIELD(ATTRIBUTES)) == 1;
+    int safe = is_safe(parts, record);
     if (pass_over() < 0)
         return NULL;
     if (safe)
@@ -272,8 +331,8 @@ static int are_parts(PyObject *const *parts)
 PyObject *speed_bind_check(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[S_COUNT] = {"processes", "keys", "clean_key", "texts",
-                                               "is_suspicious", "shortest", "longest", "most",
-                                               "is_safe"};
+                                               "is_suspicious", "search", "shortest",
+                                               "longest", "most", "is_safe"};
     PyObject *parts[S_COUNT];
     if (TAKE_KEYWORDS(names, parts) < 0 || !are_parts(parts))
         return NULL;

@@ -15,7 +15,8 @@ from otel_ext.record.model import (
     Status,
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
-from otel_ext.record.sanitise.sanitiser import Known, Sanitiser
+from otel_ext.record.sanitise.fast_check import Known
+from otel_ext.record.sanitise.sanitiser import Sanitiser
 from otel_ext.record.sanitise.scalars import is_utf8, text_of
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, plain_fields
 from otel_ext.record.sanitise.walk import Walker
@@ -95,11 +96,12 @@ class Redactor(Sanitiser):
         self._last = _Last()
         super().__init__()
         texts = self._texts
-        keys = (texts.verdicts, CLEAN, texts.clean)
+        found = (texts.verdicts, CLEAN, texts.clean)
+        search = (is_suspicious, texts.is_clean_by_search)
         self.use(
             None
             if self.has_callback or texts.scans_everything
-            else Known(self._processes, *keys, is_suspicious, SHORTEST, most=LEAST_CARD - 1)
+            else Known(self._processes, *found, *search, SHORTEST, most=LEAST_CARD - 1)
         )
         self._since = time_ns()
         register_part(self.health)
@@ -173,10 +175,6 @@ class Redactor(Sanitiser):
     def is_clean_key(self, key: object) -> bool:
         """Whether no rule applies to a new key of the user's data."""
         return type(key) is str and self._texts.verdict(key) is CLEAN
-
-    def is_clean_by_search(self, text: str) -> bool:
-        """Whether a search finds no secret in a text."""
-        return self._texts.is_clean_by_search(text)
 
     def _is_clean_name(self, name: object) -> bool:
         """Whether a name surely holds no secret; remembered if so."""

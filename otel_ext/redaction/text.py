@@ -139,8 +139,10 @@ class TextRedactor:
         return True
 
     def is_clean_by_search(self, text: str) -> bool:
-        """Whether a search finds no secret in `text`, a short one; remembered if so."""
-        return len(text) <= min(_LONGEST_KNOWN, self.scan_limit) and not self._search(text)
+        """Whether a search finds no secret in `text`; remembered if so."""
+        if text in self._long_clean:
+            return True
+        return len(text) <= self.scan_limit and not self._search(text)
 
     def redact(self, text: str, path: str = "") -> str:
         """Return `text` without secrets, cut if it is longer than the scan limit.

@@ -75,12 +75,13 @@ def test_attributes_may_change_while_they_are_searched() -> None:
     assert known is not None
     seen: list[str] = []
 
-    def clear(text: str) -> None:
+    def clear(text: str) -> bool:
         seen.append(text.upper())
         attributes.clear()
         seen.extend(f"{text} {number}" for number in range(20))
+        return True
 
-    redactor.use(known._replace(keys={"a": known.clean_key}, is_suspicious=clear))
+    redactor.use(known._replace(keys={"a": known.clean_key}, is_suspicious=clear, search=clear))
     record = redactor.sanitise(planted.span("start"))
     assert redactor.check(record)
     for number in range(500):

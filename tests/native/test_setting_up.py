@@ -87,6 +87,7 @@ CHECK: dict[str, object] = {
     "clean_key": 1,
     "texts": (),
     "is_suspicious": None,
+    "search": None,
 }
 LIMITS = {"shortest": 0, "longest": 9, "most": 9}
 HOOK_PARTS = (

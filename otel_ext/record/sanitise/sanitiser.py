@@ -6,14 +6,12 @@ that no exporter needs to examine them, a program's own ones included.
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from otel_ext._accel import bind
 from otel_ext.record.model import (
     EMPTY,
     META_KEY,
-    UNSET_STATUS,
     CallSite,
     Link,
     PlainAttributes,
@@ -23,18 +21,18 @@ from otel_ext.record.model import (
     ThreadInfo,
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
-from otel_ext.record.sanitise.scalars import INT_MAX, INT_MIN, MAX_TEXT, is_utf8, utf8_size
+from otel_ext.record.sanitise.fast_check import ITEM_BYTES, FastCheck, Known
+from otel_ext.record.sanitise.scalars import is_utf8
 from otel_ext.record.sanitise.values import MAX_LINE_BYTES, encode_text, plain_fields
 from otel_ext.record.sanitise.walk import Walker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from otel_ext.record.model import Process, Status
 
 __all__ = [
     "PLAIN",
-    "Known",
     "Named",
     "Sanitiser",
     "count_of",
@@ -45,10 +43,6 @@ __all__ = [
 
 # The room for the one that counts those left out.
 _COUNT: Final = 256
-# About how many bytes of JSON a value adds beside its text.
-_VALUE: Final = 8
-# Searching a few texts costs less than walking the whole record.
-_MOST_SEARCHED: Final = 8
 # The types of attributes that are copied for the fast check.
 _USUAL: Final[frozenset[type]] = frozenset({dict, type(EMPTY)})
 
@@ -58,36 +52,10 @@ _LONGEST_KEY: Final = 512
 _LONGEST_NAME: Final = 1_024
 # The most bytes of JSON of all links, of all events, and of the further metadata.
 _MAX_PART: Final = MAX_LINE_BYTES // 4
-# Bytes of a link or event beside its name and attributes.
-_ITEM: Final = 80
 
 Item = TypeVar("Item", Link, SpanEvent)
 Named = TypeVar("Named", ThreadInfo, TaskInfo)
 """A thread or a task."""
-
-
-class Known(NamedTuple):
-    """What the fast check of a sanitiser knows; the compiled form gets the same.
-
-    Attributes:
-        processes: By id, each process with its clean form; None without redaction.
-        keys: What was found out about keys of the user's data: a program's keys recur.
-        clean_key: The finding that a key needs nothing.
-        texts: Texts without secrets.
-        is_suspicious: Returns what in a text may begin a secret; None without redaction.
-        shortest: The fewest characters of a secret.
-        longest: The most characters of a record's data.
-        most: The greatest integer that needs nothing.
-    """
-
-    processes: dict[str, tuple[Process, Process]] | None
-    keys: Mapping[str, object]
-    clean_key: object
-    texts: Collection[str] = ()
-    is_suspicious: Callable[[str], object] | None = None
-    shortest: int = 0
-    longest: int = MAX_TEXT
-    most: int = INT_MAX
 
 
 class Sanitiser:
@@ -170,14 +138,17 @@ class Sanitiser:
             record: Any record; one with attributes that are not `PlainAttributes` is not.
         """
         attributes = record.attributes
-        if type(attributes) is not PlainAttributes or self.known is None:
+        if type(attributes) is not PlainAttributes or self.known is None or record.extra:
             return False
-        if record.events or record.links or record.extra:
+        if not self.has_safe_names(record):
             return False
-        status = record.status
-        if status is not UNSET_STATUS and status is not None and status.description:
-            return False
-        return self.has_safe_names(record) and self._are_safe(attributes, self.known)
+        check, status = FastCheck(self.known, self.is_clean_key), record.status
+        return (
+            (status is None or not status.description or check.size_of(status.description) >= 0)
+            and (not record.events or check.are_safe_parts(record.events))
+            and (not record.links or check.are_safe_parts(record.links))
+            and check.are_safe(attributes)
+        )
 
     def has_safe_names(self, record: Record) -> bool:
         """Whether all that is not the user's data is safe."""
@@ -188,45 +159,6 @@ class Sanitiser:
                 return False
         return True
 
-    def _are_safe(  # noqa: C901, PLR0911 - on the hot path
-        self, attributes: PlainAttributes, known: Known
-    ) -> bool:
-        _, keys, clean_key, texts, is_suspicious, shortest, longest, most = known
-        size = searched = 0
-        for key, value in cast("dict[str, Any]", attributes).items():
-            if type(cast("object", key)) is not str or (
-                keys.get(key) is not clean_key and not self.is_clean_key(key)
-            ):
-                return False
-            kind = cast("object", type(value))
-            if kind is str:
-                found = utf8_size(value) if len(value) <= longest else -1
-                size += found
-                if found < 0 or size > longest:
-                    return False
-                if (
-                    is_suspicious is not None
-                    and len(value) >= shortest
-                    and value not in texts
-                    and is_suspicious(value) is not None
-                ):
-                    searched += 1  # usually a URL, different each time
-                    if searched > _MOST_SEARCHED or not self.is_clean_by_search(value):
-                        return False
-            elif kind is int:
-                if not INT_MIN <= value <= most:
-                    return False
-            elif kind is float:
-                if not isfinite(value):
-                    return False
-            elif kind is not bool and value is not None:
-                return False
-            size += len(key) + _VALUE
-        if size > longest:
-            return False
-        attributes.size = size
-        return True
-
     def is_clean_key(self, key: object) -> bool:
         """Whether a new key of the user's data needs nothing; remembered if so."""
         if type(key) is not str or key == META_KEY or not is_utf8(key):
@@ -235,10 +167,6 @@ class Sanitiser:
             if len(self._keys) >= _MAX_KEYS:
                 self._keys.clear()
             self._keys[key] = True
-        return True
-
-    def is_clean_by_search(self, text: str) -> bool:
-        """Whether a search finds no secret in a text."""
         return True
 
     def walker(self, work: int, prefix: str = "") -> Walker:
@@ -325,10 +253,10 @@ def _bounded(items: tuple[Item, ...], plain: Callable[[Item], Item]) -> tuple[It
         if number == len(items):
             room += _COUNT
         name_size = len(encode_text(getattr(made, "name", "")))
-        size = _ITEM + name_size + cast("PlainAttributes", made.attributes).size
+        size = ITEM_BYTES + name_size + cast("PlainAttributes", made.attributes).size
         if size >= room:
             made = made._replace(attributes=_note(f"{size} bytes"))
-            size = _ITEM + name_size + _ITEM
+            size = ITEM_BYTES + name_size + ITEM_BYTES
         if size >= room:
             kept.append(count_of(made, len(items) - len(kept)))
             break
@@ -356,7 +284,7 @@ def count_of(first: Item, number: int) -> Item:
 def marked_safe(attributes: Mapping[str, object]) -> PlainAttributes:
     """Return attributes that are known to be plain, as those of a sanitised record."""
     plain = PlainAttributes(attributes)
-    plain.size = _ITEM
+    plain.size = ITEM_BYTES
     return plain
 
 

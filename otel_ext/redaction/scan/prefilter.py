@@ -120,10 +120,17 @@ def is_suspicious(text: str) -> re.Match[str] | list[int] | None:
     return MAYBE_CARD.search(folded)
 
 
-def possible_triggers(plain: str) -> AbstractSet[int]:
-    """Return the indexes of the triggers that a text, from `to_ascii`, may have."""
+def possible_triggers(plain: str, *, is_ascii: bool) -> AbstractSet[int]:
+    """Return the indexes of the triggers that a text may have.
+
+    Args:
+        plain: The text, from `to_ascii`.
+        is_ascii: Whether that changed nothing.
+    """
     found = _compiled_triggers(plain)
-    return _ALL if found is None else _NON_ASCII.union(found)
+    if found is None:
+        return _ALL
+    return frozenset(found) if is_ascii else _NON_ASCII.union(found)
 
 
 def to_ascii(folded: str) -> str:

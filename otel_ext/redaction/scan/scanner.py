@@ -55,8 +55,21 @@ _TOKENS: Final = tuple(
     (rule, _tokens(rule)) for rule in dict.fromkeys(row.rule for row in _TOKEN_ROWS)
 )
 _TOKEN_TRIGGERS: Final = triggers_of(one for row in _TOKEN_ROWS for one in row.literals)
-# Rows that are tried only on texts with their words, and the indexes of those.
-_CONTEXTS: Final = tuple((row, triggers_of(row.literals)) for row in ROWS if not row.tails)
+# Rows that are tried only on texts with their words.
+_CONTEXTS: Final = tuple(row for row in ROWS if not row.tails)
+
+
+def _contexts_by_trigger() -> dict[int, list[int]]:
+    """Return the indexes in `_CONTEXTS` of the rows with a word, by that word's trigger."""
+    made: dict[int, list[int]] = {}
+    for index, row in enumerate(_CONTEXTS):
+        for trigger in triggers_of(row.literals):
+            made.setdefault(trigger, []).append(index)
+    return made
+
+
+_BY_TRIGGER: Final = _contexts_by_trigger()
+_NO_ROWS: Final[list[int]] = []
 
 
 def find_secrets(
@@ -77,11 +90,12 @@ def find_secrets(
     seen, cuts = visible(text)
     folded = fold(seen)
     plain = to_ascii(folded)
-    triggers = possible_triggers(plain)
+    triggers = possible_triggers(plain, is_ascii=plain is folded)
+    indexes = {index for one in triggers for index in _BY_TRIGGER.get(one, _NO_ROWS)}
     contexts = [
         row
-        for row, needed in _CONTEXTS
-        if not triggers.isdisjoint(needed) and any(map(plain.__contains__, row.literals))
+        for row in map(_CONTEXTS.__getitem__, indexes)
+        if any(map(plain.__contains__, row.literals))
     ]
     if strict:
         contexts += STRICT_ROWS
