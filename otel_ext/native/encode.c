@@ -85,7 +85,7 @@ static int put_time_field(Buffer *buffer, PyObject *record, int field, long long
     return put_time(buffer, *time_ns);
 }
 
-static int put_event_name(Buffer *buffer, PyObject *name)
+int put_event_name(Buffer *buffer, PyObject *name)
 {
     if (!is_plain_text(name))
         return put_called(buffer, config.name_fragment, name);
@@ -133,22 +133,11 @@ static long long duration_of(long long start_ns, long long time_ns)
 static int put_end(Buffer *b, PyObject *record, long long time_ns)
 {
     long long start_ns;
-    PyObject *status = PyTuple_GET_ITEM(record, F_STATUS);
-    PyObject *events = PyTuple_GET_ITEM(record, F_EVENTS);
     PyObject *abandoned = PyTuple_GET_ITEM(record, F_ABANDONED);
     if (PUT(b, ",\"start\":\"") < 0 || put_time_field(b, record, F_START_NS, &start_ns) < 0
         || PUT(b, "\",\"duration_ns\":") < 0 || put_number(b, duration_of(start_ns, time_ns)) < 0
-        || PUT(b, ",\"status\":") < 0)
-        return -1;
-    int plain = status == Py_None || status == config.unset_status;
-    if ((plain ? PUT(b, "{\"code\":\"unset\"}") : put_called(b, config.encode_status, status)) < 0)
-        return -1;
-    if (!PyTuple_CheckExact(events)) {
-        PyErr_SetString(PyExc_TypeError, "the events of a record are a tuple");
-        return -1;
-    }
-    if (PyTuple_GET_SIZE(events)
-        && (PUT(b, ",\"events\":") < 0 || put_called(b, config.encode_events, events) < 0))
+        || put_status(b, PyTuple_GET_ITEM(record, F_STATUS)) < 0
+        || put_events(b, PyTuple_GET_ITEM(record, F_EVENTS)) < 0)
         return -1;
     if (abandoned != Py_None
         && (PUT(b, ",\"abandoned\":\"") < 0 || put_str(b, abandoned) < 0 || PUT(b, "\"") < 0))

@@ -1,11 +1,12 @@
 /* Encodes plain values as JSON; nearly all attributes are plain.
  *
- * The Python codec encodes everything else (text that needs an escape, floats with an
- * exponent, bytes, deeply nested or large objects), so only one module handles awkward values.
+ * The Python codec encodes everything else (text beyond ASCII, floats with an exponent, bytes,
+ * deeply nested or large objects), so only one module handles awkward values.
  */
 #include "speed.h"
 
 #define MAX_PLAIN_TEXT 4096
+#define MAX_ESCAPED_TEXT 16384
 #define MAX_PLAIN_OBJECT 65536
 #define MAX_DIGITS 24
 #define MAX_DEPTH 4
@@ -92,6 +93,42 @@ static int put_quoted(Buffer *buffer, PyObject *text)
     return 1;
 }
 
+/* Writes a character that JSON, or a terminal, needs escaped. */
+static int put_escape(Buffer *buffer, unsigned char byte)
+{
+    static const char hex[] = "0123456789abcdef", letters[] = "btn.fr";
+    char text[] = {'\\', 'u', '0', '0', hex[byte >> 4], hex[byte & 15]};
+    if (byte == '"' || byte == '\\')
+        text[1] = (char)byte;
+    else if (byte >= '\b' && byte <= '\r' && byte != '\v')
+        text[1] = letters[byte - '\b'];
+    else
+        return put(buffer, text, sizeof text);
+    return put(buffer, text, 2);
+}
+
+/* 1: written, 0: not ASCII or too long, nothing written, -1: error. */
+int put_text(Buffer *buffer, PyObject *text)
+{
+    if (is_plain_text(text))
+        return put_quoted(buffer, text);
+    if (!PyUnicode_CheckExact(text) || !PyUnicode_IS_COMPACT_ASCII(text)
+        || PyUnicode_GET_LENGTH(text) > MAX_ESCAPED_TEXT)
+        return 0;
+    const unsigned char *at = PyUnicode_1BYTE_DATA(text), *plain = at;
+    const unsigned char *end = at + PyUnicode_GET_LENGTH(text);
+    if (PUT(buffer, "\"") < 0)
+        return -1;
+    for (; at < end; at++) {
+        if (*at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f)
+            continue;
+        if (put(buffer, (const char *)plain, at - plain) < 0 || put_escape(buffer, *at) < 0)
+            return -1;
+        plain = at + 1;
+    }
+    return put(buffer, (const char *)plain, end - plain) < 0 || PUT(buffer, "\"") < 0 ? -1 : 1;
+}
+
 static int put_float(Buffer *buffer, double value)
 {
     if (!(value - value == 0.0))    /* NaN or infinite */
@@ -134,7 +171,7 @@ static int put_plain_sequence(Buffer *buffer, PyObject *sequence, Py_ssize_t end
 static int put_plain_value(Buffer *buffer, PyObject *value, Py_ssize_t end, int depth)
 {
     if (PyUnicode_CheckExact(value))
-        return is_plain_text(value) ? put_quoted(buffer, value) : 0;
+        return put_text(buffer, value);
     if (value == Py_True)
         return PUT(buffer, "true") < 0 ? -1 : 1;
     if (value == Py_False)

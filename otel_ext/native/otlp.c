@@ -35,7 +35,7 @@ static int is_part(PyObject *part, Py_ssize_t size)
     return PyTuple_Check(part) && PyTuple_GET_SIZE(part) == size;
 }
 
-static int put_status(Wire *wire, PyObject *status)
+static int wire_status(Wire *wire, PyObject *status)
 {
     Py_ssize_t begin = wire_begin(wire, STATUS);
     if (begin < 0 || (status != Py_None && !is_part(status, 2)))
@@ -99,7 +99,7 @@ static int put_span(Wire *wire, PyObject *record)
                    || wire_attributes(wire, ATTRIBUTES, PyTuple_GET_ITEM(record, F_ATTRIBUTES)) < 0
                    || put_each(wire, PyTuple_GET_ITEM(record, F_EVENTS), put_event) < 0
                    || put_each(wire, PyTuple_GET_ITEM(record, F_LINKS), put_link) < 0
-                   || put_status(wire, PyTuple_GET_ITEM(record, F_STATUS)) < 0
+                   || wire_status(wire, PyTuple_GET_ITEM(record, F_STATUS)) < 0
                    || PUT(&wire->buffer, FLAGS) < 0
                ? -1 : 0;
 }

@@ -66,7 +66,7 @@ static int put_body(Wire *wire, PyObject *record, int is_span)
     return wire_end(wire, text) < 0 || wire_end(wire, body) < 0 ? -1 : 0;
 }
 
-static int put_event_name(Wire *wire, PyObject *record, int is_span)
+static int wire_event_name(Wire *wire, PyObject *record, int is_span)
 {
     PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
     int field = is_span ? F_PHASE : is_word(kind, "process") ? F_NAME : F_KIND;
@@ -212,7 +212,7 @@ int speed_put_log(Wire *wire, PyObject *record, PyObject *observed_ns)
                    || put_own_attributes(wire, record, is_span) < 0 || put_origin(wire, record) < 0
                    || wire_attributes(wire, ATTRIBUTES, PyTuple_GET_ITEM(record, F_ATTRIBUTES)) < 0
                    || put_ids(wire, record) < 0 || wire_time(wire, OBSERVED, observed_ns) < 0
-                   || put_event_name(wire, record, is_span) < 0
+                   || wire_event_name(wire, record, is_span) < 0
                ? -1 : 0;
 }
 

@@ -24,11 +24,6 @@ enum {
  * encoded by Python, which cuts what is too much for receivers. */
 typedef struct { Buffer buffer; Py_ssize_t left; } Wire;
 
-static inline int is_word(PyObject *text, const char *word)
-{
-    return PyUnicode_CheckExact(text) && PyUnicode_CompareWithASCIIString(text, word) == 0;
-}
-
 int wire_take(Wire *wire, Py_ssize_t size);
 int wire_varint(Wire *wire, char tag, uint64_t number);
 int wire_fixed64(Wire *wire, char tag, uint64_t number);

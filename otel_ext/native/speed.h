@@ -199,6 +199,11 @@ int speed_keywords(KEYWORDS, const char *const *names, Py_ssize_t wanted, PyObje
 /* A tuple of these objects, each with a new reference. */
 PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count);
 
+static inline int is_word(PyObject *text, const char *word)
+{
+    return PyUnicode_CheckExact(text) && PyUnicode_CompareWithASCIIString(text, word) == 0;
+}
+
 /* The value of an exact `int`; 0, or -1 with an error. */
 static inline int get_int64(PyObject *number, long long *value)
 {
@@ -245,9 +250,15 @@ int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
 int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known);
 /* Writes `key`, then the fragment of `holder`; for None, writes nothing. */
 int put_fragment(Buffer *buffer, const char *key, PyObject *holder);
+/* The name of a span or event, without the closing quote. */
+int put_event_name(Buffer *buffer, PyObject *name);
+int put_status(Buffer *buffer, PyObject *status);
+int put_events(Buffer *buffer, PyObject *events);
 int put_relations(Buffer *buffer, PyObject *record);
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
+/* 1: written in quotes, 0: Python has to, nothing written, -1: error. */
+int put_text(Buffer *buffer, PyObject *text);
 /* 1: written, 0: not plain, nothing written, -1: error. */
 int put_plain_object(Buffer *buffer, PyObject *mapping);
 int is_plain_text(PyObject *text);
