@@ -52,12 +52,14 @@ BOOTSTRAP_DIR: Final = str(Path(__file__).resolve().parent / "cli" / "runner" / 
 _GEVENT_PATCH: Final = "OTEL_PYTHON_AUTO_INSTRUMENTATION_EXPERIMENTAL_GEVENT_PATCH"
 _SDK_START: Final = "opentelemetry.instrumentation.auto_instrumentation"
 # With one of these, OpenTelemetry's own start-up configures the SDK.
+_EXPORTERS: Final = "OTEL_TRACES_EXPORTER"
 _SDK_VARIABLES: Final = (
     "OTEL_CONFIG_FILE",
     "OTEL_PYTHON_CONFIGURATOR",
     "OTEL_PYTHON_DISTRO",
-    "OTEL_TRACES_EXPORTER",
+    _EXPORTERS,
 )
+_STOCK_OTLP: Final = frozenset({"", "otlp", "otlp_proto_grpc", "otlp_proto_http"})
 _done: Final[set[str]] = set()
 
 
@@ -215,12 +217,22 @@ def _initialize_sdk() -> None:
 
 
 def _run_sdk_start() -> None:
-    # Imported by name: the package is optional and has no types.
-    start = import_module(_SDK_START)
-    if hasattr(start, "initialize"):
-        start.initialize()
-    else:  # before OpenTelemetry 1.31 importing this module is the start
-        import_module(f"{_SDK_START}.sitecustomize")
+    with _without_stock_otlp():
+        # Imported by name: the package is optional and has no types.
+        start = import_module(_SDK_START)
+        if hasattr(start, "initialize"):
+            start.initialize()
+        else:  # before OpenTelemetry 1.31 importing this module is the start
+            import_module(f"{_SDK_START}.sitecustomize")
+
+
+def _without_stock_otlp() -> AbstractContextManager[None]:
+    """With `otlp-spans=replace`, keep OpenTelemetry from setting up its own OTLP exporter."""
+    otlp = lenient_config().otlp
+    if not otlp.enabled or otlp.spans != "replace":
+        return nullcontext()
+    names = [name.strip() for name in os.environ.get(_EXPORTERS, "").split(",")]
+    return _variable(_EXPORTERS, ",".join(set(names) - _STOCK_OTLP) or "none")
 
 
 def _has_own_distro() -> bool:

@@ -12,7 +12,7 @@ from otel_ext.settings.units import GIB, HOUR, KIB, MIB
 __all__ = ["OtlpEncoding", "OtlpSettings", "OtlpSpans"]
 
 OtlpEncoding = Literal["events", "logfire", "same-id"]
-OtlpSpans = Literal["auto", "always", "never"]
+OtlpSpans = Literal["auto", "always", "never", "replace"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,9 @@ class OtlpSettings:
     )
     spans: OtlpSpans = declare(
         Choice(get_args(OtlpSpans)),
-        "Whether ended spans are sent; `auto`: unless the program has its own OTLP exporter.",
+        "Whether ended spans are sent; `auto`: unless the program has its own OTLP exporter;"
+        " `replace`: as well, and `OTEL_TRACES_EXPORTER=otlp` sets up no other one where"
+        " `otel-ext run` starts OpenTelemetry.",
         default="auto",
         name="otlp-spans",
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from otel_ext.exporters.delivery.queue import QueueLimits
 from otel_ext.exporters.otlp.exporter import OTLPRecordExporter
+from otel_ext.runtime.guard import report_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from otel_ext.protocols import SampleDecision
 
 __all__ = ["OtlpParts", "make_otlp"]
+
+_UNLESS_SENT: Final = ("auto", "replace")
+_LEFT: Final = "OTLP: ended spans are left to the program's own exporter"
+_HINT: Final = (
+    "to have otel-ext send them, at less cost, leave out OTLPSpanExporter or unset"
+    " OTEL_TRACES_EXPORTER (under `otel-ext run`: otlp-spans=replace); to keep it and see no"
+    " message: otlp-spans=never"
+)
 
 
 class OtlpParts(NamedTuple):
@@ -48,8 +57,15 @@ def make_otlp(
     # Here, since our threads must not import anything: see `OtlpSender`.
     from otel_ext.exporters.otlp.detect import has_otlp_exporter  # noqa: PLC0415
 
+    told: list[str] = []
+
     def sends_spans() -> bool:
-        return not has_otlp_exporter(provider())
+        if not has_otlp_exporter(provider()):
+            return True
+        if not told:
+            told.append(_HINT)
+            report_problem(_LEFT, _HINT)
+        return False
 
     watch: SpanProcessor | None = None
     defer: SampleDecision | None = None
@@ -60,7 +76,7 @@ def make_otlp(
         defer = unsampled.decide
     exporter = OTLPRecordExporter(
         encoding=settings.encoding,
-        spans=sends_spans if settings.spans == "auto" else settings.spans == "always",
+        spans=sends_spans if settings.spans in _UNLESS_SENT else settings.spans == "always",
         limits=QueueLimits(settings.queue_size, settings.queue_bytes),
         ends_only=settings.ends_only,
         grace=settings.grace,

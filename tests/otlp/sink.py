@@ -44,6 +44,8 @@ class Span(NamedTuple):
     scope: str
     events: list[str]
     links: list[str]
+    # The id that only otel-ext adds, to the scope.
+    process: object
 
 
 class Event(NamedTuple):
@@ -172,6 +174,7 @@ class Sink:
                         of_scope.scope.name,
                         [event.name for event in span.events],
                         [link.span_id.hex() for link in span.links],
+                        mapping_of(of_scope.scope.attributes).get("otel_ext.process"),
                     )
                     for span in of_scope.spans
                 ]

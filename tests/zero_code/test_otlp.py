@@ -78,8 +78,9 @@ def send(folder: Path, command: list[str], protocol: str, **variables: str) -> S
             code = process.wait(50)
         printed = (folder / "output.txt").read_text("utf-8")
         assert code == 0, printed
-        assert "otel-ext: OTLP" not in printed
         wait_until(lambda: len(sink.spans) >= 2, "the spans arrive")
+        sent_by_stock = not all(span.process for span in sink.named("work"))
+        assert ("leave out OTLPSpanExporter" in printed) == sent_by_stock, printed
     return sink
 
 
@@ -101,6 +102,22 @@ def test_otel_ext_run_sends(tmp_path: Path, protocol: str) -> None:
     """`otel-ext run --otlp` sends spans of the program and of the instrumentations."""
     sink = send(tmp_path, [OTEL_EXT, "run", "--otlp", "--"], protocol)
     assert_each_once(tmp_path, sink)
+
+
+@pytest.mark.parametrize("exporters", ["otlp", "console, otlp_proto_http"])
+def test_ours_replaces_the_stock_exporter_when_asked(tmp_path: Path, exporters: str) -> None:
+    """The stock one is not set up, others are; without the setting the stock one sends."""
+    command, variables = [OTEL_EXT, "run", "--otlp", "--"], {"OTEL_TRACES_EXPORTER": exporters}
+    replaced, kept = tmp_path / "replaced", tmp_path / "kept"
+    replaced.mkdir()
+    sink = send(replaced, command, "http/protobuf", **variables, OTEL_EXT_OTLP_SPANS="replace")
+    assert_each_once(replaced, sink)
+    assert all(span.process for span in sink.spans)
+    assert ('"name": "work"' in (replaced / "output.txt").read_text()) == ("console" in exporters)
+    kept.mkdir()
+    sink = send(kept, command, "http/protobuf", **variables)
+    assert_each_once(kept, sink)
+    assert not any(span.process for span in sink.spans)
 
 
 AUTO = {"OTEL_EXT_AUTO": "true", "OTEL_EXT_OTLP": "true"}
