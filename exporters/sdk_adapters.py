@@ -15,7 +15,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
+from opentelemetry.trace import (
+    Link,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    TraceState,
+)
 
 from otel_ext.record.call_site import call_site_from_attributes
 from otel_ext.record.capture import capture_end
@@ -33,7 +41,7 @@ if TYPE_CHECKING:
     from opentelemetry.util.types import Attributes
 
     from otel_ext.protocols import RecordExporter
-    from otel_ext.record.model import Process, Record
+    from otel_ext.record.model import Process, Record, TraceContext
     from otel_ext.record.model import Scope as RecordScope
     from otel_ext.record.model import Status as RecordStatus
 
@@ -202,8 +210,8 @@ def span_from_record(record: Record, resource: Resource) -> ReadableSpan:
     parent = record.parent_span_id
     return ReadableSpan(
         name=record.name,
-        context=_context(trace_id, record.span_id),
-        parent=_context(trace_id, parent) if parent else None,
+        context=_context(trace_id, record.span_id, record.context),
+        parent=_context(trace_id, parent, record.context, is_parent=True) if parent else None,
         resource=resource,
         attributes=_attributes(record.attributes),
         events=[
@@ -211,7 +219,10 @@ def span_from_record(record: Record, resource: Resource) -> ReadableSpan:
             for event in record.events
         ],
         links=[
-            Link(_context(int(link.trace_id, 16), link.span_id), _attributes(link.attributes))
+            Link(
+                _context(int(link.trace_id, 16), link.span_id, link.context, is_parent=True),
+                _attributes(link.attributes),
+            )
             for link in record.links
         ],
         kind=_KINDS.get(record.span_kind, SpanKind.INTERNAL),
@@ -222,8 +233,15 @@ def span_from_record(record: Record, resource: Resource) -> ReadableSpan:
     )
 
 
-def _context(trace_id: int, span_id: str) -> SpanContext:
-    return SpanContext(trace_id, int(span_id, 16), is_remote=False, trace_flags=_SAMPLED)
+def _context(
+    trace_id: int, span_id: str, facts: TraceContext | None, *, is_parent: bool = False
+) -> SpanContext:
+    """Return the context of a span, or that of its parent or of a linked one."""
+    state = TraceState.from_header([facts.trace_state]) if facts is not None else None
+    is_remote = is_parent and facts is not None and facts.is_remote
+    return SpanContext(
+        trace_id, int(span_id, 16), is_remote=is_remote, trace_flags=_SAMPLED, trace_state=state
+    )
 
 
 def _attributes(attributes: Mapping[str, object]) -> Attributes:
@@ -244,4 +262,8 @@ def _status(status: RecordStatus | None) -> Status:
 
 
 def _scope(scope: RecordScope | None) -> InstrumentationScope | None:
-    return None if scope is None else InstrumentationScope(scope.name, scope.version or None)
+    return (
+        None
+        if scope is None
+        else InstrumentationScope(scope.name, scope.version or None, scope.schema_url or None)
+    )

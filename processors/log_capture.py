@@ -27,6 +27,7 @@ from otel_ext.record.model import (
     PlainAttributes,
     Record,
     ThreadInfo,
+    new_record,
 )
 from otel_ext.record.own_code import is_own
 from otel_ext.record.sanitise.scalars import text_of
@@ -66,14 +67,12 @@ _find_async_caller: Final = CallsiteParameterAdder(
     },
 )
 _SUPPRESS: Final = "suppress_instrumentation"
-# Record(...) without binding 23 arguments by name: a third of the cost.
-_new: Final = cast("Callable[[type[Record], tuple[object, ...]], Record]", vars(tuple)["__new__"])
 _call_sites: dict[tuple[object, ...], CallSite] = {}
 
 
 _Origin: TypeAlias = "tuple[int, CallSite, ThreadInfo | None, TaskInfo | None]"
-# parent_span_id, span_kind, scope, links; start_ns, status, events, abandoned.
-_NO_SPAN: Final = ("", "", None, ())
+# parent_span_id, span_kind, scope, links, context; start_ns, status, events, abandoned.
+_NO_SPAN: Final = ("", "", None, (), None)
 _NOT_ENDED: Final = (0, None, (), None)
 
 
@@ -149,7 +148,8 @@ class LogCapture:
         # Positional: keyword arguments cost as much as all the rest of this method.
         head = ("log", None, name, time, self._next_seq(), process, call_site, fields)
         ids = (trace_id, span_id, *_NO_SPAN)
-        return _new(Record, (*head, *ids, thread, task, *_NOT_ENDED, level, logger_name, EMPTY))
+        made = (*head, *ids, thread, task, *_NOT_ENDED, level, logger_name, EMPTY)
+        return new_record(Record, made)
 
     def _identify(self) -> Process:
         current = incarnation.current()

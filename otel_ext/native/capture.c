@@ -39,23 +39,6 @@ int speed_find_sdk_types(void)
     return is_right ? 0 : -1;
 }
 
-static int is_usual_context(PyObject *context)
-{
-    return Py_IS_TYPE(context, sdk_types[CONTEXT]) && PyTuple_GET_SIZE(context) >= 4;
-}
-
-/* The span id of the parent. */
-static PyObject *parent_id_of(PyObject *parent)
-{
-    if (parent == Py_None)
-        return Py_NewRef(s_empty);
-    if (!is_usual_context(parent)) {
-        PyErr_SetString(PyExc_TypeError, "another kind of span context");
-        return NULL;
-    }
-    return speed_hex(PyTuple_GET_ITEM(parent, 1), 8);
-}
-
 static PyObject *scope_for(PyObject *span)
 {
     PyObject *scope = field(span, N_SCOPE);
@@ -169,6 +152,27 @@ static PyObject *attributes_for(PyObject *span)
     return copied;
 }
 
+static PyObject *context_for(PyObject *span, PyObject *parent)
+{
+    PyObject *context = field(span, N_CONTEXT);
+    PyObject *found = context == NULL ? NULL : speed_context_facts(context, parent);
+    Py_XDECREF(context);
+    return found;
+}
+
+static int has_dropped(PyObject *span)
+{
+    static const int parts[] = {N_ATTRIBUTES, N_EVENTS, N_LINKS};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        PyObject *part = field(span, parts[i]);
+        int dropped = part == NULL || speed_has_dropped(part);
+        Py_XDECREF(part);
+        if (dropped)
+            return 1;
+    }
+    return 0;
+}
+
 /* Sets the fields that all records of spans have. The fields of a record are collected in an array,
  * each one owned: until all are there, no object exists that other code could find. */
 static void begin_fields(PyObject **fields, PyObject *process, PyObject *seq)
@@ -232,10 +236,11 @@ PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, P
         && (of[F_CALL_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
         && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
         && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
-        && (of[F_PARENT_SPAN_ID] = parent_id_of(parent)) != NULL
+        && (of[F_PARENT_SPAN_ID] = speed_parent_id_of(parent)) != NULL
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
         && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
+        && (of[F_CONTEXT] = context_for(span, parent)) != NULL
         && (of[F_THREAD] = speed_thread_info()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
     Py_XDECREF(parent);
@@ -258,8 +263,8 @@ static PyObject *status_for(PyObject *span)
 PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start)
 {
     static const int kept[] = {F_CALL_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
-                               F_SPAN_KIND, F_SCOPE, F_THREAD, F_TASK};
-    if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
+                               F_SPAN_KIND, F_SCOPE, F_CONTEXT, F_THREAD, F_TASK};
+    if ((PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception()) || has_dropped(span))
         return NULL;
     PyObject *of[F_COUNT] = {NULL};
     begin_fields(of, process, seq);
@@ -370,7 +375,7 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), KEYWORDS)
     static const char *const names[] = {
         "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
         "remember", "unknown_call_site", "call_site_from_attributes", "scope_of", "links_of",
-        "events_of", "status_of", "local", "current_thread", "task_info", "time_ns", "kinds",
+        "events_of", "status_of", "context_of", "no_state", "local", "current_thread", "task_info", "time_ns", "kinds",
         "kind_names", "unset_code", "unset_status", "empty", "names", "code_keys", "identify",
         "here", "span_types",
     };

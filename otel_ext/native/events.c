@@ -32,12 +32,12 @@ int put_status(Buffer *b, PyObject *status)
 static int put_event(Buffer *b, PyObject *event)
 {
     long long time_ns;
-    if (!PyTuple_Check(event) || PyTuple_GET_SIZE(event) != 3)
+    if (!is_tuple_of(event, EVENT_COUNT) || PyObject_IsTrue(PyTuple_GET_ITEM(event, E_DROPPED)) != 0)
         return 0;
-    PyObject *attributes = PyTuple_GET_ITEM(event, 2);
-    if (PUT(b, "{\"name\":") < 0 || put_event_name(b, PyTuple_GET_ITEM(event, 0)) < 0
+    PyObject *attributes = PyTuple_GET_ITEM(event, E_ATTRIBUTES);
+    if (PUT(b, "{\"name\":") < 0 || put_event_name(b, PyTuple_GET_ITEM(event, E_NAME)) < 0
         || PUT(b, "\",\"timestamp\":\"") < 0
-        || get_int64(PyTuple_GET_ITEM(event, 1), &time_ns) < 0 || put_time(b, time_ns) < 0
+        || get_int64(PyTuple_GET_ITEM(event, E_TIME), &time_ns) < 0 || put_time(b, time_ns) < 0
         || PUT(b, "\"") < 0)
         return -1;
     if (PyDict_Check(attributes) && PyDict_GET_SIZE(attributes)) {

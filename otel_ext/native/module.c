@@ -97,6 +97,7 @@ static int set_up(PyObject *Py_UNUSED(module))
     s_fragment = PyUnicode_InternFromString("fragment");
     s_id = PyUnicode_InternFromString("id");
     return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
+                   || speed_init_context() < 0
                    || speed_init_threads() < 0 || speed_init_tasks() < 0 || speed_init_hooks() < 0
                    || speed_init_export() < 0 || speed_init_sanitise() < 0
                    || speed_init_cursor() < 0 || speed_init_encode() < 0

@@ -4,8 +4,11 @@
 
 #define MOST 65536     /* bytes; a record with more is cut, by Python */
 #define PART 64        /* as _PART of the Python code */
-#define FLAGS "\x85\x01\x00\x01\x00\x00"    /* 16: it is known whether the parent is remote */
+/* The flags: it is known whether the parent, or the linked span, is remote. Or it is. */
+#define FLAGS "\x85\x01\x00\x01\x00\x00"
+#define REMOTE_FLAGS "\x85\x01\x00\x03\x00\x00"
 #define LINK_FLAGS "\x35\x00\x01\x00\x00"
+#define REMOTE_LINK_FLAGS "\x35\x00\x03\x00\x00"
 
 enum {
     TRACE_ID = LENGTH(1), SPAN_ID = LENGTH(2), PARENT_ID = LENGTH(4), NAME = LENGTH(5),
@@ -13,8 +16,11 @@ enum {
     EVENTS = LENGTH(11), LINKS = LENGTH(13), STATUS = LENGTH(15),
     STATUS_TEXT = LENGTH(2), STATUS_CODE = VARINT(3),
     EVENT_TIME = FIXED64(1), EVENT_NAME = LENGTH(2), EVENT_ATTRIBUTES = LENGTH(3),
-    LINK_ATTRIBUTES = LENGTH(4),
+    LINK_ATTRIBUTES = LENGTH(4), TRACE_STATE = LENGTH(3), EVENT_DROPPED = VARINT(4),
+    LINK_DROPPED = VARINT(5),
 };
+
+static PyObject *s_trace_state, *s_is_remote;
 
 /* The Python functions, for all other records. */
 static struct { PyObject *span, *log; } in_python;
@@ -29,16 +35,33 @@ static int put_kind(Wire *wire, PyObject *kind)
     return wire_varint(wire, KIND, number);
 }
 
-/* A tuple of one of the model's classes. */
-static int is_part(PyObject *part, Py_ssize_t size)
+/* Writes the trace state. 1: it is remote, 0: it is not, -1: Python has to. */
+static int put_context(Wire *wire, PyObject *context)
 {
-    return PyTuple_Check(part) && PyTuple_GET_SIZE(part) == size;
+    static Slot of_state, of_remote;
+    if (context == Py_None)
+        return 0;
+    PyObject *state = get_slot(context, s_trace_state, &of_state);
+    PyObject *is_remote = state == NULL ? NULL : get_slot(context, s_is_remote, &of_remote);
+    int remote = is_remote == NULL || wire_text(wire, TRACE_STATE, state) < 0 ? -1
+                                                                            : is_remote == Py_True;
+    Py_XDECREF(state);
+    Py_XDECREF(is_remote);
+    return remote;
+}
+
+static int put_count(Wire *wire, char tag, PyObject *count)
+{
+    long long number;
+    if (get_int64(count, &number) < 0 || number < 0)
+        return -1;
+    return number == 0 ? 0 : wire_varint(wire, tag, (uint64_t)number);
 }
 
 static int wire_status(Wire *wire, PyObject *status)
 {
     Py_ssize_t begin = wire_begin(wire, STATUS);
-    if (begin < 0 || (status != Py_None && !is_part(status, 2)))
+    if (begin < 0 || (status != Py_None && !is_tuple_of(status, 2)))
         return -1;
     PyObject *code = status == Py_None ? NULL : PyTuple_GET_ITEM(status, 0);
     int number = code == NULL ? 0 : is_word(code, "ok") ? 1 : is_word(code, "error") ? 2 : 0;
@@ -51,23 +74,31 @@ static int wire_status(Wire *wire, PyObject *status)
 
 static int put_event(Wire *wire, PyObject *event)
 {
-    Py_ssize_t begin = !is_part(event, 3) || wire_take(wire, PART) < 0 ? -1
+    Py_ssize_t begin = !is_tuple_of(event, EVENT_COUNT) || wire_take(wire, PART) < 0 ? -1
                                                                       : wire_begin(wire, EVENTS);
-    return begin < 0 || wire_time(wire, EVENT_TIME, PyTuple_GET_ITEM(event, 1)) < 0
-                   || wire_text(wire, EVENT_NAME, PyTuple_GET_ITEM(event, 0)) < 0
-                   || wire_attributes(wire, EVENT_ATTRIBUTES, PyTuple_GET_ITEM(event, 2)) < 0
+    return begin < 0 || wire_time(wire, EVENT_TIME, PyTuple_GET_ITEM(event, E_TIME)) < 0
+                   || wire_text(wire, EVENT_NAME, PyTuple_GET_ITEM(event, E_NAME)) < 0
+                   || wire_attributes(wire, EVENT_ATTRIBUTES,
+                                      PyTuple_GET_ITEM(event, E_ATTRIBUTES)) < 0
+                   || put_count(wire, EVENT_DROPPED, PyTuple_GET_ITEM(event, E_DROPPED)) < 0
                    || wire_end(wire, begin) < 0
                ? -1 : 0;
 }
 
 static int put_link(Wire *wire, PyObject *link)
 {
-    Py_ssize_t begin = !is_part(link, 3) || wire_take(wire, PART) < 0 ? -1
+    Py_ssize_t begin = !is_tuple_of(link, LINK_COUNT) || wire_take(wire, PART) < 0 ? -1
                                                                      : wire_begin(wire, LINKS);
-    return begin < 0 || wire_id(wire, TRACE_ID, PyTuple_GET_ITEM(link, 0), 16) < 0
-                   || wire_id(wire, SPAN_ID, PyTuple_GET_ITEM(link, 1), 8) < 0
-                   || wire_attributes(wire, LINK_ATTRIBUTES, PyTuple_GET_ITEM(link, 2)) < 0
-                   || PUT(&wire->buffer, LINK_FLAGS) < 0 || wire_end(wire, begin) < 0
+    if (begin < 0 || wire_id(wire, TRACE_ID, PyTuple_GET_ITEM(link, L_TRACE_ID), 16) < 0
+        || wire_id(wire, SPAN_ID, PyTuple_GET_ITEM(link, L_SPAN_ID), 8) < 0
+        || wire_attributes(wire, LINK_ATTRIBUTES, PyTuple_GET_ITEM(link, L_ATTRIBUTES)) < 0
+        || put_count(wire, LINK_DROPPED, PyTuple_GET_ITEM(link, L_DROPPED)) < 0)
+        return -1;
+    int remote = put_context(wire, PyTuple_GET_ITEM(link, L_CONTEXT));
+    if (remote < 0)
+        return -1;
+    return (remote ? PUT(&wire->buffer, REMOTE_LINK_FLAGS) : PUT(&wire->buffer, LINK_FLAGS)) < 0
+                   || wire_end(wire, begin) < 0
                ? -1 : 0;
 }
 
@@ -89,7 +120,10 @@ static int put_parent(Wire *wire, PyObject *parent)
 
 static int put_span(Wire *wire, PyObject *record)
 {
-    return wire_id(wire, TRACE_ID, PyTuple_GET_ITEM(record, F_TRACE_ID), 16) < 0
+    /* What further metadata there are, Python knows. */
+    if (PyObject_Size(PyTuple_GET_ITEM(record, F_EXTRA)) != 0)
+        return -1;
+    if (wire_id(wire, TRACE_ID, PyTuple_GET_ITEM(record, F_TRACE_ID), 16) < 0
                    || wire_id(wire, SPAN_ID, PyTuple_GET_ITEM(record, F_SPAN_ID), 8) < 0
                    || put_parent(wire, PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0
                    || wire_text(wire, NAME, PyTuple_GET_ITEM(record, F_NAME)) < 0
@@ -99,9 +133,12 @@ static int put_span(Wire *wire, PyObject *record)
                    || wire_attributes(wire, ATTRIBUTES, PyTuple_GET_ITEM(record, F_ATTRIBUTES)) < 0
                    || put_each(wire, PyTuple_GET_ITEM(record, F_EVENTS), put_event) < 0
                    || put_each(wire, PyTuple_GET_ITEM(record, F_LINKS), put_link) < 0
-                   || wire_status(wire, PyTuple_GET_ITEM(record, F_STATUS)) < 0
-                   || PUT(&wire->buffer, FLAGS) < 0
-               ? -1 : 0;
+                   || wire_status(wire, PyTuple_GET_ITEM(record, F_STATUS)) < 0)
+        return -1;
+    int remote = put_context(wire, PyTuple_GET_ITEM(record, F_CONTEXT));
+    if (remote < 0)
+        return -1;
+    return remote ? PUT(&wire->buffer, REMOTE_FLAGS) : PUT(&wire->buffer, FLAGS);
 }
 
 PyObject *speed_configure_otlp(PyObject *Py_UNUSED(module), KEYWORDS)
@@ -146,4 +183,12 @@ PyObject *speed_encode_log(PyObject *Py_UNUSED(module), PyObject *const *args, P
         encoded = PyObject_Vectorcall(in_python.log, args, 2, NULL);
     PyMem_Free(wire.buffer.heap);
     return encoded;
+}
+
+int speed_init_otlp(void)
+{
+    static const Name names[] = {
+        {&s_trace_state, "trace_state"}, {&s_is_remote, "is_remote"},
+    };
+    return speed_init_otlp_log() < 0 ? -1 : speed_intern(names, sizeof names / sizeof *names);
 }

@@ -216,7 +216,7 @@ int speed_put_log(Wire *wire, PyObject *record, PyObject *observed_ns)
                ? -1 : 0;
 }
 
-int speed_init_otlp(void)
+int speed_init_otlp_log(void)
 {
     static const Name names[] = {
         {&s_file, "file"}, {&s_line, "line"}, {&s_function, "function"}, {&s_name, "name"},

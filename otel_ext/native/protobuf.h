@@ -41,6 +41,7 @@ int wire_attributes(Wire *wire, char tag, PyObject *attributes);
 int wire_attribute(Wire *wire, char tag, const char *key, PyObject *value);
 
 /* A record as a log record. */
+int speed_init_otlp_log(void);
 int speed_put_log(Wire *wire, PyObject *record, PyObject *observed_ns);
 
 #endif

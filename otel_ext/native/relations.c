@@ -116,6 +116,8 @@ int put_relations(Buffer *b, PyObject *record)
              || put_called(b, config.encode_links, links) < 0
              || put_fragment(b, ",\"thread\":", thread) < 0)
         return -1;
-    return put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK));
+    if (put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK)) < 0)
+        return -1;
+    return put_fragment(b, ",", PyTuple_GET_ITEM(record, F_CONTEXT));
 }
 

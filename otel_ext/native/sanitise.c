@@ -13,7 +13,6 @@
 #define ITEM_SIZE 80
 #define MOST_SEARCHED 8
 #define MOST_CHARACTERS 16384
-#define PART_COUNT 3         /* the fields of a Link or a SpanEvent */
 
 /* The parts of a sanitiser: its `Known`, and the check in Python. The processes are None if it does
  * not redact. */
@@ -24,7 +23,7 @@ enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SEARCH, S_S
 typedef struct { Py_ssize_t texts, characters; } Searched;
 
 static PyObject *s_name, *s_description, *s_size;
-static Slot of_call_site, of_thread, of_task, of_id, of_size;
+static Slot of_call_site, of_context, of_thread, of_task, of_id, of_size;
 
 static Py_ssize_t limit(PyObject *parts, int which)
 {
@@ -197,21 +196,24 @@ static int are_safe(PyObject *parts, PyObject *attributes, Py_ssize_t *total, Se
     return marked < 0 ? -1 : 1;
 }
 
-/* The links or events of a record: tuples, whose attributes are the last item. */
+/* The links or events of a record; both have their attributes at the same place. */
 static int are_safe_parts(PyObject *parts, PyObject *items, int are_events, Searched *searched)
 {
     Py_ssize_t size = 0, count = PyTuple_CheckExact(items) ? PyTuple_GET_SIZE(items) : -1;
     int safe = count >= 0;
     for (Py_ssize_t i = 0; safe == 1 && i < count; i++) {
         PyObject *item = PyTuple_GET_ITEM(items, i);
-        if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != PART_COUNT)
+        if (!is_tuple_of(item, are_events ? EVENT_COUNT : LINK_COUNT))
             return 0;
-        PyObject *name = PyTuple_GET_ITEM(item, 0);
+        PyObject *name = PyTuple_GET_ITEM(item, E_NAME);
         size += ITEM_SIZE;
         if (are_events)
             safe = PyUnicode_CheckExact(name) ? is_safe_text(parts, name, &size, searched) : 0;
+        else
+            safe = is_clean_held(parts, PyTuple_GET_ITEM(item, L_CONTEXT), s_fragment, &of_context,
+                                 0);
         if (safe == 1)
-            safe = are_safe(parts, PyTuple_GET_ITEM(item, PART_COUNT - 1), &size, searched);
+            safe = are_safe(parts, PyTuple_GET_ITEM(item, E_ATTRIBUTES), &size, searched);
     }
     return safe == 1 ? size <= limit(parts, S_LONGEST) : safe;
 }
@@ -286,6 +288,7 @@ static int has_safe_names(PyObject *parts, PyObject *record)
            && is_clean_held(parts, FIELD(CALL_SITE), s_fragment, &of_call_site, 1) == 1
            && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
            && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
+           && is_clean_held(parts, FIELD(CONTEXT), s_fragment, &of_context, 0) == 1
            && is_empty_or_known(parts, FIELD(LOGGER)) && is_empty_or_known(parts, FIELD(LEVEL))
            && is_clean_process(parts, FIELD(PROCESS)) == 1;
 }

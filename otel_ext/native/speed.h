@@ -20,7 +20,7 @@
 enum {
     F_KIND, F_PHASE, F_NAME, F_TIME_NS, F_SEQ, F_PROCESS, F_CALL_SITE, F_ATTRIBUTES,
     F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID, F_SPAN_KIND, F_SCOPE, F_LINKS,
-    F_THREAD, F_TASK, F_START_NS, F_STATUS, F_EVENTS, F_ABANDONED, F_LEVEL,
+    F_CONTEXT, F_THREAD, F_TASK, F_START_NS, F_STATUS, F_EVENTS, F_ABANDONED, F_LEVEL,
     F_LOGGER, F_EXTRA, F_COUNT
 };
 
@@ -45,7 +45,7 @@ extern PyObject *s_fragment, *s_id;
 typedef struct {
     PyObject *capture_start, *capture_end, *record_type, *attributes_type;
     PyObject *judge, *judged, *remember, *unknown_call_site, *call_site_from_attributes;
-    PyObject *scope_of, *links_of, *events_of, *status_of;
+    PyObject *scope_of, *links_of, *events_of, *status_of, *context_of, *no_state;
     PyObject *local, *current_thread, *task_info, *time_ns;
     PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
     PyObject *names, *code_keys, *identify, *here, *span_types;
@@ -79,11 +79,25 @@ extern PyTypeObject *sdk_types[SDK_TYPES];
 
 int speed_find_sdk_types(void);
 
+static inline int is_usual_context(PyObject *context)
+{
+    return Py_IS_TYPE(context, sdk_types[CONTEXT]) && PyTuple_GET_SIZE(context) >= 5;
+}
+
 static inline int is_usual(PyObject *span)
 {
     if (sdk_types[RUNNING] == NULL && speed_find_sdk_types() < 0)
         return 0;
     return Py_IS_TYPE(span, sdk_types[RUNNING]) || Py_IS_TYPE(span, sdk_types[ENDED]);
+}
+
+/* The fields of a Link and of a SpanEvent. */
+enum { L_TRACE_ID, L_SPAN_ID, L_ATTRIBUTES, L_DROPPED, L_CONTEXT, LINK_COUNT };
+enum { E_NAME, E_TIME, E_ATTRIBUTES, E_DROPPED, EVENT_COUNT };
+
+static inline int is_tuple_of(PyObject *part, Py_ssize_t size)
+{
+    return PyTuple_Check(part) && PyTuple_GET_SIZE(part) == size;
 }
 
 /* Is this a record with all its fields? `tuple.__new__` makes others too. Two modules pass the
@@ -279,6 +293,14 @@ PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, KEYWORDS);
 int speed_init_capture(void);
+/* The span id of the parent, which may be None. */
+PyObject *speed_parent_id_of(PyObject *parent);
+/* What a context has beside its ids, as a record has it; None if that is the usual. */
+PyObject *speed_context_facts(PyObject *context, PyObject *parent);
+/* Does the SDK count anything that its limits left out of these attributes, events or links? Or
+ * cannot that be known? */
+int speed_has_dropped(PyObject *part);
+int speed_init_context(void);
 PyObject *speed_call_site_for(PyObject *attributes);
 /* The user's call site on the stack, at `depth` frames from the innermost or further out. */
 PyObject *speed_call_site_at(int depth);

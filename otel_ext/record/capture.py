@@ -17,7 +17,8 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 from otel_ext._accel import choose, configure
 from otel_ext.record import call_site, own_code, untyped
 from otel_ext.record.call_site import call_site_from_attributes, find_call_site
-from otel_ext.record.cancellation import cancellation_metadata, note_start
+from otel_ext.record.cancellation import note_start
+from otel_ext.record.context_facts import NO_STATE, context_of, dropped_in, further_facts
 from otel_ext.record.model import (
     EMPTY,
     SPAN_KINDS,
@@ -131,7 +132,10 @@ def _scope_of(scope: InstrumentationScope | None) -> Scope | None:
     known = _scopes.get(id(scope))
     if known is not None and known[0] is scope:
         return known[1]
-    made = None if scope is None else Scope(_text_of(scope.name), _text_of(scope.version))
+    made = None
+    if scope is not None:
+        texts = (scope.name, scope.version, getattr(scope, "schema_url", ""))
+        made = Scope(*map(_text_of, texts))
     if len(_scopes) >= _MAX_SCOPES:
         _scopes.clear()
     _scopes[id(scope)] = (scope, made)
@@ -154,6 +158,8 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
             _hex(link.context.trace_id, 16),
             _hex(link.context.span_id, 8),
             _attributes_of(link),
+            dropped_in(link),
+            context_of(link.context, link.context.is_remote),
         )
         for link in links
         if link.context.is_valid
@@ -162,7 +168,12 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
 
 def _events_of(events: Sequence[Event]) -> tuple[SpanEvent, ...]:
     return tuple(
-        SpanEvent(_exact_name(event.name), _exact_time(event.timestamp), _attributes_of(event))
+        SpanEvent(
+            _exact_name(event.name),
+            _exact_time(event.timestamp),
+            _attributes_of(event),
+            dropped_in(event),
+        )
         for event in events
     )
 
@@ -267,6 +278,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
             _kind_of(span),
             _scope_of(span.instrumentation_scope),
             _links_of(links) if links else (),
+            context_of(context, parent is not None and parent.is_remote),
             current_thread(),
             task,
             *_NOT_ENDED,
@@ -323,6 +335,7 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
             start.span_kind,
             start.scope,
             _links_of(links) if links else (),
+            start.context,
             start.thread,
             start.task,
             start.time_ns,
@@ -331,7 +344,7 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
             None,
             "",
             "",
-            EMPTY if start.task is None else cancellation_metadata(start.trace_id, start.span_id),
+            further_facts(span, start),
         ),
     )
 
@@ -358,6 +371,8 @@ configure(
     links_of=_links_of,
     events_of=_events_of,
     status_of=_status_of,
+    context_of=context_of,
+    no_state=NO_STATE,
     local=_local,
     current_thread=current_thread,
     task_info=TaskInfo,

@@ -110,6 +110,8 @@ def _span_meta(record: Record) -> str:
         text += f',"thread":{thread.fragment}'
     if record.task is not None:
         text += f',"task":{record.task.fragment}'
+    if record.context is not None:
+        text += f",{record.context.fragment}"
     if phase == "end":
         text += _end_meta(record)
     return text + _extra_meta(record) if record.extra else text
@@ -168,7 +170,9 @@ def _encode_links(links: tuple[Link, ...]) -> str:
 
 
 def _encode_link(link: Link) -> str:
-    return f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"{_inner(link.attributes)}}}'
+    facts = "" if link.context is None else f",{link.context.fragment}"
+    inner = _inner(link.attributes, link.dropped)
+    return f'{{"trace_id":"{link.trace_id}","span_id":"{link.span_id}"{facts}{inner}}}'
 
 
 def _encode_events(events: tuple[SpanEvent, ...]) -> str:
@@ -177,11 +181,13 @@ def _encode_events(events: tuple[SpanEvent, ...]) -> str:
 
 def _encode_event(event: SpanEvent) -> str:
     name = _name_fragment(event.name)
-    return f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"{_inner(event.attributes)}}}'
+    inner = _inner(event.attributes, event.dropped)
+    return f'{{"name":{name}","timestamp":"{format_ns(event.time_ns)}"{inner}}}'
 
 
-def _inner(attributes: Mapping[str, object]) -> str:
-    return f',"attributes":{encode_plain(attributes).decode()}' if attributes else ""
+def _inner(attributes: Mapping[str, object], dropped: int) -> str:
+    text = f',"dropped":{dropped}' if dropped else ""
+    return f'{text},"attributes":{encode_plain(attributes).decode()}' if attributes else text
 
 
 configure(

@@ -27,6 +27,7 @@ from otel_ext.record.model import (
     Status,
     TaskInfo,
     ThreadInfo,
+    TraceContext,
 )
 from otel_ext.record.timestamps import exact_times, parse_timestamp
 
@@ -42,7 +43,8 @@ _PHASES: Final = frozenset({"start", "update", "end"})
 READ_KEYS: Final = frozenset(
     (  # noqa: SIM905 - read as one line
         "timestamp event trace_id span_id file line function provisional version kind phase "
-        "seq process parent_span_id span_kind scope links thread task start duration_ns status "
+        "seq process parent_span_id span_kind scope links remote trace_state thread task start "
+        "duration_ns status "
         "events abandoned level logger"
     ).split(),
 )
@@ -141,6 +143,7 @@ def _record(meta: dict[str, object], attributes: dict[str, object]) -> Record:
         span_kind=_checked(meta, "span_kind"),
         scope=_scope(meta.get("scope")),
         links=tuple(_link(item) for item in _list(meta.get("links"))),
+        context=_context(meta),
         thread=_thread(meta.get("thread")),
         task=_task(meta.get("task")),
         start_ns=start_ns,
@@ -214,7 +217,14 @@ def _scope(value: object) -> Scope | None:
     if value is None:
         return None
     fields = _object(value)
-    return Scope(_text(fields["name"]), _text(fields.get("version", "")))
+    return Scope(
+        _text(fields["name"]), _text(fields.get("version", "")), _text(fields.get("schema_url", ""))
+    )
+
+
+def _context(fields: dict[str, object]) -> TraceContext | None:
+    is_remote, state = fields.get("remote") is True, _text(fields.get("trace_state", ""))
+    return TraceContext(is_remote=is_remote, trace_state=state) if is_remote or state else None
 
 
 def _thread(value: object) -> ThreadInfo | None:
@@ -245,10 +255,17 @@ def _attributes(fields: dict[str, object]) -> Mapping[str, object]:
 
 def _link(item: object) -> Link:
     fields = _object(item)
-    return Link(_checked(fields, "trace_id"), _checked(fields, "span_id"), _attributes(fields))
+    return Link(
+        _checked(fields, "trace_id"),
+        _checked(fields, "span_id"),
+        _attributes(fields),
+        _number(fields.get("dropped", 0)),
+        _context(fields),
+    )
 
 
 def _event(item: object) -> SpanEvent:
     fields = _object(item)
     time_ns = parse_timestamp(_text(fields["timestamp"]))
-    return SpanEvent(_text(fields["name"]), time_ns, _attributes(fields))
+    dropped = _number(fields.get("dropped", 0))
+    return SpanEvent(_text(fields["name"]), time_ns, _attributes(fields), dropped)

@@ -6,9 +6,17 @@ wait in a queue without changing. `otel_ext.record.codec` encodes it as a line o
 
 from __future__ import annotations
 
-from json.encoder import encode_basestring_ascii
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, cast
+
+from otel_ext.record.shared import (
+    UNKNOWN_CALL_SITE,
+    CallSite,
+    Scope,
+    TaskInfo,
+    ThreadInfo,
+    TraceContext,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +43,7 @@ __all__ = [
     "Status",
     "TaskInfo",
     "ThreadInfo",
+    "TraceContext",
     "exception_text",
     "new_record",
 ]
@@ -60,132 +69,26 @@ STATUS_CODES: Final = ("unset", "ok", "error")
 """The codes of a status, indexed by the SDK's numbers."""
 
 
-def _text(value: str) -> str:
-    """Return `value` as a JSON string in ASCII, safe for any terminal and encoder."""
-    return encode_basestring_ascii(value.encode("utf-8", "replace").decode())
-
-
-class CallSite:
-    """Where the user's code opened a span or wrote a log.
-
-    Made once per location and cached; `fragment` is its JSON, so that it is not encoded
-    again for each record.
-
-    Args:
-        file: Path, relative if it is below the working directory.
-        line: Line number, 1 for the first; 0 when unknown.
-        function: Name of the function, qualified if Python knows it.
-
-    >>> CallSite("app/jobs.py", 17, "Batch.run").fragment
-    '"file":"app/jobs.py","line":17,"function":"Batch.run"'
-    """
-
-    __slots__ = ("file", "fragment", "function", "line")
-
-    def __init__(self, file: str, line: int, function: str) -> None:
-        self.file = file
-        self.line = line
-        self.function = function
-        self.fragment = f'"file":{_text(file)},"line":{line},"function":{_text(function)}'
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the location is known: the stack may have had no frame of the user's.
-
-        >>> UNKNOWN_CALL_SITE.is_known, CallSite("app.py", 3, "main").is_known
-        (False, True)
-        """
-        return self.file != "<unknown>"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, CallSite) and self.fragment == other.fragment
-
-    def __hash__(self) -> int:
-        return hash(self.fragment)
-
-    def __repr__(self) -> str:
-        return f"CallSite({self.file!r}, {self.line}, {self.function!r})"
-
-
-UNKNOWN_CALL_SITE: Final = CallSite("<unknown>", 0, "<unknown>")
-
-
-class _Fragment:
-    """A small value that many records share; holds its own JSON."""
-
-    __slots__ = ("fragment",)
-    fragment: str
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.fragment == self.fragment
-
-    def __hash__(self) -> int:
-        return hash(self.fragment)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.fragment})"
-
-
-class Scope(_Fragment):
-    """The instrumentation scope that made a span.
-
-    >>> Scope("my.library", "1.4").fragment
-    '{"name":"my.library","version":"1.4"}'
-    """
-
-    __slots__ = ("name", "version")
-
-    def __init__(self, name: str, version: str = "") -> None:
-        self.name = name
-        self.version = version
-        tail = f',"version":{_text(version)}' if version else ""
-        self.fragment = f'{{"name":{_text(name)}{tail}}}'
-
-
-class ThreadInfo(_Fragment):
-    """The thread a record was made on: Python's identifier and the name.
-
-    >>> ThreadInfo(140, "MainThread").fragment
-    '{"id":140,"name":"MainThread"}'
-    """
-
-    __slots__ = ("id", "name")
-
-    def __init__(self, id: int, name: str) -> None:  # noqa: A002 - the key's name in the format
-        self.id = id
-        self.name = name
-        self.fragment = f'{{"id":{id},"name":{_text(name)}}}'
-
-
-class TaskInfo(_Fragment):
-    """The asyncio task a record was made in.
-
-    >>> TaskInfo(7, "Task-7").fragment
-    '{"id":7,"name":"Task-7"}'
-    """
-
-    __slots__ = ("id", "name")
-
-    def __init__(self, id: int, name: str) -> None:  # noqa: A002 - the key's name in the format
-        self.id = id
-        self.name = name
-        self.fragment = f'{{"id":{id},"name":{_text(name)}}}'
-
-
 class Link(NamedTuple):
-    """A link to another span; ids as 32 and 16 lower-case hex digits."""
+    """A link to another span; ids as 32 and 16 lower-case hex digits.
+
+    `dropped` counts the attributes that the SDK's limits have left out.
+    """
 
     trace_id: str
     span_id: str
     attributes: Mapping[str, object] = EMPTY
+    dropped: int = 0
+    context: TraceContext | None = None
 
 
 class SpanEvent(NamedTuple):
-    """An event on a span, exceptions included; `time_ns` since the epoch."""
+    """An event on a span, or an exception; `time_ns` since the epoch, `dropped` as of a link."""
 
     name: str
     time_ns: int
     attributes: Mapping[str, object] = EMPTY
+    dropped: int = 0
 
 
 def exception_text(attributes: Mapping[str, object]) -> str:
@@ -227,6 +130,7 @@ class Process:
         resource: Attributes of the OpenTelemetry resource.
         pid_namespace: Inode of the PID namespace that `pid` belongs to; 0 if unknown.
         heartbeat_ms: Milliseconds between its heartbeats; 0 if it sends none, or if unknown.
+        schema_url: Of the OpenTelemetry resource; empty if it has none.
 
     Attributes:
         clean: The same without secrets, once a redactor has made it.
@@ -242,6 +146,7 @@ class Process:
         "pid",
         "pid_namespace",
         "resource",
+        "schema_url",
         "start_time",
     )
 
@@ -256,6 +161,7 @@ class Process:
         resource: Mapping[str, object] = EMPTY,
         pid_namespace: int = 0,
         heartbeat_ms: int = 0,
+        schema_url: str = "",
     ) -> None:
         self.id = id
         self.pid = pid
@@ -266,6 +172,7 @@ class Process:
         self.resource = resource
         self.pid_namespace = pid_namespace
         self.heartbeat_ms = heartbeat_ms
+        self.schema_url = schema_url
         self.clean: Process | None = None
 
     def __eq__(self, other: object) -> bool:
@@ -327,6 +234,7 @@ class Record(NamedTuple):
     span_kind: str = ""
     scope: Scope | None = None
     links: tuple[Link, ...] = ()
+    context: TraceContext | None = None
     thread: ThreadInfo | None = None
     task: TaskInfo | None = None
     start_ns: int = 0

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from math import isfinite
 from time import time_ns
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from otel_ext.record.call_site import call_site_from_attributes
+from otel_ext.record.context_facts import context_of, dropped_in
 from otel_ext.record.model import (
     EMPTY,
     SPAN_KINDS,
@@ -30,6 +31,7 @@ from otel_ext.record.model import (
     Status,
     TaskInfo,
     ThreadInfo,
+    TraceContext,
 )
 from otel_ext.record.sanitise.budget import left_out, size_of
 from otel_ext.record.sanitise.scalars import text_of
@@ -128,6 +130,7 @@ def capture_untyped_start(
         span_kind=_or_else(lambda: _kind_of(span.kind), lambda: SPAN_KINDS[0]),
         scope=_or_else(lambda: _scope_of(span.instrumentation_scope), lambda: None),
         links=_links_of(span),
+        context=_or_else(lambda: _context_of(span), lambda: None),
     )
 
 
@@ -182,6 +185,7 @@ def reduce_record(record: Record) -> Record:
         span_kind=record.span_kind if record.span_kind in SPAN_KINDS else "",
         scope=_instance_or_none(record.scope, Scope),
         links=(),
+        context=_instance_or_none(record.context, TraceContext),
         thread=_instance_or_none(record.thread, ThreadInfo),
         task=_instance_or_none(record.task, TaskInfo),
         start_ns=time_of(record.start_ns),
@@ -229,6 +233,13 @@ def _parent_of(span: ReadableSpan) -> str:
     return "" if span.parent is None else _hex(span.parent.span_id, _ID_BYTES)
 
 
+def _context_of(span: ReadableSpan) -> TraceContext | None:
+    context, parent = span.get_span_context(), span.parent
+    if context is None:
+        return None
+    return context_of(context, parent is not None and parent.is_remote)
+
+
 def _kind_of(kind: object) -> str:
     number: object = getattr(kind, "value", kind)
     return (
@@ -241,8 +252,8 @@ def _kind_of(kind: object) -> str:
 def _scope_of(scope: object) -> Scope | None:
     if scope is None:
         return None
-    name, version = getattr(scope, "name", None), getattr(scope, "version", None)
-    return Scope("" if name is None else text_of(name), "" if version is None else text_of(version))
+    values: list[object] = [getattr(scope, one, None) for one in ("name", "version", "schema_url")]
+    return Scope(*("" if value is None else text_of(value) for value in values))
 
 
 def _status_of(status: object) -> Status:
@@ -296,12 +307,19 @@ def _link_of(link: object) -> Link | None:
         ids = _ids_of(getattr(link, "context", None))
     except Exception:  # noqa: BLE001 - as above
         return None
-    return Link(*ids, _attributes_of(link))
+    context: Any = getattr(link, "context", None)
+    facts = _or_else(lambda: context_of(context, context.is_remote), lambda: None)
+    return Link(*ids, _attributes_of(link), _or_else(lambda: dropped_in(link), int), facts)
 
 
 def _events_of(span: ReadableSpan) -> tuple[SpanEvent, ...]:
     return tuple(
-        SpanEvent(_name_of(event), time_of(_time_in(event)), _attributes_of(event))
+        SpanEvent(
+            _name_of(event),
+            time_of(_time_in(event)),
+            _attributes_of(event),
+            _or_else(lambda: dropped_in(event), int),  # noqa: B023 - called at once
+        )
         for event in _items_of(lambda: span.events)
     )
 

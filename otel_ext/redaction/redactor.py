@@ -13,6 +13,7 @@ from otel_ext.record.model import (
     CallSite,
     Process,
     Status,
+    TraceContext,
 )
 from otel_ext.record.sanitise.budget import WORK, Budget
 from otel_ext.record.sanitise.fast_check import Known
@@ -170,6 +171,7 @@ class Redactor(Sanitiser):
                 type(name) is str and (name in clean or self._is_clean_name(name)) for name in names
             )
             and (task is None or texts.is_clean(task.name))
+            and (record.context is None or texts.is_clean(record.context.fragment))
         )
 
     def is_clean_key(self, key: object) -> bool:
@@ -215,6 +217,17 @@ class Redactor(Sanitiser):
             self._texts.remember(call_site.fragment)
         return self._keep(call_site)
 
+    def context(
+        self, context: TraceContext | None, text: Callable[[str, object], str]
+    ) -> TraceContext | None:
+        """Return a context without secrets in its trace state; itself if it has none."""
+        if context is None or not context.trace_state:
+            return context
+        state = text("trace_state", context.trace_state)
+        if state == context.trace_state:
+            return context
+        return TraceContext(is_remote=context.is_remote, trace_state=state)
+
     def named(
         self, info: Named | None, path: str, text: Callable[[str, object], str]
     ) -> Named | None:
@@ -257,7 +270,7 @@ class Redactor(Sanitiser):
         if argv != [*process.argv] or resource != process.resource:
             start = (process.id, process.pid, process.start_time, process.boot_id)
             host = walker.text("host", process.host)
-            rest = (process.pid_namespace, process.heartbeat_ms)
+            rest = (process.pid_namespace, process.heartbeat_ms, process.schema_url)
             clean = Process(*start, host, tuple(argv), resource, *rest)
         if len(self._processes) >= _MAX_KNOWN:
             self._processes.clear()
@@ -278,6 +291,7 @@ class Redactor(Sanitiser):
             thread=None,
             task=None,
             scope=None,
+            context=None,
             status=None if record.status is None else Status(record.status.code),
             level="",
             logger="",

@@ -21,6 +21,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from otel_ext.processors import LifecycleSpanProcessor
+from otel_ext.record.model import Link as LinkInRecord
+from otel_ext.record.model import TraceContext
 from tests.processors.spans import Recorder, provider_of, provider_with, recording
 from tests.threads import numbered_threads, on_thread
 
@@ -106,7 +108,8 @@ def test_parents_links_and_kind() -> None:
     assert parent.parent_span_id == ""
     assert child[0].parent_span_id == parent.span_id
     assert child[0].trace_id == parent.trace_id
-    assert child[0].links == ((f"{7:032x}", f"{9:016x}", {"why": "batch"}),)
+    remote = TraceContext(is_remote=True)
+    assert child[0].links == (LinkInRecord(f"{7:032x}", f"{9:016x}", {"why": "batch"}, 0, remote),)
     assert [link.span_id for link in child[1].links] == [f"{9:016x}", f"{10:016x}"]
 
 

@@ -61,6 +61,7 @@ _RESOURCE_BYTES: Final = 256 * 1024
 _RESOURCES: Final = tag_of(1, "length")
 _HEAD: Final = tag_of(1, "length")
 _PARTS: Final = tag_of(2, "length")
+_SCHEMA_URL: Final = tag_of(3, "length")
 # Those of Resource and InstrumentationScope.
 _RESOURCE_ATTRIBUTES: Final = tag_of(1, "length")
 _NAME: Final = tag_of(1, "length")
@@ -111,8 +112,11 @@ class RequestCodec:
                     count += len(encoded)
                     named = process if signal == SPANS else None
                     scope = self._scope(group[0].scope, named)
-                    of_resource.append(message(_PARTS, b"".join([scope, *encoded])))
+                    schema = group[0].scope.schema_url if group[0].scope is not None else ""
+                    parts = [scope, *encoded, text(_SCHEMA_URL, cut_text(schema))]
+                    of_resource.append(message(_PARTS, b"".join(parts)))
             if len(of_resource) > 1:
+                of_resource.append(text(_SCHEMA_URL, cut_text(process.schema_url)))
                 made.append(message(_RESOURCES, b"".join(of_resource)))
         return Request(signal, b"".join(made), count) if made else None
 

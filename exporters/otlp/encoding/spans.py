@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from otel_ext.exporters.otlp.encoding.values import ByteBudget, cut_text, encode_attributes
 from otel_ext.exporters.otlp.encoding.wire import (
     fixed32,
     fixed64,
     message,
+    number,
     tag_of,
     text,
     varint,
 )
 
 if TYPE_CHECKING:
-    from otel_ext.record.model import Record
+    from otel_ext.record.model import Record, TraceContext
 
 __all__ = ["PROCESS_KEY", "encode_span_python", "id_of"]
 
@@ -27,8 +28,9 @@ It is not one of the resource, since backends derive the labels of metrics from 
 
 # Bytes of an event or link without its attributes.
 _PART: Final = 64
-# OTLP's flag for "it is known whether the parent is remote"; a record has no more flags.
+# OTLP's flags for "it is known whether the parent, or the linked span, is remote", and "it is".
 _HAS_REMOTE: Final = 0x100
+_IS_REMOTE: Final = 0x200
 _INTERNAL: Final = 1
 _KINDS: Final = {"internal": _INTERNAL, "server": 2, "client": 3, "producer": 4, "consumer": 5}
 _ERROR: Final = 2
@@ -48,7 +50,14 @@ _ATTRIBUTES: Final = tag_of(9, "length")
 _EVENTS: Final = tag_of(11, "length")
 _LINKS: Final = tag_of(13, "length")
 _STATUS: Final = tag_of(15, "length")
-_FLAGS: Final = fixed32(tag_of(16, "fixed32"), _HAS_REMOTE)
+_FLAGS: Final = tag_of(16, "fixed32")
+_STATE: Final = tag_of(3, "length")
+# What the SDK's limits have left out of a span, in the order of the fields.
+_DROPPED: Final = (
+    ("attributes", tag_of(10, "varint")),
+    ("events", tag_of(12, "varint")),
+    ("links", tag_of(14, "varint")),
+)
 # Those of Status, Event and Link.
 _STATUS_TEXT: Final = tag_of(2, "length")
 _STATUS_CODE: Final = tag_of(3, "varint")
@@ -56,7 +65,9 @@ _EVENT_TIME: Final = tag_of(1, "fixed64")
 _EVENT_NAME: Final = tag_of(2, "length")
 _EVENT_ATTRIBUTES: Final = tag_of(3, "length")
 _LINK_ATTRIBUTES: Final = tag_of(4, "length")
-_LINK_FLAGS: Final = fixed32(tag_of(6, "fixed32"), _HAS_REMOTE)
+_EVENT_DROPPED: Final = tag_of(4, "varint")
+_LINK_DROPPED: Final = tag_of(5, "varint")
+_LINK_FLAGS: Final = tag_of(6, "fixed32")
 
 
 def encode_span_python(record: Record) -> bytes:
@@ -89,8 +100,9 @@ def encode_span_python(record: Record) -> bytes:
             encode_attributes(_ATTRIBUTES, record.attributes, budget),
             _encode_events(record, budget) if record.events else b"",
             _encode_links(record, budget) if record.links else b"",
+            _encode_dropped(record),
             message(_STATUS, _encode_status(record)),
-            _FLAGS,
+            _encode_context(record.context, _FLAGS),
         ]
     )
 
@@ -111,6 +123,22 @@ def id_of(text: str, size: int) -> bytes:
     return made
 
 
+def _encode_context(context: TraceContext | None, flags: bytes) -> bytes:
+    """Return the fields with what is known of a context beside its ids."""
+    if context is None:
+        return fixed32(flags, _HAS_REMOTE)
+    known = _HAS_REMOTE | _IS_REMOTE if context.is_remote else _HAS_REMOTE
+    return text(_STATE, cut_text(context.trace_state)) + fixed32(flags, known)
+
+
+def _encode_dropped(record: Record) -> bytes:
+    counts = record.extra.get("dropped")
+    if not isinstance(counts, dict):
+        return b""
+    found = ((tag, cast("dict[str, object]", counts).get(what)) for what, tag in _DROPPED)
+    return b"".join(number(tag, count) for tag, count in found if isinstance(count, int))
+
+
 def _encode_status(record: Record) -> bytes:
     status = record.status
     code = _CODES.get(status.code) if status is not None else None
@@ -127,7 +155,8 @@ def _encode_events(record: Record, budget: ByteBudget) -> bytes:
             time = fixed64(_EVENT_TIME, event.time_ns)
             name = text(_EVENT_NAME, cut_text(event.name, budget.text_limit))
             attributes = encode_attributes(_EVENT_ATTRIBUTES, event.attributes, budget)
-            made.append(message(_EVENTS, time + name + attributes))
+            dropped = number(_EVENT_DROPPED, event.dropped)
+            made.append(message(_EVENTS, time + name + attributes + dropped))
     return b"".join(made)
 
 
@@ -138,5 +167,7 @@ def _encode_links(record: Record, budget: ByteBudget) -> bytes:
             ids = message(_TRACE_ID, id_of(link.trace_id, _TRACE_BYTES))
             ids += message(_SPAN_ID, id_of(link.span_id, _SPAN_BYTES))
             attributes = encode_attributes(_LINK_ATTRIBUTES, link.attributes, budget)
-            made.append(message(_LINKS, ids + attributes + _LINK_FLAGS))
+            dropped = number(_LINK_DROPPED, link.dropped)
+            facts = _encode_context(link.context, _LINK_FLAGS)
+            made.append(message(_LINKS, ids + attributes + dropped + facts))
     return b"".join(made)

@@ -132,8 +132,8 @@ def _plain_value(value: object) -> bytes:
     return _DOUBLE + _pack_double(cast("float", value))
 
 
-def _encode_value(value: object, budget: ByteBudget, depth: int) -> bytes:
-    """Return the message with one value."""
+def _encode_one(value: object, budget: ByteBudget) -> bytes:
+    """Return the message with a value that holds no others."""
     if value is None:
         return b""  # an empty message is OTLP's null
     if isinstance(value, (bool, float)) or (
@@ -144,8 +144,13 @@ def _encode_value(value: object, budget: ByteBudget, depth: int) -> bytes:
         kept = value[: budget.text_limit]
         budget.left -= len(kept)
         return message(_BYTES, kept)
+    return _plain_value(_text_in(budget, str(value)))
+
+
+def _encode_value(value: object, budget: ByteBudget, depth: int) -> bytes:
+    """Return the message with one value."""
     if not isinstance(value, _CONTAINERS):
-        return _plain_value(_text_in(budget, str(value)))
+        return _encode_one(value, budget)
     if depth >= _MAX_DEPTH:
         return _plain_value("<too deep>")
     if isinstance(value, dict):

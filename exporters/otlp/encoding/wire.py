@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-__all__ = ["fixed32", "fixed64", "message", "tag_of", "text", "varint"]
+__all__ = ["fixed32", "fixed64", "message", "number", "tag_of", "text", "varint"]
 
 _MORE: Final = 0x80
 _BITS: Final = 7
@@ -72,6 +72,15 @@ def text(tag: bytes, value: str) -> bytes:
     (b'\n\x02\xc3\xa9', b'')
     """
     return message(tag, value.encode()) if value else b""
+
+
+def number(tag: bytes, value: int) -> bytes:
+    r"""Return a field with a whole number, nothing if it is 0.
+
+    >>> number(b"\x10", 300), number(b"\x10", 0)
+    (b'\x10\xac\x02', b'')
+    """
+    return tag + varint(value) if value else b""
 
 
 def fixed32(tag: bytes, number: int) -> bytes:

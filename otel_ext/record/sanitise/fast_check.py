@@ -113,7 +113,10 @@ class FastCheck:
         """Whether links or events are safe as they are, and small enough together."""
         size = 0
         for part in parts:
-            name = self.size_of(part.name) if isinstance(part, SpanEvent) else 0
+            if isinstance(part, SpanEvent):
+                name = self.size_of(part.name)
+            else:
+                name = 0 if part.context is None else self.size_of(part.context.fragment)
             if name < 0 or not self.are_safe(part.attributes):
                 return False
             size += name + ITEM_BYTES + cast("PlainAttributes", part.attributes).size

@@ -29,7 +29,7 @@ from otel_ext.record.sanitise.walk import Walker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from otel_ext.record.model import Process, Status
+    from otel_ext.record.model import Process, Status, TraceContext
 
 __all__ = [
     "PLAIN",
@@ -192,6 +192,7 @@ class Sanitiser:
             call_site=self.call_site(record.call_site, text),
             attributes=attributes,
             links=record.links and _bounded(record.links, self._plain_link()),
+            context=self.context(record.context, text),
             events=record.events and _bounded(record.events, self._plain_event()),
             thread=self.named(record.thread, "thread.name", text),
             task=self.named(record.task, "task.name", text),
@@ -212,7 +213,8 @@ class Sanitiser:
     def _plain_link(self) -> Callable[[Link], Link]:
         walker = self.walker(WORK // 8, "links.")
         return lambda link: link._replace(
-            attributes=self._fields(link.attributes, walker, _MAX_PART)
+            attributes=self._fields(link.attributes, walker, _MAX_PART),
+            context=self.context(link.context, walker.text),
         )
 
     def _plain_event(self) -> Callable[[SpanEvent], SpanEvent]:
@@ -225,6 +227,12 @@ class Sanitiser:
     def call_site(self, call_site: CallSite, _text: Callable[[str, object], str]) -> CallSite:
         """Return a call site without secrets; here itself."""
         return call_site
+
+    def context(
+        self, context: TraceContext | None, _text: Callable[[str, object], str]
+    ) -> TraceContext | None:
+        """Return a context without secrets in its trace state; here itself."""
+        return context
 
     def named(
         self, info: Named | None, _path: str, _text: Callable[[str, object], str]

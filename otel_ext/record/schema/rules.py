@@ -112,6 +112,9 @@ TIMESTAMP_PATTERN: Final = (
 _TEXT: Final = Rule("text", _is_text)
 _MAYBE_TEXT: Final = _TEXT._replace(required=False)
 _COUNT: Final = Rule("an integer from 0 to 2^63-1", _is_count)
+_MAYBE_COUNT: Final = _COUNT._replace(required=False)
+_TRUE: Final = Rule("true", _is_true)
+_MAYBE_TRUE: Final = _TRUE._replace(required=False)
 _INTEGER: Final = Rule("an integer of 64 bits", _is_integer)
 _TIMESTAMP: Final = Rule("a time like 2026-10-14T17:46:40.123456Z", _matching(TIMESTAMP_PATTERN))
 _TRACE_ID: Final = Rule("32 lower-case hex digits, not all 0", _matching("(?!0{32})[0-9a-f]{32}"))
@@ -141,7 +144,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "file": _TEXT,
     "line": _COUNT,
     "function": _TEXT,
-    "provisional": Rule("true", _is_true),
+    "provisional": _TRUE,
     "version": Rule("2", _is_version),
     "kind": _choice("span", "log", "event", "process"),
     "phase": _choice("start", "update", "end"),
@@ -152,8 +155,23 @@ META_RULES: Final[Mapping[str, Rule]] = {
     ),
     "parent_span_id": _SPAN_ID,
     "span_kind": _choice(*SPAN_KINDS),
-    "scope": Rule("an object", _is_object, fields={"name": _TEXT, "version": _MAYBE_TEXT}),
-    "links": _array({"trace_id": _TRACE_ID, "span_id": _SPAN_ID, "attributes": _MAYBE_ATTRIBUTES}),
+    "scope": Rule(
+        "an object",
+        _is_object,
+        fields={"name": _TEXT, "version": _MAYBE_TEXT, "schema_url": _MAYBE_TEXT},
+    ),
+    "links": _array(
+        {
+            "trace_id": _TRACE_ID,
+            "span_id": _SPAN_ID,
+            "attributes": _MAYBE_ATTRIBUTES,
+            "dropped": _MAYBE_COUNT,
+            "remote": _MAYBE_TRUE,
+            "trace_state": _MAYBE_TEXT,
+        }
+    ),
+    "remote": _TRUE,
+    "trace_state": _TEXT,
     "thread": _WORKER,
     "task": _WORKER,
     "start": _TIMESTAMP,
@@ -163,9 +181,16 @@ META_RULES: Final[Mapping[str, Rule]] = {
         _is_object,
         fields={"code": _choice(*STATUS_CODES), "description": _MAYBE_TEXT},
     ),
-    "events": _array({"name": _TEXT, "timestamp": _TIMESTAMP, "attributes": _MAYBE_ATTRIBUTES}),
+    "events": _array(
+        {
+            "name": _TEXT,
+            "timestamp": _TIMESTAMP,
+            "attributes": _MAYBE_ATTRIBUTES,
+            "dropped": _MAYBE_COUNT,
+        }
+    ),
     "abandoned": _choice(*ABANDONED_CAUSES),
-    "cancelled": Rule("true", _is_true),
+    "cancelled": _TRUE,
     "signal": Rule("a signal's name, like SIGKILL", _matching("SIG[A-Z0-9+-]{1,29}")),
     "exit_status": _INTEGER,
     "last_seen": _TIMESTAMP,
@@ -180,7 +205,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
         fields={
             "type": _TEXT,
             "id": _TEXT,
-            "deleted": Rule("true", _is_true, required=False),
+            "deleted": _MAYBE_TRUE,
         },
     ),
     "pid": _COUNT,
@@ -193,6 +218,7 @@ META_RULES: Final[Mapping[str, Rule]] = {
     "host": _TEXT,
     "argv": Rule("an array of texts", _are_texts),
     "resource": _ATTRIBUTES,
+    "schema_url": _TEXT,
     "open_spans": _COUNT,
     "last_seq": _COUNT,
     "dropped": Rule("an object of counts by reason", _are_counts),
@@ -221,15 +247,15 @@ def _shape(name: str, required: str, optional: str) -> Shape:
 
 
 _SPAN: Final = "trace_id span_id phase "
-_SPAN_MAY: Final = "parent_span_id span_kind scope links thread task "
+_SPAN_MAY: Final = "parent_span_id span_kind scope links remote trace_state thread task "
 _ENDED: Final = f"{_SPAN} start duration_ns status "
 _DEATH: Final = "signal exit_status last_seen "
 _FACTS: Final = "pid start_time boot_id host argv resource "
 _TOTALS: Final = "last_seq dropped accepted written "
 _WHO: Final = "thread task "
 _PROCESS_MAY: Final = (
-    f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes pid_namespace heartbeat_ms steady_ns "
-    "buffer_peak "
+    f"{_FACTS} {_WHO} {_TOTALS} open_spans memory_bytes schema_url pid_namespace heartbeat_ms "
+    "steady_ns buffer_peak "
 )
 
 SHAPES: Final[Mapping[str, Shape]] = {
@@ -237,11 +263,13 @@ SHAPES: Final[Mapping[str, Shape]] = {
     for shape in (
         _shape("span.start", f"{_SPAN} provisional", _SPAN_MAY),
         _shape("span.update", f"{_SPAN} provisional age_ns", f"{_SPAN_MAY} stalled stack"),
-        _shape("span.end", _ENDED, f"{_SPAN_MAY} events cancelled"),
-        _shape("span.end (abandoned)", f"{_ENDED} abandoned", f"{_SPAN_MAY} events {_DEATH}"),
+        _shape("span.end", _ENDED, f"{_SPAN_MAY} events cancelled dropped"),
+        _shape(
+            "span.end (abandoned)", f"{_ENDED} abandoned", f"{_SPAN_MAY} events dropped {_DEATH}"
+        ),
         _shape("log", "", f"trace_id span_id {_WHO} level logger"),
         _shape("event", "", f"trace_id span_id {_WHO} entity"),
-        _shape("process.start", _FACTS, f"pid_namespace heartbeat_ms steady_ns {_WHO}"),
+        _shape("process.start", _FACTS, f"schema_url pid_namespace heartbeat_ms steady_ns {_WHO}"),
         _shape("process.heartbeat", f"open_spans {_TOTALS}", _PROCESS_MAY),
         _shape("process.end", "", f"{_DEATH} {_PROCESS_MAY}"),
     )

@@ -177,20 +177,21 @@ class Incarnation:
 
         The resource that is recorded first gets the incarnation's id, so this call assigns none.
         """
-        self._expected = expected = self.describe(self.id, _attributes_of(resource))
+        facts = _attributes_of(resource), _schema_url_of(resource)
+        self._expected = expected = self.describe(self.id, *facts)
         return expected
 
     def _remember(self, resource: object) -> tuple[object, Process]:
         if len(self._known) >= _MAX_KNOWN:
             self._known = {}
         try:
-            process = self._process_with(_attributes_of(resource))
+            process = self._process_with(_attributes_of(resource), _schema_url_of(resource))
         except Exception:  # noqa: BLE001 - any object may replace a Resource; record the span
             process = self._process_with(self._first.get("resource", {}))
         # Holding the resource keeps its id() from being used again.
         return self._known.setdefault(id(resource), (resource, process))
 
-    def _process_with(self, attributes: dict[str, object]) -> Process:
+    def _process_with(self, attributes: dict[str, object], schema_url: str = "") -> Process:
         """Return the process with these attributes; providers with equal ones share it."""
         # setdefault is one step: only one of several threads sets the first resource.
         first = self._first.setdefault("resource", attributes)
@@ -200,7 +201,7 @@ class Incarnation:
         if len(self._processes) >= _MAX_RESOURCES:
             return self._processes[0]
         name = self.id if first == attributes else f"{self.id}.{next(self._numbers)}"
-        process = self.describe(name, attributes)
+        process = self.describe(name, attributes, schema_url)
         expected, self._expected = self._expected, None
         # Exporters look up the first line that they prepared by this object.
         if expected is not None and _varying(expected) == _varying(process):
@@ -208,7 +209,9 @@ class Incarnation:
         self._processes.append(process)
         return process
 
-    def describe(self, name: str, attributes: Mapping[str, object]) -> Process:
+    def describe(
+        self, name: str, attributes: Mapping[str, object], schema_url: str = ""
+    ) -> Process:
         """Return this process under the id `name`, with its command line and a resource."""
         mine = self.process
         return Process(
@@ -221,6 +224,7 @@ class Incarnation:
             attributes,
             mine.pid_namespace,
             min(_heartbeats.copy(), default=0),
+            schema_url,
         )
 
 
@@ -232,9 +236,20 @@ def _attributes_of(resource: object) -> dict[str, object]:
     return dict(cast("Mapping[str, object]", found if copy is None else copy()))
 
 
+def _schema_url_of(resource: object) -> str:
+    found: object = getattr(resource, "schema_url", "")
+    return found if type(found) is str else ""
+
+
 def _varying(process: Process) -> tuple[object, ...]:
     """Return the fields in which two processes of one incarnation may differ."""
-    return process.id, process.argv, process.resource, process.heartbeat_ms
+    return (
+        process.id,
+        process.argv,
+        process.resource,
+        process.heartbeat_ms,
+        process.schema_url,
+    )
 
 
 class _Holder:

@@ -79,6 +79,8 @@ def _facts_of(process: Process, steady_ns: int) -> dict[str, object]:
         facts["pid_namespace"] = process.pid_namespace
     if process.heartbeat_ms:
         facts["heartbeat_ms"] = process.heartbeat_ms
+    if process.schema_url:
+        facts["schema_url"] = process.schema_url
     return facts
 
 
@@ -239,4 +241,5 @@ def process_from(process_id: str, facts: Mapping[str, object]) -> Process:
         resource=cast("dict[str, object]", resource) if isinstance(resource, dict) else EMPTY,
         pid_namespace=whole_number(facts.get("pid_namespace")),
         heartbeat_ms=whole_number(facts.get("heartbeat_ms")),
+        schema_url=str(facts.get("schema_url") or ""),
     )

@@ -23,6 +23,7 @@ from otel_ext.record.model import (
     Record,
     SpanEvent,
     Status,
+    TraceContext,
     new_record,
 )
 from otel_ext.server.ingest.cut import cut
@@ -38,6 +39,10 @@ if TYPE_CHECKING:
     from otel_ext.server.ingest.otlp.values import ValueBudget
 
 __all__ = ["SpanSource", "id_in_hex", "span_record"]
+
+# OTLP's flag for a parent in another process, and the longest trace state that is kept.
+_IS_REMOTE: Final = 0x200
+_LONGEST_STATE: Final = 1_024
 
 # Bytes of a span whose line is within all limits of the record format: as JSON they are six
 # times as many at most, and all its values together cost less than the sanitiser's budgets.
@@ -106,6 +111,7 @@ def span_record(span: Span, size: int, seq: int, source: SpanSource) -> Record:
             OTLP_KINDS[kind] if 0 <= kind < len(OTLP_KINDS) else OTLP_KINDS[0],
             source.scope,
             links,
+            _context(span),
             None,
             None,
             start_ns if end_ns else 0,
@@ -159,6 +165,13 @@ def _is_odd(parts: tuple[SpanEvent, ...] | tuple[Link, ...], most: int) -> bool:
         if len(attributes) > most or META_KEY in attributes:
             return True
     return False
+
+
+def _context(span: Span) -> TraceContext | None:
+    flags, state = span.flags, span.trace_state
+    if not state and not flags & _IS_REMOTE:
+        return None
+    return TraceContext(is_remote=bool(flags & _IS_REMOTE), trace_state=state[:_LONGEST_STATE])
 
 
 def _status(span: Span) -> Status:
