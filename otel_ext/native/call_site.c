@@ -6,7 +6,7 @@
 #define MOST_FRAMES 250    /* as _MAX_FRAMES of call_site.py */
 
 /* The kinds of files, as in otel_ext.record.own_code. */
-enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING };
+enum { UNJUDGED = -1, OWN, CARRIER, FOREIGN, INSTRUMENTING, LOOP };
 
 /* Caches call sites by code object and instruction. `ref` holds the code weakly, so that programs
  * that make new code each time can release it. */
@@ -132,8 +132,9 @@ static PyFrameObject *frame_below(PyFrameObject *frame)
 }
 
 /* The frame that decides, from `frame` outwards: the first one of the program's own code, or that
- * which opened the span for it. NULL without an error if no frame decides. Takes the reference. */
-static PyFrameObject *deciding_frame(PyFrameObject *frame)
+ * which opened the span for it. NULL without an error if no frame decides. Takes the reference.
+ * `is_served`: only the code that called OpenTelemetry itself is considered. */
+static PyFrameObject *deciding_frame(PyFrameObject *frame, int is_served)
 {
     PyFrameObject *opener = NULL;
     int undecided = 1;
@@ -145,12 +146,14 @@ static PyFrameObject *deciding_frame(PyFrameObject *frame)
             Py_XDECREF(opener);
             return frame;
         }
-        if (verdict == UNJUDGED)
+        if (verdict == UNJUDGED || verdict == LOOP)
             break;
         if (undecided && verdict != CARRIER) {
             undecided = 0;
             if (verdict == FOREIGN)
                 opener = (PyFrameObject *)Py_NewRef((PyObject *)frame);
+            if (is_served)
+                break;
         }
         frame = frame_below(frame);
     }
@@ -160,7 +163,7 @@ static PyFrameObject *deciding_frame(PyFrameObject *frame)
     return opener;
 }
 
-PyObject *speed_call_site_at(int depth)
+PyObject *speed_call_site_at(int depth, int is_served)
 {
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     while (frame != NULL && depth-- > 0)
@@ -170,7 +173,7 @@ PyObject *speed_call_site_at(int depth)
             PyErr_SetString(PyExc_LookupError, "the stack has no such frame");
         return NULL;
     }
-    PyFrameObject *found = deciding_frame(frame);
+    PyFrameObject *found = deciding_frame(frame, is_served);
     if (found == NULL)
         return PyErr_Occurred() ? NULL : Py_NewRef(capture.unknown_call_site);
     PyObject *call_site = call_site_of(found);
@@ -178,7 +181,7 @@ PyObject *speed_call_site_at(int depth)
     return call_site;
 }
 
-PyObject *speed_call_site_for(PyObject *attributes)
+PyObject *speed_call_site_for(PyObject *attributes, int is_served)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(capture.code_keys); i++) {
         int found = PyDict_Contains(attributes, PyTuple_GET_ITEM(capture.code_keys, i));
@@ -192,7 +195,7 @@ PyObject *speed_call_site_for(PyObject *attributes)
             Py_DECREF(call_site);
         }
     }
-    return speed_call_site_at(0);
+    return speed_call_site_at(0, is_served);
 }
 
 /* Call site, thread and task of the code that logs. */
@@ -204,7 +207,7 @@ PyObject *speed_here(PyObject *Py_UNUSED(module), PyObject *depth)
     long frames = PyLong_AsLong(depth);
     PyObject *task = frames < 0 || frames > INT_MAX ? NULL : speed_current_task();
     if (task != NULL
-        && (call_site = speed_call_site_at((int)frames - 1)) != NULL    /* C code has no frame */
+        && (call_site = speed_call_site_at((int)frames - 1, 0)) != NULL    /* C code has no frame */
         && (thread = speed_thread_info()) != NULL)
         info = speed_task_info(task);
     if (info != NULL)

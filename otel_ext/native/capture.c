@@ -16,7 +16,7 @@ enum {
     N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
 };
 
-static PyObject *s_span, *s_start, *s_end, *s_empty;
+static PyObject *s_span, *s_start, *s_end, *s_empty, *s_server;
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
 
@@ -93,10 +93,23 @@ static Py_ssize_t size_of(PyObject *items)
     return size;
 }
 
-/* The links or events of a span; `convert` is called if there are any. */
-static PyObject *items_for(PyObject *span, int name, PyObject *convert)
+/* Attributes, events or links of a span; with `is_whole`, an error if the SDK's limits left out
+ * anything of them: Python counts that. */
+static PyObject *part_for(PyObject *span, int name, int is_whole)
 {
-    PyObject *items = field(span, name);
+    PyObject *part = field(span, name);
+    if (part != NULL && is_whole && speed_has_dropped(part)) {
+        Py_CLEAR(part);
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "the limits left something out");
+    }
+    return part;
+}
+
+/* The links or events of a span; `convert` is called if there are any. */
+static PyObject *items_for(PyObject *span, int name, PyObject *convert, int is_whole)
+{
+    PyObject *items = part_for(span, name, is_whole);
     if (items == NULL)
         return NULL;
     Py_ssize_t size = size_of(items);
@@ -135,9 +148,9 @@ static PyObject *time_for(PyObject *span, int name)
     return PyObject_CallNoArgs(capture.time_ns);
 }
 
-static PyObject *attributes_for(PyObject *span)
+static PyObject *attributes_for(PyObject *span, int is_whole)
 {
-    PyObject *holder = field(span, N_ATTRIBUTES);
+    PyObject *holder = part_for(span, N_ATTRIBUTES, is_whole);
     if (holder == NULL)
         return NULL;
     PyObject *copied = NULL, *kept = field(holder, N_DICT);
@@ -160,17 +173,9 @@ static PyObject *context_for(PyObject *span, PyObject *parent)
     return found;
 }
 
-static int has_dropped(PyObject *span)
+static PyObject *call_site_for(PyObject *attributes, PyObject *kind)
 {
-    static const int parts[] = {N_ATTRIBUTES, N_EVENTS, N_LINKS};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        PyObject *part = field(span, parts[i]);
-        int dropped = part == NULL || speed_has_dropped(part);
-        Py_XDECREF(part);
-        if (dropped)
-            return 1;
-    }
-    return 0;
+    return speed_call_site_for(attributes, PyUnicode_Compare(kind, s_server) == 0);
 }
 
 /* Sets the fields that all records of spans have. The fields of a record are collected in an array,
@@ -189,19 +194,15 @@ static void begin_fields(PyObject **fields, PyObject *process, PyObject *seq)
 /* As `tuple.__new__(Record, fields)`; releases the fields if `is_complete` is 0. */
 static PyObject *record_of(PyObject **fields, int is_complete)
 {
-    PyObject *values = is_complete ? PyTuple_New(F_COUNT) : NULL;
-    if (values == NULL) {
+    PyTypeObject *type = (PyTypeObject *)capture.record_type;
+    PyObject *record = is_complete ? type->tp_alloc(type, F_COUNT) : NULL;
+    if (record == NULL) {
         for (int i = 0; i < F_COUNT; i++)
             Py_XDECREF(fields[i]);
         return NULL;
     }
     for (int i = 0; i < F_COUNT; i++)
-        PyTuple_SET_ITEM(values, i, fields[i]);    /* runs no code, so all are there at once */
-    PyObject *args = PyTuple_Pack(1, values), *record = NULL;
-    if (args != NULL)
-        record = PyTuple_Type.tp_new((PyTypeObject *)capture.record_type, args, NULL);
-    Py_XDECREF(args);
-    Py_DECREF(values);
+        PyTuple_SET_ITEM(record, i, fields[i]);    /* runs no code, so all are there at once */
     return record;
 }
 
@@ -232,14 +233,14 @@ PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, P
     int is_complete =
         parent != NULL && (of[F_NAME] = name_for(span)) != NULL
         && (of[F_TIME_NS] = time_for(span, N_START_TIME)) != NULL
-        && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
-        && (of[F_CALL_SITE] = speed_call_site_for(of[F_ATTRIBUTES])) != NULL
+        && (of[F_ATTRIBUTES] = attributes_for(span, 0)) != NULL
         && (of[F_TRACE_ID] = speed_hex(PyTuple_GET_ITEM(ids, 0), 16)) != NULL
         && (of[F_SPAN_ID] = speed_hex(PyTuple_GET_ITEM(ids, 1), 8)) != NULL
         && (of[F_PARENT_SPAN_ID] = speed_parent_id_of(parent)) != NULL
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
+        && (of[F_CALL_SITE] = call_site_for(of[F_ATTRIBUTES], of[F_SPAN_KIND])) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
-        && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
+        && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of, 0)) != NULL
         && (of[F_CONTEXT] = context_for(span, parent)) != NULL
         && (of[F_THREAD] = speed_thread_info()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
@@ -264,7 +265,7 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
 {
     static const int kept[] = {F_CALL_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
                                F_SPAN_KIND, F_SCOPE, F_CONTEXT, F_THREAD, F_TASK};
-    if ((PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception()) || has_dropped(span))
+    if (PyTuple_GET_ITEM(start, F_TASK) != Py_None && handles_exception())
         return NULL;
     PyObject *of[F_COUNT] = {NULL};
     begin_fields(of, process, seq);
@@ -274,10 +275,10 @@ PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyO
         of[kept[i]] = Py_NewRef(PyTuple_GET_ITEM(start, kept[i]));
     int is_complete = is_usual(span) && (of[F_NAME] = name_for(span)) != NULL
                       && (of[F_TIME_NS] = time_for(span, N_END_TIME)) != NULL
-                      && (of[F_ATTRIBUTES] = attributes_for(span)) != NULL
-                      && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of)) != NULL
+                      && (of[F_ATTRIBUTES] = attributes_for(span, 1)) != NULL
+                      && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of, 1)) != NULL
                       && (of[F_STATUS] = status_for(span)) != NULL
-                      && (of[F_EVENTS] = items_for(span, N_EVENTS, capture.events_of)) != NULL;
+                      && (of[F_EVENTS] = items_for(span, N_EVENTS, capture.events_of, 1)) != NULL;
     return record_of(of, is_complete);
 }
 
@@ -392,7 +393,8 @@ int speed_init_capture(void)
     s_start = PyUnicode_InternFromString("start");
     s_end = PyUnicode_InternFromString("end");
     s_empty = PyUnicode_InternFromString("");
+    s_server = PyUnicode_InternFromString("server");
     zero = PyLong_FromLong(0);
     no_items = PyTuple_New(0);
-    return s_span && s_start && s_end && s_empty && zero && no_items ? 0 : -1;
+    return s_span && s_start && s_end && s_empty && s_server && zero && no_items ? 0 : -1;
 }

@@ -4,7 +4,28 @@
 /* The two digits of each byte. */
 static char digits_of[256][2];
 
+#define KNOWN 64
+
 static PyObject *half;    /* how many bits half of a trace id has */
+
+/* Ids with their digits, recognized by address: the spans of a trace share its id, and children
+ * name their parent's. */
+static struct { PyObject *number, *text; } known[KNOWN];
+
+static size_t slot_for(PyObject *number)
+{
+    return ((size_t)number >> 4) % KNOWN;
+}
+
+static void remember(PyObject *number, PyObject *text)
+{
+    size_t at = slot_for(number);
+    PyObject *old[] = {known[at].number, known[at].text};
+    known[at].number = Py_NewRef(number);
+    known[at].text = Py_NewRef(text);
+    Py_XDECREF(old[0]);
+    Py_XDECREF(old[1]);
+}
 
 /* Writes the digits of the lower 64 bits. */
 static void put_digits(Py_UCS1 *at, uint64_t bits)
@@ -34,6 +55,9 @@ PyObject *speed_hex(PyObject *number, Py_ssize_t size)
         PyErr_SetString(PyExc_TypeError, "an id is a number");
         return NULL;
     }
+    size_t at = slot_for(number);
+    if (known[at].number == number && PyUnicode_GET_LENGTH(known[at].text) == 2 * size)
+        return Py_NewRef(known[at].text);
     uint64_t upper = upper_bits(number, size);
     PyObject *text = PyErr_Occurred() ? NULL : PyUnicode_New(2 * size, 127);
     if (text == NULL)
@@ -41,6 +65,7 @@ PyObject *speed_hex(PyObject *number, Py_ssize_t size)
     put_digits(PyUnicode_1BYTE_DATA(text), upper);
     if (size > 8)
         put_digits(PyUnicode_1BYTE_DATA(text) + 16, PyLong_AsUnsignedLongLongMask(number));
+    remember(number, text);
     return text;
 }
 

@@ -22,6 +22,7 @@ typedef struct {
 
 static unsigned char kinds[256], lower[256];
 static unsigned char pairs[128][16];    /* the pairs of characters that begin a literal */
+static unsigned char thirds[1024];      /* a hash of their first three characters */
 static Literal literals[MOST_LITERALS];
 static short begins[129];               /* the literals by their first character */
 static char room[ROOM];
@@ -42,11 +43,36 @@ static int matches(const Literal *literal, const unsigned char *at, const unsign
     return 1;
 }
 
+static inline unsigned hash_of(unsigned char first, unsigned char second, unsigned char third)
+{
+    return (first * 961u ^ second * 31u ^ third) % (8 * sizeof thirds);
+}
+
 static inline int may_begin(const unsigned char *at)
 {
-    /* The text ends with a zero, so at[1] exists for the last character too. */
-    unsigned char second = lower[at[1]];
-    return pairs[lower[*at]][second >> 3] & 1 << (second & 7);
+    /* The text ends with a zero, so at[1] exists for the last character too, and at[2] for that
+     * before it: no literal has a zero. */
+    unsigned char first = lower[*at], second = lower[at[1]];
+    if (!(pairs[first][second >> 3] & 1 << (second & 7)))
+        return 0;
+    unsigned hash = hash_of(first, second, second == 0 ? 0 : lower[at[2]]);
+    return thirds[hash >> 3] & 1 << (hash & 7);
+}
+
+/* Marks what the first three characters of a literal may be; `size` of them are known. */
+static void mark_thirds(const char *literal, Py_ssize_t size)
+{
+    unsigned char first = (unsigned char)literal[0];
+    for (int second = 0; second < 256; second++) {
+        if (size > 1 && second != (unsigned char)literal[1])
+            continue;
+        for (int third = 0; third < 256; third++) {
+            if (size > 2 && third != (unsigned char)literal[2])
+                continue;
+            unsigned hash = hash_of(first, (unsigned char)second, (unsigned char)third);
+            thirds[hash >> 3] |= (unsigned char)(1 << (hash & 7));
+        }
+    }
 }
 
 /* Does a literal begin at `at`? With `found`, marks the index of each one that does. */
@@ -140,6 +166,7 @@ static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *us
                                       (unsigned char)length, (unsigned char)at_border,
                                       (unsigned short)i};
         *used += length;
+        mark_thirds(literal, size);
         if (size == 1)
             memset(pairs[first], 0xff, sizeof(pairs[first]));
         else

@@ -301,9 +301,9 @@ PyObject *speed_context_facts(PyObject *context, PyObject *parent);
  * cannot that be known? */
 int speed_has_dropped(PyObject *part);
 int speed_init_context(void);
-PyObject *speed_call_site_for(PyObject *attributes);
+PyObject *speed_call_site_for(PyObject *attributes, int is_served);
 /* The user's call site on the stack, at `depth` frames from the innermost or further out. */
-PyObject *speed_call_site_at(int depth);
+PyObject *speed_call_site_at(int depth, int is_served);
 PyObject *speed_here(PyObject *module, PyObject *depth);
 PyObject *speed_encode_line(PyObject *module, PyObject *record);
 /* 1: the line is in the buffer, 0: Python has to encode the record, -1: error. */

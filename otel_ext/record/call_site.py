@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from weakref import ref
 
 from otel_ext.record.model import UNKNOWN_CALL_SITE, CallSite
-from otel_ext.record.own_code import CARRIER, FOREIGN, JUDGED, OWN, judge
+from otel_ext.record.own_code import CARRIER, FOREIGN, JUDGED, LOOP, OWN, judge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ _MAX_FRAMES: Final = 250
 _call_sites: Final[dict[tuple[int, int], tuple[ref[CodeType], CallSite]]] = {}
 
 
-def find_call_site(depth: int = 1) -> CallSite:
+def find_call_site(depth: int = 1, *, is_served: bool = False) -> CallSite:
     """Return the innermost call site on the stack that is in the user's own code.
 
     Without one, it is the line of installed code that called OpenTelemetry itself; or
@@ -45,6 +45,8 @@ def find_call_site(depth: int = 1) -> CallSite:
 
     Args:
         depth: How many frames to skip: those of our own hooks.
+        is_served: Whether it is the span of a request that a server got. No code of the user's
+            called that, so only the code that called OpenTelemetry itself is considered.
 
     >>> find_call_site(1) is UNKNOWN_CALL_SITE or find_call_site(1).line > 0
     True
@@ -61,9 +63,13 @@ def find_call_site(depth: int = 1) -> CallSite:
             verdict = judge(filename)
         if verdict == OWN:
             return _cached_call_site(frame)
+        if verdict == LOOP:
+            break
         if undecided and verdict != CARRIER:
             undecided = False
             opener = frame if verdict == FOREIGN else None
+            if is_served:
+                break
         frame = frame.f_back
     return UNKNOWN_CALL_SITE if opener is None else _cached_call_site(opener)
 

@@ -256,6 +256,7 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     attributes = _attributes_of(span)
     parent = span.parent
     links = span.links
+    kind = _kind_of(span)
     trace_id, span_id = _hex(context.trace_id, 16), _hex(context.span_id, 8)
     task = current_task()
     if task is not None:
@@ -270,12 +271,12 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
             _exact_time(span.start_time) or time_ns(),
             seq,
             process,
-            _call_site(attributes),
+            _call_site(attributes, kind),
             attributes,
             trace_id,
             span_id,
             _hex(parent.span_id, 8) if parent is not None else "",
-            _kind_of(span),
+            kind,
             _scope_of(span.instrumentation_scope),
             _links_of(links) if links else (),
             context_of(context, parent is not None and parent.is_remote),
@@ -286,8 +287,8 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
     )
 
 
-def _call_site(attributes: Mapping[str, object]) -> CallSite:
-    return call_site_from_attributes(attributes) or find_call_site(4)
+def _call_site(attributes: Mapping[str, object], kind: str) -> CallSite:
+    return call_site_from_attributes(attributes) or find_call_site(4, is_served=kind == "server")
 
 
 def capture_end_python(

@@ -22,6 +22,7 @@ __all__ = [
     "FOREIGN",
     "INSTRUMENTING",
     "JUDGED",
+    "LOOP",
     "OURS",
     "OWN",
     "first_own_index",
@@ -39,6 +40,8 @@ FOREIGN: Final = 2
 """Installed, so by its path not the user's."""
 INSTRUMENTING: Final = 3
 """Opens spans for others: its callers did not open them."""
+LOOP: Final = 4
+"""The event loop of asyncio: what it runs, its callers did not call."""
 
 JUDGED: Final[dict[str, int]] = {}
 """The result of `judge` for each file name."""
@@ -74,6 +77,8 @@ _INSTALLED: Final = re.compile(r"[/\\](site-packages|dist-packages|__pypackages_
 _INSTRUMENTING: Final = re.compile(r"[/\\]instrumentation[/\\]")
 # The standard library of any process, by path alone; and code without a file.
 _LIBRARY: Final = re.compile(r"(^|[/\\])(lib|Lib)[/\\]python3?[0-9.]*[a-z]?[/\\]|^<")
+# Its `Handle._run` calls whatever a task or a callback does next.
+_LOOP: Final = f"{_SEPARATOR}asyncio{_SEPARATOR}events.py"
 _IMPORT: Final = re.compile(rb"^from ([A-Za-z0-9_.]+) import ", re.MULTILINE)
 _SCRIPT_BYTES: Final = 2_048
 # Programs that run other people's code.
@@ -89,7 +94,7 @@ _LAUNCHERS: Final = frozenset(
 
 
 def judge(filename: str) -> int:
-    """Return whose file it is: `OWN`, `CARRIER`, `FOREIGN` or `INSTRUMENTING`.
+    """Return whose file it is: `OWN`, `CARRIER`, `FOREIGN`, `INSTRUMENTING` or `LOOP`.
 
     Args:
         filename: The path as a code object has it. Code without a file (`<string>`,
@@ -140,7 +145,9 @@ def _judge(filename: str) -> int:
     if installed:
         program = _folders_of([sys.modules.get(_program())])
         return OWN if filename.startswith(program) else FOREIGN
-    return CARRIER if filename.startswith(_standard_library()) else OWN
+    if not filename.startswith(_standard_library()):
+        return OWN
+    return LOOP if filename.endswith(_LOOP) else CARRIER
 
 
 def _folders_of(modules: Iterable[ModuleType | None]) -> tuple[str, ...]:
