@@ -6,15 +6,18 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from otel_ext._accel import bind
 from otel_ext.record.sanitise.sanitiser import sanitised
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
+from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.isolated_exporter import isolate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Process, Record
 
@@ -56,6 +59,9 @@ class FanOut:
         self.never_starts_spans = all(
             getattr(one, "never_starts_spans", False) is True for one in exporters
         )
+        # What the compiled `export` reads; with None it calls the method here.
+        exports = tuple(map(fast_export_of, self._exporters))
+        self._fast_path = None if self.needs_raw_records else (exports, tuple(self._names))
 
     def export(self, record: Record) -> None:
         """Pass one record to each exporter; never raises."""
@@ -64,8 +70,18 @@ class FanOut:
             try:
                 exporter.export(record if is_raw else plain)
             except Exception as error:  # noqa: BLE001 - the next exporter must get it
-                COUNTERS.add("fanout.failed")
-                report_problem(f"{name}: a record is lost", error)
+                self.note_loss(name, error)
+
+    @property
+    def fast_export(self) -> Callable[[Record], None]:
+        """`export`, compiled if the extension was built; it behaves as the method does."""
+        is_own = type(self).export is FanOut.export
+        return bind("bind_fan_out", self.export, self) if is_own else self.export
+
+    def note_loss(self, name: str, error: Exception) -> None:
+        """Count and report a record that one exporter could not take."""
+        COUNTERS.add("fanout.failed")
+        report_problem(f"{name}: a record is lost", error)
 
     def prepare_first_line(self, process: Process) -> None:
         """Let the exporters that write files prepare their first lines."""

@@ -19,7 +19,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from otel_ext.events.deferred import deferred_events
-from otel_ext.exporters.delivery.remote_queue import REMOTE_WORKER_NAME
+from otel_ext.exporters.delivery.remote_worker import REMOTE_WORKER_NAME
 from otel_ext.inflight.introductions import introductions
 from otel_ext.runtime import guard
 from tests.examples import PROFILES

@@ -10,10 +10,12 @@ from math import inf
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Final
 
+from otel_ext._accel import bind
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
 from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
+from otel_ext.exporters.delivery.remote_worker import REMOTE_WORKER_NAME, remote_worker
 from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
 from otel_ext.exporters.delivery.sender import Sender
 from otel_ext.exporters.delivery.settings import RemoteSettings
@@ -37,9 +39,7 @@ if TYPE_CHECKING:
     from otel_ext.record.model import Record
     from otel_ext.runtime.isolated import Ticket
 
-__all__ = ["REMOTE_WORKER_NAME", "RemoteQueue", "remote_worker"]
-
-REMOTE_WORKER_NAME: Final = "otel-ext-remote"
+__all__ = ["RemoteQueue"]
 
 # How often the thread checks what is due, in seconds.
 _INTERVAL: Final = 0.25
@@ -79,6 +79,7 @@ class RemoteQueue:
     never_starts_spans = True
     never_waits = True
     queue: PriorityQueue
+    _fast_path: tuple[Priority, Priority, int] | None
     # Holds the ticket of a flush that has not begun.
     _latest_flush: Ticket | None
     # Signals of which a batch was put back in this round.
@@ -170,6 +171,7 @@ class RemoteQueue:
     def send_only(self, wants: Callable[[Record], bool]) -> None:
         """Send only records for which `wants`, called on the user's thread, returns True."""
         self._wants = wants
+        self._fast_path = None
 
     def _is_wanted(self, record: Record) -> bool:
         wants = self._wants
@@ -195,12 +197,20 @@ class RemoteQueue:
         if not (self._is_running and self._worker.is_alive):
             self._start_threads()
 
+    @property
+    def fast_export(self) -> Callable[[Record], None]:
+        """`export`, compiled if the extension was built; it behaves as the method does."""
+        is_own = type(self).export is RemoteQueue.export
+        return bind("bind_queue", self.export, self) if is_own else self.export
+
     def _start_threads(self) -> None:
         # All of them now: while the interpreter exits, none can be started.
         self._is_running = self._worker.ensure()
         if not self._closed:
             for sender in self.senders.values():
                 sender.thread.ensure()
+            if self._is_running and self._wants is None:
+                self._fast_path = (self.queue.provisional, self.queue.finals, BATCH_SIZE)
 
     def _note_full(self, priority: Priority) -> None:
         queue = self.queue
@@ -251,6 +261,7 @@ class RemoteQueue:
         if self._closed:
             return
         self._closed = self._process_ends_due = True
+        self._fast_path = None
         stays_open = self._on_disk and is_exiting()
         seconds = max(self._shutdown_seconds - self._failed_flush_seconds(), 0.0)
         for sender in self.senders.values():
@@ -371,20 +382,9 @@ class RemoteQueue:
         self._paused = set()
         self._busy = new_lock()
         self._is_running = False
+        # What the compiled `export` reads; with None it calls the method here.
+        self._fast_path = None
         # Start and end of the last flush that failed; infinity while one is waiting.
         self._failed_flush = (0.0, 0.0)
         self._latest_flush = None
         self._process_ends_due = False
-
-
-_shared: Final[dict[str, Worker]] = {}
-
-
-def remote_worker() -> Worker:
-    """Return the worker whose thread sends to all remote destinations.
-
-    >>> remote_worker() is remote_worker()
-    True
-    """
-    found = _shared.get("worker")
-    return found if found is not None else _shared.setdefault("worker", Worker(REMOTE_WORKER_NAME))

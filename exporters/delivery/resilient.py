@@ -10,9 +10,11 @@ from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.protocols import RequestSender
 from otel_ext.runtime.deadline import EXIT_SECONDS
+from otel_ext.runtime.exporter_check import fast_export_of
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     from otel_ext.exporters.delivery.retry import CircuitState
     from otel_ext.record.model import Record
@@ -87,6 +89,12 @@ class ResilientExporter:
     def export(self, record: Record) -> None:
         """Queue one record; called on the user's thread."""
         self._queue.export(record)
+
+    @property
+    def fast_export(self) -> Callable[[Record], None]:
+        """`export`, compiled if the extension was built; it behaves as the method does."""
+        is_own = type(self).export is ResilientExporter.export
+        return fast_export_of(self._queue) if is_own else self.export
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send all records exported so far, or write them to disk.

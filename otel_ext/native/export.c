@@ -91,9 +91,7 @@ static PyObject *parts_of(PyObject *exporter, PyObject *record)
     return NULL;
 }
 
-/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
- * program propagates. */
-static PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
+PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
 {
     if (!PyErr_ExceptionMatches(PyExc_Exception))
         return NULL;

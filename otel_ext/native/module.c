@@ -51,6 +51,8 @@ static PyMethodDef methods[] = {
      "Do what a processor does when a span ends."},
     {"bind_append", speed_bind_append, METH_O, "Return the `append` of a ring buffer."},
     {"bind_export", speed_bind_export, METH_O, "Return the `export` of a JSONL exporter."},
+    {"bind_fan_out", speed_bind_fan_out, METH_O, "Return the `export` of a fan-out."},
+    {"bind_queue", speed_bind_queue, METH_O, "Return the `export` of a remote queue."},
     {"bind_check", NAMED(speed_bind_check), "Return what checks that a record is safe."},
     {"bind_choice", NAMED(speed_bind_choice),
      "Return what calls `no` if `ask` returns False, else `yes`."},
@@ -101,7 +103,7 @@ static int set_up(PyObject *Py_UNUSED(module))
                    || speed_init_threads() < 0 || speed_init_tasks() < 0 || speed_init_hooks() < 0
                    || speed_init_export() < 0 || speed_init_sanitise() < 0
                    || speed_init_cursor() < 0 || speed_init_encode() < 0
-                   || speed_init_otlp() < 0
+                   || speed_init_otlp() < 0 || speed_init_queue() < 0
                ? -1 : 0;
 }
 

@@ -336,6 +336,12 @@ PyObject *speed_learn_triggers(PyObject *module, PyObject *args);
 int speed_init_sanitise(void);
 int speed_init_hooks(void);
 int speed_init_export(void);
+/* Calls `holder.method([what,] error)` with the current exception; one that is meant for the
+ * program propagates. */
+PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what);
+PyObject *speed_bind_fan_out(PyObject *module, PyObject *fan_out);
+PyObject *speed_bind_queue(PyObject *module, PyObject *queue);
+int speed_init_queue(void);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop
