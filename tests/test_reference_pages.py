@@ -15,6 +15,9 @@ from tools.reference_pages import PAGES, main, package, public_names, render
 if TYPE_CHECKING:
     from pathlib import Path
 
+# It reads the source, and calls nothing of it.
+pytestmark = pytest.mark.usefixtures("untraced")
+
 FOLDER: Final = ROOT / "docs" / "reference"
 MODULES: Final = [module for page in PAGES for module in page.modules]
 

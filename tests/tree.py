@@ -84,13 +84,30 @@ def modules() -> tuple[Module, ...]:
     return tuple(module for module in found if module.name != BOOTSTRAP)
 
 
-def imports_of(module: Module) -> Iterator[Import]:
-    """Yield all imports of `module`, also under TYPE_CHECKING and in functions.
+@cache
+def nodes_of(module: Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of `module`, which many tests go through."""
+    return tuple(ast.walk(module.tree))
+
+
+@cache
+def module_names() -> frozenset[str]:
+    """Return the names of all modules of ours, as they are imported."""
+    return frozenset(known.name.removesuffix(".__init__") for known in modules()) | {COMPILED}
+
+
+@cache
+def imports_of(module: Module) -> tuple[Import, ...]:
+    """Return all imports of `module`, also under TYPE_CHECKING and in functions.
 
     `from a import b` counts as `a.b` if that is a module of ours, else as `a`.
     """
-    names = {known.name.removesuffix(".__init__") for known in modules()} | {COMPILED}
-    for node in ast.walk(module.tree):
+    return tuple(_imports_of(module))
+
+
+def _imports_of(module: Module) -> Iterator[Import]:
+    names = module_names()
+    for node in nodes_of(module):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
