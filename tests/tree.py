@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,12 @@ def python_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def freeze() -> None:
+    """Keep the large trees that stay in memory out of the collections of later tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @cache
 def modules() -> tuple[Module, ...]:
     """Return every module of the installed package except the bootstrap."""
@@ -81,6 +88,7 @@ def modules() -> tuple[Module, ...]:
         text = path.read_text(encoding="utf-8")
         name = ".".join(relative.with_suffix("").parts)
         found.append(Module(name, relative.as_posix(), text, ast.parse(text)))
+    freeze()
     return tuple(module for module in found if module.name != BOOTSTRAP)
 
 
