@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import threading
+from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
 from tempfile import gettempdir
@@ -24,6 +25,7 @@ from otel_ext.inflight.introductions import introductions
 from otel_ext.runtime import guard
 from tests.examples import PROFILES
 from tests.figures import take_figures
+from tests.measuring import Measuring, measures_coverage
 from tests.programs import becomes_true
 from tests.untraced import untraced
 
@@ -51,10 +53,17 @@ for profile, count in PROFILES.items():
 settings.load_profile("tests")
 
 
-def pytest_configure() -> None:
-    """Let Ctrl-C work although the shell that started this ignores it."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Let Ctrl-C work although the shell that started this ignores it; measure what counts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if measures_coverage():
+        config.pluginmanager.register(Measuring())
+        if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
+            # Not where results arrive either, beside the processes that test.
+            stack = ExitStack()
+            stack.enter_context(untraced())
+            config.add_cleanup(stack.close)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

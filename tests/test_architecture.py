@@ -12,7 +12,7 @@ import pytest
 
 from tests import tree
 from tests.programs import python, succeed
-from tests.tree import Module, imports_of, modules
+from tests.tree import Module, imports_of, modules, nodes_of
 
 # Who may import whom, the lower parts first. Every part may import itself and FOR_ALL.
 FOR_ALL: Final = frozenset({"_accel", "errors", "lazy_names", "protocols"})
@@ -63,6 +63,9 @@ _ROWS: Final = {
     "__main__": "cli",
 }
 LAYERS: Final = {part: frozenset(row.split()) for part, row in _ROWS.items()}
+
+# It reads the source, and hardly calls anything of it.
+pytestmark = pytest.mark.usefixtures("untraced")
 
 TESTS: Final = Path(__file__).parent
 LONGEST: Final = 400
@@ -172,7 +175,7 @@ def test_no_relative_imports() -> None:
     wrong = [
         module.location(node.lineno)
         for module in modules()
-        for node in ast.walk(module.tree)
+        for node in nodes_of(module)
         if isinstance(node, ast.ImportFrom) and node.level
     ]
     assert not wrong, "\n".join(wrong)
@@ -226,7 +229,7 @@ def test_code_inside_log_calls_does_not_log() -> None:
 def own_privates(module: Module) -> frozenset[str]:
     """Return the underscored names that a module defines, in any scope."""
     found: set[str] = set()
-    for node in ast.walk(module.tree):
+    for node in nodes_of(module):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 found.add(name)
@@ -241,6 +244,12 @@ def own_privates(module: Module) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def all_privates() -> frozenset[str]:
+    """Return the underscored names that any module defines."""
+    return frozenset[str]().union(*map(own_privates, modules()))
+
+
 def is_private(name: str) -> bool:
     """Return whether a name is underscored, and neither dunder nor documented as public."""
     return name.startswith("_") and not name.endswith("__") and name not in PUBLIC
@@ -249,9 +258,9 @@ def is_private(name: str) -> bool:
 def foreign_privates(module: Module) -> list[str]:
     """Return the locations where a module uses private names that it does not define."""
     own = own_privates(module)
-    ours = set[str]().union(*map(own_privates, modules()))
+    ours = all_privates()
     found: list[str] = []
-    for node in ast.walk(module.tree):
+    for node in nodes_of(module):
         match node:
             case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in ours:
                 continue  # inherited from a class of ours
@@ -281,7 +290,7 @@ def test_privates_of_others_are_used_in_one_module() -> None:
 def private_imports(module: Module) -> list[str]:
     """Return where a module imports underscored parts of OpenTelemetry."""
     found: list[str] = []
-    for node in ast.walk(module.tree):
+    for node in nodes_of(module):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

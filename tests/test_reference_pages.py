@@ -10,10 +10,14 @@ import griffe
 import pytest
 
 from tests.programs import ROOT
+from tests.tree import freeze
 from tools.reference_pages import PAGES, main, package, public_names, render
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# It reads the source, and calls nothing of it.
+pytestmark = pytest.mark.usefixtures("untraced")
 
 FOLDER: Final = ROOT / "docs" / "reference"
 MODULES: Final = [module for page in PAGES for module in page.modules]
@@ -22,7 +26,9 @@ MODULES: Final = [module for page in PAGES for module in page.modules]
 @cache
 def rendered() -> dict[str, str]:
     """Return the pages as they should be."""
-    return render()
+    pages = render()
+    freeze()
+    return pages
 
 
 def test_the_pages_are_up_to_date() -> None:

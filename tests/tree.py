@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 from functools import cache
 from pathlib import Path
@@ -72,6 +73,12 @@ def python_files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def freeze() -> None:
+    """Keep the large trees that stay in memory out of the collections of later tests."""
+    gc.collect()
+    gc.freeze()
+
+
 @cache
 def modules() -> tuple[Module, ...]:
     """Return every module of the installed package except the bootstrap."""
@@ -81,16 +88,34 @@ def modules() -> tuple[Module, ...]:
         text = path.read_text(encoding="utf-8")
         name = ".".join(relative.with_suffix("").parts)
         found.append(Module(name, relative.as_posix(), text, ast.parse(text)))
+    freeze()
     return tuple(module for module in found if module.name != BOOTSTRAP)
 
 
-def imports_of(module: Module) -> Iterator[Import]:
-    """Yield all imports of `module`, also under TYPE_CHECKING and in functions.
+@cache
+def nodes_of(module: Module) -> tuple[ast.AST, ...]:
+    """Return all nodes of `module`, which many tests go through."""
+    return tuple(ast.walk(module.tree))
+
+
+@cache
+def module_names() -> frozenset[str]:
+    """Return the names of all modules of ours, as they are imported."""
+    return frozenset(known.name.removesuffix(".__init__") for known in modules()) | {COMPILED}
+
+
+@cache
+def imports_of(module: Module) -> tuple[Import, ...]:
+    """Return all imports of `module`, also under TYPE_CHECKING and in functions.
 
     `from a import b` counts as `a.b` if that is a module of ours, else as `a`.
     """
-    names = {known.name.removesuffix(".__init__") for known in modules()} | {COMPILED}
-    for node in ast.walk(module.tree):
+    return tuple(_imports_of(module))
+
+
+def _imports_of(module: Module) -> Iterator[Import]:
+    names = module_names()
+    for node in nodes_of(module):
         if isinstance(node, ast.Import):
             yield from (Import(alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -4,7 +4,7 @@ Copies the files that the tests read into a work folder and runs pytest there, s
 the checkout's `otel_ext`, `processors` and `exporters` cannot be imported. Runs the
 package's doctests too. With `--all` it runs the tests marked `slow` as well, measures the
 coverage of the installed package, and of programs if a test requests it, and checks the
-coverage that pyproject.toml requires.
+coverage that pyproject.toml requires. `tests/measuring.py` has which tests count for it.
 """
 
 from __future__ import annotations

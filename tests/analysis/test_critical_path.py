@@ -104,6 +104,7 @@ def test_every_path_tiles_its_root(trace: TraceTree) -> None:
         assert at == times.ends[root]
 
 
+@pytest.mark.usefixtures("untraced")  # it takes long enough without
 def test_a_chain_of_100_000_spans_needs_no_recursion() -> None:
     """Nor does a span with 100,000 children need long."""
     number = 100_000

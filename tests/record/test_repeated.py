@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 
+import pytest
+
 from otel_ext.record.repeated_ids import RepeatedIds
 
 
@@ -34,6 +36,7 @@ def test_each_id_counts_once_and_each_process_is_named() -> None:
     assert ids.processes == {"one", "two", "three", "four"}
 
 
+@pytest.mark.usefixtures("untraced")  # it takes long enough without
 def test_a_sample_of_many_spans_still_finds_repetitions() -> None:
     """Two processes of 100,000 spans each, with the same ids: memory stays within 8 MiB."""
     ids = RepeatedIds(limit=1 << 14)

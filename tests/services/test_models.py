@@ -7,6 +7,7 @@ import weakref
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+import pytest
 from hypothesis import settings, stateful
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -192,6 +193,9 @@ class ServicesModel(RuleBasedStateMachine):
         if hasattr(self, "root"):
             self.root.close()
 
+
+# The data is generated: see tests.measuring.
+pytestmark = pytest.mark.usefixtures("untraced")
 
 BRIEF = settings(max_examples=40, stateful_step_count=25, deadline=None)
 

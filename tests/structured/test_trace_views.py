@@ -85,6 +85,7 @@ def test_the_critical_path_has_no_gaps() -> None:
     assert not any(one["is_open"] for one in ended)
 
 
+@pytest.mark.usefixtures("untraced")  # it takes long enough without
 def test_a_long_chain_needs_no_recursion(records: RecordCapture) -> None:
     """Each span within the one before."""
     del records
