@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["METHOD", "Application", "Process", "measure_under_load", "send_requests"]
 
 METHOD: Final = (
-    " The five ways take turns; all their processes run throughout. After each turn what waits is"
-    " flushed, and the CPU time of that counts. The collector is rotel, over HTTP."
+    " The ways take turns, and all their processes run throughout. After each turn what waits is"
+    " flushed, and the CPU time of that counts; that every span arrives is checked. The collector"
+    " is rotel, over HTTP."
 )
 _LOCALHOST: Final = "127.0.0.1"
 _FIELDS: Final = ("rate", "p50", "p99", "cpu")
@@ -156,7 +157,10 @@ def _measure(
 def _tabulate(application: Application, found: Mapping[str, Values], result: Result) -> None:
     work = application.work
     stock = found.get("stock")
-    columns = [f"{work}s/s", "over OTLP", "p50, ms", "p99, ms", f"CPU a {work}, µs", "over OTLP"]
+    columns = [
+        *(f"{work}s/s", "over stock OTLP", "p50, ms", "p99, ms"),
+        *(f"CPU a {work}, µs", "CPU over stock OTLP"),
+    ]
     rows = [
         [
             WAYS[way],
@@ -169,7 +173,7 @@ def _tabulate(application: Application, found: Mapping[str, Values], result: Res
         ]
         for way, values in found.items()
     ]
-    result.tables.append(Table("Five ways", ["", *columns], rows))
+    result.tables.append(Table("The ways", ["", *columns], rows))
     series = {WAYS[way]: [summarise(one["rate"]).value] for way, one in found.items()}
     title = f"{application.name} under load"
     name = result.name.replace("_", "-")
@@ -181,6 +185,8 @@ def _tabulate(application: Application, found: Mapping[str, Values], result: Res
         result.figures["p99 beside OTLP"] = ratios(found["beside"]["p99"], stock["p99"])
         rates = ratios(found["sending"]["rate"], stock["rate"])
         result.figures[f"{work}s/s, sending OTLP, over stock"] = rates
+        spent = ratios(found["sending"]["cpu"], stock["cpu"])
+        result.figures[f"CPU a {work}, sending OTLP, over stock"] = spent
 
 
 def _lost(of: Values, to: Values) -> Figure:
