@@ -33,12 +33,12 @@ def test_a_question_is_answered(port: int) -> None:
     assert ask(port, "add") == 0
 
 
-@pytest.mark.parametrize("words", [("fail",), ("unknown",), ("add", "x")])
-def test_a_question_that_fails_raises(port: int, words: tuple[str, ...]) -> None:
+def test_a_question_that_fails_raises(port: int) -> None:
     """A command that raises, or does not exist, is an error here, and the next one works."""
-    with pytest.raises(RuntimeError, match=words[0]):
-        ask(port, *words)
-    assert ask(port, "add", 1) == 1
+    for words in (("fail",), ("unknown",), ("add", "x")):
+        with pytest.raises(RuntimeError, match=words[0]):
+            ask(port, *words)
+        assert ask(port, "add", 1) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)
