@@ -172,7 +172,7 @@ bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmar
 	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"
 
 bench-quick: $(STAMPS)/bench ## the benchmarks that the tests leave out, short: for breakage, not figures
-	@$(BENCHMARKS) --quick --only application latency memory reading watched
+	@$(BENCHMARKS) --quick --only application django_application celery_application latency memory reading watched
 
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"

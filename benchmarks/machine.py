@@ -23,6 +23,9 @@ _PACKAGES: Final = (
     "orjson",
     "fastapi",
     "uvicorn",
+    "django",
+    "gunicorn",
+    "celery",
     "rotel",
 )
 

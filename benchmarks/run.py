@@ -30,6 +30,8 @@ MEASURES: Final = (
     "codec_cost",
     "latency",
     "application",
+    "django_application",
+    "celery_application",
     "memory",
     "logs",
     "reading",

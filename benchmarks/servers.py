@@ -1,4 +1,4 @@
-"""Starts and stops the servers of the application measure: the application, the collector."""
+"""Starts and stops what is measured as a program: applications, servers, the collector."""
 
 from __future__ import annotations
 
@@ -144,5 +144,9 @@ def memory_bytes(pid: int, field: str = "VmHWM") -> int:
 
 def children_of(pid: int) -> list[int]:
     """Return the processes that `pid` has started, whichever of its threads did."""
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]
+    found: list[int] = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        # A thread may end meanwhile; another one then has its children.
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found += map(int, task.read_text().split())
+    return found

@@ -22,14 +22,15 @@ from benchmarks.load import Load, parse_wrk
 from benchmarks.report import markdown, write_report
 from benchmarks.result import Chart, Result, Table, from_json, to_json
 from benchmarks.run import MEASURES
-from benchmarks.targets import TARGETS, judge, judgements
+from benchmarks.targets import TARGETS, Target, judge, judgements
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = Effort("tiny")
 # These take long even at their smallest, so only `make bench-quick` runs them.
-LONG = {"application", "latency", "memory", "reading", "watched"}
+APPLICATIONS = {"application", "django_application", "celery_application"}
+LONG = APPLICATIONS | {"latency", "memory", "reading", "watched"}
 # Some seconds each, however little is measured.
 SECONDS = {"attacked", "received", "span_cost"}
 times = st.lists(st.floats(1.0, 1e9), min_size=1, max_size=50)
@@ -145,6 +146,14 @@ def test_a_target_is_judged_by_what_is_printed() -> None:
     assert judge(target, Figure(over, over, over, 1)) == "**not met**"
 
 
+def test_of_some_targets_more_is_better() -> None:
+    """A target that is a least value is printed as one, and met by what is above it."""
+    target = Target("rate", "m", "k", 1.2, 1.4, at_least=True)
+    verdicts = [judge(target, Figure(value, 0, 9, 1)) for value in (1.19, 1.2, 1.4)]
+    assert verdicts == ["**not met**", "met", "met, stretch too"]
+    assert target.show(target.target) == "≥ 1.20"
+
+
 def test_the_report_names_every_target() -> None:
     """Even a run without any measure lists each target, as not measured."""
     table = judgements([])
@@ -163,7 +172,18 @@ def test_a_report_without_charts_has_no_dead_links(tmp_path: Path) -> None:
     assert ("(c.png)" in page) == (tmp_path / "c.png").is_file()
 
 
-@pytest.mark.parametrize("name", ["figures", "harness", "load", "result", "targets"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "figures",
+        "harness",
+        "load",
+        "result",
+        "targets",
+        "applications.orders",
+        "applications.telemetry",
+    ],
+)
 def test_examples_in_docstrings_hold(name: str) -> None:
     """The examples in the docstrings of the benchmarks' functions are run."""
     outcome = doctest.testmod(import_module(f"benchmarks.{name}"))
