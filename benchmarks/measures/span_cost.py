@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, ratios, summarise
 from benchmarks.harness import Case, Cases, Cost, Effort, alternate
 from benchmarks.peers import PEERS, Rig, make_rig
 from benchmarks.result import Chart, Result, Table
-from benchmarks.shapes import MAIN_SHAPE, SHAPES
+from benchmarks.shapes import FAILING_SHAPE, MAIN_SHAPE, NEW_URL_SHAPE, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,10 +20,12 @@ __all__ = ["measure"]
 
 NONE: Final = "no processor"
 OURS: Final = "otel-ext mapped"
+REDACTING: Final = "otel-ext mapped, redacting"
 BASE: Final = "Batch + null exporter"
+ENCODING: Final = "Batch + OTLP encoding"
 _RATIOS: Final = {
     BASE: "cpu over Batch + null",
-    "Batch + OTLP encoding": "cpu over Batch + OTLP encoding",
+    ENCODING: "cpu over Batch + OTLP encoding",
     "logfire pending spans + null exporter": "cpu over logfire pending",
 }
 _ROUNDS: Final = 15
@@ -84,12 +86,19 @@ def _tabulate(result: Result, shape: str, costs: dict[str, list[Cost]]) -> None:
         rows.append(row)
     columns = ["", "wall", "CPU", "CPU added", "added, over Batch + null"]
     result.tables.append(Table(f"A span: {shape}", columns, rows))
+    redacting = [cost.cpu for cost in costs[REDACTING]]
+    if shape == FAILING_SHAPE:
+        encoding = [cost.cpu for cost in costs[ENCODING]]
+        key = "exception, redacting, over Batch + OTLP encoding"
+        _put_ratio(result, key, redacting, encoding, bare)
+    if shape == NEW_URL_SHAPE:
+        added = [one / _NS for one in _added(costs, REDACTING)]
+        result.figures["new URL, redacting: added, µs"] = summarise(added)
     if shape == MAIN_SHAPE:
         ours = [cost.cpu for cost in costs[OURS]]
         for name, key in _RATIOS.items():
             if name in costs:
                 _put_ratio(result, key, ours, [cost.cpu for cost in costs[name]], bare)
-        redacting = [cost.cpu for cost in costs["otel-ext mapped, redacting"]]
         _put_ratio(result, "cpu over Batch + null, redacting", redacting, base, bare)
         disabled = [cost.cpu for cost in costs["otel-ext disabled"]]
         _put_ratio(result, "disabled over no processor", disabled, bare, None)
