@@ -7,7 +7,7 @@ from statistics import mean, median
 from time import perf_counter_ns, process_time_ns, sleep, thread_time_ns
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from opentelemetry.sdk.trace import SpanProcessor
+from opentelemetry.sdk.trace import SpanProcessor, SynchronousMultiSpanProcessor
 
 from benchmarks.figures import ratios, summarise
 from benchmarks.harness import Case, Cases, Effort, rotations
@@ -103,7 +103,9 @@ def _time_hooks(rig: Rig) -> _Timed:
     """Put a stop watch between a tracer and its processors."""
     tracer = cast("Tracer", rig.tracer)
     timed = _Timed(tracer.span_processor)
-    tracer.span_processor = timed
+    only = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]
+    tracer.span_processor = only
+    only.add_span_processor(timed)
     return timed
 
 
