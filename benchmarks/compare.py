@@ -35,7 +35,7 @@ _ROOT: Final = Path(__file__).resolve().parent.parent
 _PUBLISHED: Final = f"docs/benchmarks/{FILE}"
 _MACHINE: Final = "machine.json"
 # In a key: the figure is an amount, which says nothing on another machine.
-_AMOUNT: Final = re.compile(r"\b(?:ns|µs|ms|s|KB|MiB)\b")
+_AMOUNT: Final = re.compile(r"(?:^|, )(?:ns|µs|ms|s|KB|MiB)\b")
 _COUNTED_SHARE: Final = 0.02
 _TIMED_SHARE: Final = 0.10
 _SINGLE_SHARE: Final = 0.25

@@ -75,7 +75,11 @@ def test_amounts_of_other_machines_are_not_judged() -> None:
     """Microseconds say nothing on another processor; ratios do."""
     assert _verdict(AMOUNT, _steady(1.0), _steady(2.0)) == "worse"
     assert _verdict(AMOUNT, _steady(1.0), _steady(2.0), processor="another") == "other machine"
-    assert _verdict(RATIO, _steady(1.0), _steady(2.0), processor="another") == "worse"
+    for ratio in (RATIO, COUNTED, ("spans_apart", "1 ms apart: ours: CPU, over Batch + null")):
+        assert _verdict(ratio, _steady(1.0), _steady(2.0), processor="another") == "worse"
+    for amount in ("ms for 1,000 spans", "configure(), ms beyond", "memory, MiB"):
+        at = ("measure", amount)
+        assert _verdict(at, _steady(1.0), _steady(2.0), processor="another") == "other machine"
 
 
 def test_published_figures_are_read_back(tmp_path: Path) -> None:
