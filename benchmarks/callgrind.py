@@ -78,7 +78,7 @@ def count_instructions(
         extra: Environment variables.
 
     Raises:
-        RuntimeError: It failed, or no mark was met.
+        RuntimeError: It failed, took too long, or no mark was met.
     """
     with TemporaryDirectory(prefix="otel-ext-bench-") as folder:
         command = [
@@ -91,14 +91,17 @@ def count_instructions(
             sys.executable,
             *arguments,
         ]
-        done = subprocess.run(  # noqa: S603 - our own programs
-            command,
-            env={**environment(), **extra, _COUNTED: "1"},
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT_SECONDS,
-            check=False,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - our own programs
+                command,
+                env={**environment(), **extra, _COUNTED: "1"},
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"{' '.join(arguments)} took too long") from error
         if done.returncode:
             raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr[-2_000:]}")
         parts = read_parts(Path(folder).iterdir())

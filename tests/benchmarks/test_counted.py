@@ -85,7 +85,7 @@ def test_instructions_are_those_beyond_no_processor(monkeypatch: pytest.MonkeyPa
     others = result.figures[f"{key}: other threads, instructions"]
     assert (added.value, round(others.value)) == (3_000, 30)
     assert not any("Batch + null exporter:" in key for key in result.figures)
-    assert any("0.00 % at most" in note for note in result.notes)
+    assert any("differ by 0.00 % (4 attributes)" in note for note in result.notes)
     assert len(result.tables) == len({stretch.shape for stretch in plan(TINY)})
 
 
