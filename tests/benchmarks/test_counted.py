@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = Effort("tiny")
+FULL = Effort("full")
 
 
 def _write(folder: Path, name: str, total: int) -> None:
@@ -85,8 +86,31 @@ def test_instructions_are_those_beyond_no_processor(monkeypatch: pytest.MonkeyPa
     others = result.figures[f"{key}: other threads, instructions"]
     assert (added.value, round(others.value)) == (3_000, 30)
     assert not any("Batch + null exporter:" in key for key in result.figures)
-    assert any("differ by 0.00 % (4 attributes)" in note for note in result.notes)
     assert len(result.tables) == len({stretch.shape for stretch in plan(TINY)})
+
+
+def test_several_processes_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The median of the processes of a way counts, and a note says how far they differ."""
+    runs = iter((0, 3_000, 1_000))
+
+    def vary(
+        arguments: Sequence[str], _mark: str, *, only_caller: bool, **_extra: object
+    ) -> callgrind.Counted:
+        more = next(runs) if only_caller and arguments[2] == "Batch + null exporter" else 0
+        parts = [10_000, 0, 0] * len(plan(FULL))
+        for at, stretch in enumerate(plan(FULL)):
+            place = list(WAYS).index(arguments[2]) + 1
+            parts[MARKS * at + 1] = (1_000 * place + more) * stretch.spans
+        return callgrind.Counted("100000\n", parts)
+
+    monkeypatch.setattr(instructions, "is_installed", lambda: True)
+    monkeypatch.setattr(instructions, "count_instructions", vary)
+    result = instructions.measure(FULL)
+    # Beyond the 1,000 of no processor: 3,000 of ours, and 2,000 of Batch in its middle run.
+    assert result.figures["caller, over Batch + null"].value == 1.5
+    (note,) = (one for one in result.notes if one.startswith("Batch + null exporter:"))
+    assert "of 3 processes" in note
+    assert "3000 instructions, 150.00 %" in note
 
 
 def test_marks_that_are_missing_leave_the_measure_out(monkeypatch: pytest.MonkeyPatch) -> None:
