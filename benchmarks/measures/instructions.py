@@ -25,9 +25,8 @@ _OURS: Final = "otel-ext: configure(redact='off')"
 _REDACTING: Final = "otel-ext: configure()"
 _BY_HAND: Final = "otel-ext: LifecycleSpanProcessor(JsonlExporter(...))"
 _PURE: Final = "otel-ext: configure(redact='off'), pure Python"
-# What the targets need. Where things lie in memory differs from process to process, and with it how
-# often the interpreter's caches miss: by a part of a span that is small, but not beside what a
-# processor adds.
+# What the targets need. Where things lie in memory decides how often the interpreter's caches miss;
+# that is a small part of a span, but not beside what a processor adds.
 _REPEATED: Final = (_NONE, _BASE, _OURS, _BY_HAND)
 
 
