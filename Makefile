@@ -35,7 +35,7 @@ SOURCES := $(filter-out %/__pycache__ %.pyc %.so,$(SOURCES))
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help python run test lint lint-words lint-ruff lint-mypy lint-pyright wheel wheel-check matrix \
-	builder compat bench bench-peers bench-quick soak storm chaos sanitize fuzz \
+	builder compat bench bench-compare bench-peers bench-quick soak storm chaos sanitize fuzz \
 	collector test-collector viewer page clean
 
 help: ## show this list
@@ -172,7 +172,13 @@ bench: $(STAMPS)/bench ## every benchmark; tables and charts go to docs/benchmar
 	@$(BENCHMARKS) --docs "$(CHECKOUT)/docs/benchmarks"
 
 bench-quick: $(STAMPS)/bench ## the benchmarks that the tests leave out, short: for breakage, not figures
-	@$(BENCHMARKS) --quick --only application django_application celery_application latency memory reading watched
+	@$(BENCHMARKS) --quick --only application django_application celery_application instructions latency memory reading watched
+
+# `make bench-compare AGAINST=FILE` compares with another file than the committed results.json.
+AGAINST ?=
+
+bench-compare: | python ## compare what make bench measured with the published run; fails if worse
+	@$(PYTHON) benchmarks/compare.py --results build/bench $(if $(AGAINST),--against "$(AGAINST)")
 
 $(STAMPS)/bench: $(STAMPS)/wheel pyproject.toml constraints.txt
 	@echo "==> installing the wheel and what the benchmarks compare it with"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +23,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
 from otel_ext import configure
 from otel_ext.config import load_config
+from otel_ext.exporters import JsonlExporter
 from otel_ext.pipeline import make_exporter
 from otel_ext.processors.lifecycle import LifecycleSpanProcessor
 from otel_ext.redaction.redactor import make_redactor
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from otel_ext.record.model import Record
 
-__all__ = ["PEERS", "Rig", "make_rig"]
+__all__ = ["PEERS", "Rig", "make_configured", "make_rig"]
 
 RESOURCE: Final = Resource.create({"service.name": "benchmark", "service.version": "1.0"})
 _WAIT: Final = 60_000  # milliseconds
@@ -147,11 +149,35 @@ def _ours(durability: str, *, redact: str = "off") -> Rig:
     redactor = make_redactor(config.redaction)
     exporter = make_exporter(config, open_records)
     processor = LifecycleSpanProcessor(exporter, redactor=redactor)
+    return _rig(_provider(processor), partial(_lines, folder), folder)
 
-    def written() -> int:
-        return sum(piece.count(b"\n") for path in folder.glob("*.jsonl") for piece in _pieces(path))
 
-    return _rig(_provider(processor), written, folder)
+def _added_by_hand() -> Rig:
+    """Return the pipeline that the README adds to a provider of the program."""
+    folder = Path(mkdtemp(prefix="otel-ext-bench-"))
+    provider = _provider(LifecycleSpanProcessor(JsonlExporter(folder)))
+    return _rig(provider, partial(_lines, folder), folder)
+
+
+def make_configured(redact: str) -> Rig:
+    """Call `configure()`, which a process can have only once, and return what it set up.
+
+    Args:
+        redact: The setting: `off`, or `default`.
+
+    Raises:
+        RuntimeError: It records nothing, such as when tracing is switched off.
+    """
+    folder = Path(mkdtemp(prefix="otel-ext-bench-"))
+    provider = _provider()
+    handle = configure(output=folder, console="off", redact=redact, tracer_provider=provider)
+    if not handle.active or handle.config.redaction.mode != redact:
+        raise RuntimeError("otel-ext is switched off, or configured already")
+    return _rig(provider, partial(_lines, folder), folder)
+
+
+def _lines(folder: Path) -> int:
+    return sum(piece.count(b"\n") for path in folder.glob("*.jsonl") for piece in _pieces(path))
 
 
 def _pieces(path: Path) -> Sequence[bytes]:
@@ -176,6 +202,7 @@ PEERS: Final[dict[str, Callable[[int], Rig]]] = {
     "logfire pending spans + null exporter": _logfire,
     "otel-ext mapped": lambda _: _ours("mapped"),
     "otel-ext mapped, redacting": lambda _: _ours("mapped", redact="default"),
+    "otel-ext JsonlExporter, added by hand": lambda _: _added_by_hand(),
     "otel-ext queued": lambda _: _ours("queued"),
     "otel-ext write": lambda _: _ours("write"),
     "otel-ext disabled": lambda _: _disabled(),

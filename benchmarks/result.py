@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from benchmarks.figures import Figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Chart", "Result", "Table", "from_json", "to_json"]
+__all__ = ["SHORT_RUN", "Chart", "Result", "Table", "from_json", "to_json"]
+
+SHORT_RUN: Final = "Measured in a short run, of few rounds."
+"""The note of a result that has no figures worth comparing."""
 
 
 @dataclass

@@ -19,14 +19,17 @@ if __name__ == "__main__":
 from benchmarks.child import run_measure
 from benchmarks.harness import Effort
 from benchmarks.machine import describe
+from benchmarks.published import write_published
 from benchmarks.report import write_report
-from benchmarks.result import Result, from_json, to_json
+from benchmarks.result import SHORT_RUN, Result, from_json, to_json
 from benchmarks.targets import judgements
 
 __all__ = ["MEASURES", "main"]
 
 MEASURES: Final = (
     "span_cost",
+    "instructions",
+    "spans_apart",
     "codec_cost",
     "latency",
     "application",
@@ -78,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
             failed.append(name)
             continue
         if effort.name != "full":
-            result.notes.append("Measured in a short run, of few rounds.")
+            result.notes.append(SHORT_RUN)
         results.append(result)
         text = json.dumps(to_json(result), indent=1)
         kept.write_text(f"{text}\n", encoding="utf-8")
@@ -86,6 +89,7 @@ def main(arguments: list[str] | None = None) -> int:
     facts = json.dumps(dict(machine), indent=1)
     (results_folder / "machine.json").write_text(f"{facts}\n", encoding="utf-8")
     page = write_report(results, machine, options.docs or results_folder / "report", options.remark)
+    write_published(results, machine, page.parent)
     for row in judgements(results).rows:
         sys.stdout.write(f"{row[-1].strip('*'):18}{row[3]:28}{row[0]} ({row[1]})\n")
     sys.stdout.write(f"report: {page}\nresults: {results_folder}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count as numbers
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,7 +10,15 @@ if TYPE_CHECKING:
 
     from opentelemetry.trace import Tracer
 
-__all__ = ["FOUR", "MAIN_SHAPE", "SHAPES", "TWENTY", "Attributes"]
+__all__ = [
+    "FAILING_SHAPE",
+    "FOUR",
+    "MAIN_SHAPE",
+    "NEW_URL_SHAPE",
+    "SHAPES",
+    "TWENTY",
+    "Attributes",
+]
 
 Attributes = dict[str, "str | int | float | bool"]
 
@@ -49,22 +58,41 @@ def _nested(tracer: Tracer, count: int) -> None:
         _nest(tracer, DEPTH)
 
 
+# Never the same twice in a process, as in a program: what has seen a text once may remember it.
+_ORDERS: Final = numbers(1_000)
+
+
+def _find(order: int) -> None:
+    raise KeyError(f"no order {order}")
+
+
 def _failing(tracer: Tracer, count: int) -> None:
     for _ in range(count):
         try:
             with tracer.start_as_current_span("GET /orders/{id}", attributes=FOUR):
-                raise KeyError("no such order")  # noqa: TRY301 - the shape is made of it
+                _find(next(_ORDERS))
         except KeyError:
             pass
 
 
+def _new_url(tracer: Tracer, count: int) -> None:
+    for _ in range(count):
+        url = f"http://shop.example:8000/orders/{next(_ORDERS)}?page=2&sort=asc"
+        request: Attributes = {"http.request.method": "GET", "url.full": url, "server.port": 8_000}
+        with tracer.start_as_current_span("GET /orders/{id}", attributes=request) as span:
+            span.set_attribute("http.response.status_code", 200)
+
+
 MAIN_SHAPE: Final = "4 attributes"
+FAILING_SHAPE: Final = "with an exception"
+NEW_URL_SHAPE: Final = "a URL never seen before"
 
 SHAPES: Final[dict[str, Callable[[Tracer, int], None]]] = {
     "no attributes": _with_attributes({}),
     MAIN_SHAPE: _with_attributes(FOUR),
     "20 attributes": _with_attributes(TWENTY),
     "nested 10 deep": _nested,
-    "with an exception": _failing,
+    FAILING_SHAPE: _failing,
+    NEW_URL_SHAPE: _new_url,
 }
 """Functions that make the passed number of spans, a multiple of ten."""

@@ -52,12 +52,21 @@ class Target(NamedTuple):
 
 TARGETS: Final = (
     Target(
+        "Instructions that a span adds on the caller's thread, both records in the file, over"
+        " Batch + null exporter",
+        *("instructions", "caller, over Batch + null", 2.0, 2.0),
+    ),
+    Target(
+        "The same with `LifecycleSpanProcessor(JsonlExporter(...))` instead of `configure()`",
+        *("instructions", "caller, over Batch + null, added by hand", 2.0, 2.0),
+    ),
+    Target(
         "Added CPU of a span, both records in the file, no redaction, over Batch + null exporter",
         *("span_cost", "cpu over Batch + null", 1.25, 0.75),
     ),
     Target(
         "The same with redaction, as it is by default",
-        *("span_cost", "cpu over Batch + null, redacting", 1.25, 0.75),
+        *("span_cost", "cpu over Batch + null, redacting", 1.35, 0.75),
     ),
     Target(
         "Without it, over Batch + stock OTLP encoding",
@@ -66,6 +75,18 @@ TARGETS: Final = (
     Target(
         "Without it, over logfire's pending spans, null exporter",
         *("span_cost", "cpu over logfire pending", 0.40, 0.25),
+    ),
+    Target(
+        "Added CPU of a span with an exception, redacting, over Batch + OTLP encoding of it",
+        *("span_cost", "exception, redacting, over Batch + OTLP encoding", 0.4, 0.4),
+    ),
+    Target(
+        "Added CPU of a span with a URL never seen before, redacting",
+        *("span_cost", "new URL, redacting: added, µs", 25.0, 25.0, " µs"),
+    ),
+    Target(
+        "CPU of encoding a final span for a collector, over the stock encoder",
+        *("codec_cost", "encoding over stock, compiled", 0.15, 0.15),
     ),
     Target(
         "Switched off, over no processor: all CPU of a span",

@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, ratios, summarise
 from benchmarks.harness import Case, Cases, Cost, Effort, alternate
 from benchmarks.peers import PEERS, Rig, make_rig
 from benchmarks.result import Chart, Result, Table
-from benchmarks.shapes import MAIN_SHAPE, SHAPES
+from benchmarks.shapes import FAILING_SHAPE, MAIN_SHAPE, NEW_URL_SHAPE, SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,17 @@ __all__ = ["measure"]
 
 NONE: Final = "no processor"
 OURS: Final = "otel-ext mapped"
+REDACTING: Final = "otel-ext mapped, redacting"
 BASE: Final = "Batch + null exporter"
+ENCODING: Final = "Batch + OTLP encoding"
 _RATIOS: Final = {
     BASE: "cpu over Batch + null",
-    "Batch + OTLP encoding": "cpu over Batch + OTLP encoding",
+    ENCODING: "cpu over Batch + OTLP encoding",
     "logfire pending spans + null exporter": "cpu over logfire pending",
+}
+_OTHER_WAYS: Final = {
+    REDACTING: "cpu over Batch + null, redacting",
+    "otel-ext JsonlExporter, added by hand": "cpu over Batch + null, added by hand",
 }
 _ROUNDS: Final = 15
 _SPANS: Final = 2_000  # what the SDK's queue holds before it drops some
@@ -84,15 +90,26 @@ def _tabulate(result: Result, shape: str, costs: dict[str, list[Cost]]) -> None:
         rows.append(row)
     columns = ["", "wall", "CPU", "CPU added", "added, over Batch + null"]
     result.tables.append(Table(f"A span: {shape}", columns, rows))
+    _put_figures(result, shape, costs)
+
+
+def _put_figures(result: Result, shape: str, costs: dict[str, list[Cost]]) -> None:
+    """Add the figures that the targets name."""
+    cpu = {name: [cost.cpu for cost in found] for name, found in costs.items()}
+    bare = cpu[NONE]
     if shape == MAIN_SHAPE:
-        ours = [cost.cpu for cost in costs[OURS]]
         for name, key in _RATIOS.items():
-            if name in costs:
-                _put_ratio(result, key, ours, [cost.cpu for cost in costs[name]], bare)
-        redacting = [cost.cpu for cost in costs["otel-ext mapped, redacting"]]
-        _put_ratio(result, "cpu over Batch + null, redacting", redacting, base, bare)
-        disabled = [cost.cpu for cost in costs["otel-ext disabled"]]
-        _put_ratio(result, "disabled over no processor", disabled, bare, None)
+            if name in cpu:
+                _put_ratio(result, key, cpu[OURS], cpu[name], bare)
+        for name, key in _OTHER_WAYS.items():
+            _put_ratio(result, key, cpu[name], cpu[BASE], bare)
+        _put_ratio(result, "disabled over no processor", cpu["otel-ext disabled"], bare, None)
+    if shape == FAILING_SHAPE:
+        key = "exception, redacting, over Batch + OTLP encoding"
+        _put_ratio(result, key, cpu[REDACTING], cpu[ENCODING], bare)
+    if shape == NEW_URL_SHAPE:
+        added = [one / _NS for one in _added(costs, REDACTING)]
+        result.figures["new URL, redacting: added, µs"] = summarise(added)
 
 
 def _put_ratio(
