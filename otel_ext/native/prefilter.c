@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#define MOST_LITERALS 512
+#define MOST_LITERALS 1024
 #define ROOM 8192
 
 enum { INSIDE = 1, DIGIT = 2, GAP = 4 };

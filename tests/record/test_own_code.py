@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 import sysconfig
 import threading
+from functools import partial
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import opentelemetry.sdk.trace as sdk
 import pytest
 from opentelemetry.instrumentation import requests as instrumentation
+from opentelemetry.trace import SpanKind
 
 from otel_ext.record import own_code
 from otel_ext.record.call_site import find_call_site
@@ -27,11 +30,14 @@ from otel_ext.record.own_code import (
     is_own,
     judge,
 )
+from tests.processors.spans import recording
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
 
     from otel_ext.record.model import CallSite
+
+    Work = Callable[[Callable[[], CallSite]], Coroutine[None, None, CallSite]]
 
 SITE = "/srv/venv/lib/python3.12/site-packages"
 
@@ -215,6 +221,30 @@ def test_installed_code_that_opens_a_span_itself_is_its_call_site() -> None:
     server = f"{SITE}/gunicorn/workers/sync.py"
     opened = in_thread(lambda: through(f"{SITE}/shop/orders.py", server)(find_call_site))
     assert (opened.file, opened.line) == (f"{SITE}/shop/orders.py", 2)
+
+
+@pytest.mark.parametrize(("file", "found"), [(LIBRARY, LIBRARY), (INSTRUMENTATION, "<unknown>")])
+def test_the_event_loop_ends_the_search(file: str, found: str) -> None:
+    """Who started the loop did not call what its tasks do."""
+    space: dict[str, object] = {}
+    code = compile("async def work(call):\n    return call()\n", file, "exec")
+    exec(code, space)  # noqa: S102 - a file that need not exist
+    work = cast("Work", space["work"])
+    assert asyncio.run(work(site_now)).file == found
+
+
+@pytest.mark.parametrize("file", [LIBRARY, INSTRUMENTATION])
+def test_the_caller_of_a_server_is_no_call_site(file: str) -> None:
+    """A server span has a call site only if the code that opens it is the user's or installed."""
+    tracer, recorder = recording()
+    for kind in (SpanKind.SERVER, SpanKind.CLIENT):
+        through(file)(partial(tracer.start_span, kind.name, kind=kind)).end()  # type: ignore[attr-defined]
+    served = recorder.of("SERVER")[0].call_site
+    assert served == through(file)(partial(find_call_site, 1, is_served=True))
+    assert served.file == (LIBRARY if file == LIBRARY else "<unknown>")
+    assert Path(recorder.of("CLIENT")[0].call_site.file).samefile(__file__)
+    tracer.start_span("own", kind=SpanKind.SERVER).end()
+    assert Path(recorder.of("own")[0].call_site.file).samefile(__file__)
 
 
 def test_the_search_is_bounded() -> None:

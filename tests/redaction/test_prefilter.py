@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from otel_ext._accel import load_speed
 from otel_ext.record.model import PlainAttributes
 from otel_ext.redaction.redactor import Redactor
+from otel_ext.redaction.scan.assignments import APART, SHORT_STEMS, STEMS
 from otel_ext.redaction.scan.cards import CARD_GAPS
 from otel_ext.redaction.scan.prefilter import ROWS, TRIGGERS, compiled_prefilter, is_suspicious
 from otel_ext.redaction.scan.scanner import find_secrets
@@ -134,6 +135,7 @@ def test_all_short_texts_of_suspicious_characters() -> None:
     [
         *("Task-1234", "GET /orders/7 http send", "127.0.0.1", "customer 97", "application/json"),
         "SELECT customer, total FROM orders WHERE id IN (?, ?)",
+        "raise KeyError(name)\nKeyError: 'status_code'",
         "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0",
     ],
 )
@@ -141,6 +143,14 @@ def test_ordinary_values_pass_the_compiled_prefilter(text: str) -> None:
     """Usual values of attributes need no search by the expression."""
     assert speed is not None
     assert speed.is_harmless(text)
+
+
+@pytest.mark.parametrize("between", ["", *APART])
+def test_names_of_several_words_are_stopped(between: str) -> None:
+    """However the words of a secret's name are joined, both prefilters stop the text."""
+    names = [one.replace(" ", between) for one in (*STEMS, *SHORT_STEMS)]
+    assert [name for name in names if not is_suspicious(f"the {name}=x")] == []
+    assert [name for name in names if speed and speed.is_harmless(f"the {name.title()}=x")] == []
 
 
 @pytest.mark.parametrize("gap", ["", "%20", *CARD_GAPS.removesuffix("%")])

@@ -169,7 +169,7 @@ def test_strict_redacts_personal_data() -> None:
 
 def test_long_texts_are_cut_where_they_may_hold_secrets() -> None:
     """Text beyond the limit is not searched, so it is cut; a stack trace keeps its end."""
-    text = "a key\n" * 4_000
+    text = "magic\n" * 4_000
     found = redacted(
         {"body": text, "exception.stacktrace": f"{text}last line", "plain": "x" * 9_000}
     )

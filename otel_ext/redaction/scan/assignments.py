@@ -20,12 +20,13 @@ from otel_ext.redaction.scan.values import is_random, is_secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["SHORT_STEMS", "STEMS", "find_named"]
+__all__ = ["APART", "SHORT_STEMS", "STEMS", "find_named"]
 
 _PART: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-[]"
 _LONGEST_NAME: Final = 96
 _LONGEST_ELEMENT: Final = 4_096
-_APART: Final = r"[ _.-]?"
+APART: Final = " _.-"
+"""What may stand between the words of a name: one of these, or nothing."""
 _SHORT: Final = 4
 
 
@@ -84,7 +85,8 @@ def _pattern() -> re.Pattern[str]:
         **{stem: _BORDER.format(re.escape(stem)) for stem in SHORT_STEMS},
         **dict.fromkeys(STEMS, ""),
     }
-    return re.compile(rf"(?:{any_of(tails, _APART)}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
+    names = any_of(tails, f"[{APART}]?")
+    return re.compile(rf"(?:{names}){_TAIL}(?:{_CLOSE}{{0,6}}{_ASSIGN}|{_OTHER})")
 
 
 _NAMED: Final = _pattern()

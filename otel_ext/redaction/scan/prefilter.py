@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from otel_ext._accel import load_speed
 from otel_ext.redaction.rules.contexts import CONTEXT_ROWS
-from otel_ext.redaction.rules.names import QUERY_ROW
 from otel_ext.redaction.rules.row import any_of
 from otel_ext.redaction.rules.tokens import TOKEN_ROWS
-from otel_ext.redaction.scan.assignments import QUERY_ENDS, SHORT_STEMS, STEMS
+from otel_ext.redaction.scan.assignments import APART, QUERY_ENDS, SHORT_STEMS, STEMS
 from otel_ext.redaction.scan.cards import CARD_DIGITS, CARD_GAPS, MAYBE_CARD
 from otel_ext.redaction.scan.folding import fold, visible
 from otel_ext.redaction.scan.value_ends import LEVELS
@@ -39,14 +38,22 @@ ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *CONTEXT_ROWS)
 # A separator that is percent-encoded, once or several times, or a quote in JSON.
 _ENCODED: Final = ("%3d", "%3a", "u0022", *(f"{level}3" for level in LEVELS[1:]))
 _NAMES: Final = (*STEMS, *SHORT_STEMS)
-_WORDS: Final = frozenset(one for one in _NAMES if " " not in one)
+# What may stand between two words of a name, and how much of the first one a literal has: so
+# `raise KeyError` is not taken for the begin of a `license key`.
+_BETWEEN: Final = ("", *APART)
+_KEPT: Final = 3
 
 
-def _literal(stem: str) -> str:
-    """Return a word that any text with the stem contains; one shared with others if possible."""
-    words = stem.split()
-    shared = [word for word in words if word in _WORDS or word in QUERY_ROW.literals]
-    return max(shared or words, key=len)
+def _literals(stem: str) -> tuple[str, ...]:
+    """Return literals of which any text with the stem has one; shared with others if possible."""
+    first, *rest = words = stem.split()
+    shared = [word for word in words if word in STEMS]
+    if shared or not rest:
+        return (max(shared or words, key=len),)
+    return tuple(f"{first[-_KEPT:]}{between}{rest[0]}" for between in _BETWEEN)
+
+
+_NAME_LITERALS: Final = frozenset(one for stem in STEMS for one in _literals(stem))
 
 
 def _triggers() -> tuple[str, ...]:
@@ -54,8 +61,8 @@ def _triggers() -> tuple[str, ...]:
 
     Those that begin with `^` count only if no letter or digit precedes them.
     """
-    free = {*QUERY_ENDS, *_ENCODED, *map(_literal, STEMS)}
-    bordered = set(map(_literal, SHORT_STEMS))
+    free = {*QUERY_ENDS, *_ENCODED, *_NAME_LITERALS}
+    bordered = set(SHORT_STEMS)
     for row in ROWS:
         (bordered if row.tails else free).update(row.literals)
     # A literal that contains another one is redundant.
@@ -75,7 +82,7 @@ def triggers_of(words: Iterable[str]) -> frozenset[int]:
     return frozenset(at for at, one in found if one in joined)
 
 
-NAME_TRIGGERS: Final = triggers_of([*_NAMES, *QUERY_ENDS, *_ENCODED])
+NAME_TRIGGERS: Final = triggers_of([*_NAMES, *_NAME_LITERALS, *QUERY_ENDS, *_ENCODED])
 """The indexes of those without which no name of a secret is found."""
 
 _ALL: Final = frozenset(range(len(TRIGGERS)))
