@@ -22,7 +22,7 @@ static PyObject *s_fast_path, *s_export, *s_note_loss, *s_append, *s_items, *s_s
 static PyObject *s_held_size, *s_limits, *s_nested, *s_start, *s_end, *s_span;
 static Slot of_items, of_size, of_held, of_held_size, of_limits, of_nested, of_attributes_size;
 
-/* The tuple `_fast_path` of `holder`; NULL, mostly without an error, if there is none. */
+/* The tuple `_fast_path` of `holder`; NULL, mostly without an error, for anything else. */
 static PyObject *parts_of(PyObject *holder, Py_ssize_t count)
 {
     PyObject *parts = PyObject_GetAttr(holder, s_fast_path);
@@ -44,6 +44,10 @@ static PyObject *export_to_each(PyObject *fan_out, PyObject *record)
         return call_python(fan_out, record);
     PyObject *exports = PyTuple_GET_ITEM(parts, F_EXPORTS);
     PyObject *names = PyTuple_GET_ITEM(parts, F_NAMES);
+    if (!PyTuple_CheckExact(exports) || !is_tuple_of(names, PyTuple_GET_SIZE(exports))) {
+        Py_DECREF(parts);
+        return call_python(fan_out, record);
+    }
     PyObject *done = Py_NewRef(Py_None);
     for (Py_ssize_t i = 0; done != NULL && i < PyTuple_GET_SIZE(exports); i++) {
         Py_DECREF(done);
@@ -65,7 +69,7 @@ PyObject *speed_bind_fan_out(PyObject *Py_UNUSED(module), PyObject *fan_out)
     return PyCFunction_New(&each_method, fan_out);
 }
 
-/* The value of a slot that holds an `int`; -1 if there is none. */
+/* The value of a slot that holds an `int`, not negative; -1 for any other. */
 static long long number_in(PyObject *holder, PyObject *name, Slot *known)
 {
     long long value = -1;
