@@ -41,6 +41,10 @@ RECORDS = {
 }
 
 
+def nothing(_: RemoteQueue) -> None:
+    """Take nothing from a queue: its job."""
+
+
 class Silent:
     """A destination that keeps what it gets."""
 
@@ -60,7 +64,7 @@ class Silent:
 @pytest.fixture
 def queues(monkeypatch: pytest.MonkeyPatch) -> Generator[tuple[RemoteQueue, RemoteQueue]]:
     """Two queues with running threads that take nothing."""
-    monkeypatch.setattr(RemoteQueue, "run", lambda _: None)
+    monkeypatch.setattr(RemoteQueue, "run", nothing)
     made = tuple(RemoteQueue(Silent(), limits=QueueLimits(40, 100_000)) for _ in range(2))  # type: ignore[arg-type]
     for one in made:
         one._start_threads()  # noqa: SLF001 - otherwise the first record does
@@ -132,7 +136,7 @@ def test_what_is_held_takes_space(queues: tuple[RemoteQueue, RemoteQueue]) -> No
 
 def test_the_thread_is_woken_for_a_full_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     """When so many ends wait as one request has, at any number of a record."""
-    monkeypatch.setattr(RemoteQueue, "run", lambda _: None)
+    monkeypatch.setattr(RemoteQueue, "run", nothing)
     queue = RemoteQueue(Silent())  # type: ignore[arg-type]
     queue._start_threads()  # noqa: SLF001 - otherwise the first record does
     woken: list[int] = []
@@ -167,7 +171,7 @@ def test_a_queue_with_a_circuit_breaker_has_it_too(monkeypatch: pytest.MonkeyPat
         def export(self, record: Record) -> None:
             """Export nothing."""
 
-    monkeypatch.setattr(RemoteQueue, "run", lambda _: None)
+    monkeypatch.setattr(RemoteQueue, "run", nothing)
     queue = RemoteQueue(Silent())  # type: ignore[arg-type]
     exporter = ResilientExporter(queue, folder=None, shutdown_seconds=0.0)
     for number in (2, 3):  # the first one starts the threads

@@ -63,14 +63,14 @@ STATES = st.dictionaries(
     st.from_regex("[a-z0-9:]{1,9}", fullmatch=True),
     max_size=2,
 )
+
+
+def _context(trace_id: int, span_id: int, state: dict[str, str], remote: bool) -> SpanContext:
+    return SpanContext(trace_id, span_id, remote, TraceFlags(1), TraceState([*state.items()]))
+
+
 CONTEXTS = st.builds(
-    lambda trace, span, state, remote: SpanContext(
-        trace, span, remote, TraceFlags(1), TraceState(list(state.items()))
-    ),
-    st.integers(1, 2**128 - 1),
-    st.integers(1, 2**64 - 1),
-    STATES,
-    st.booleans(),
+    _context, st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), STATES, st.booleans()
 )
 STATUSES = st.builds(Status, st.just(StatusCode.ERROR), st.none() | TEXTS) | st.sampled_from(
     [Status(StatusCode.UNSET), Status(StatusCode.OK)]

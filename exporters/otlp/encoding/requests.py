@@ -7,6 +7,7 @@ persistent queue and the transports, has only the bytes.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from functools import partial
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
@@ -100,7 +101,9 @@ class RequestCodec:
             The request; None if none of the records can be encoded.
         """
         now = time_ns()
-        encode = self._encode_span if signal == SPANS else lambda record: encode_log(record, now)
+        encode: Callable[[Record], bytes] = self._encode_span
+        if signal != SPANS:
+            encode = partial(_encode_log, now)
         made: list[bytes] = []
         count = 0
         for of_process in _grouped(records, lambda record: record.process.id):
@@ -182,6 +185,10 @@ class RequestCodec:
             reason = f"{type(error).__name__}: {error}"
             return orjson.dumps({"error": reason, "body": b64encode(request.body).decode()})
         return orjson.dumps(_with_hex_ids(decoded))
+
+
+def _encode_log(observed_ns: int, record: Record) -> bytes:
+    return encode_log(record, observed_ns)
 
 
 def _grouped(records: Sequence[Record], key: Callable[[Record], str]) -> list[list[Record]]:
