@@ -80,8 +80,6 @@ class CompatExporter(ExporterWrapper):
         """`export`, compiled if the extension was built; it behaves as the method does."""
         inner = fast_export_of(self._inner)
         ask: object = self._ask
-        if not self._is_own_export:
-            return self.export
         if ask is None:
             return self.export if self._enabled else inner
         if not callable(ask):

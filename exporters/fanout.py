@@ -75,8 +75,7 @@ class FanOut:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        is_own = type(self).export is FanOut.export
-        return bind("bind_fan_out", self.export, self) if is_own else self.export
+        return bind("bind_fan_out", self.export, self)
 
     def note_loss(self, name: str, error: Exception) -> None:
         """Count and report a record that one exporter could not take."""

@@ -200,8 +200,7 @@ class RemoteQueue:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        is_own = type(self).export is RemoteQueue.export
-        return bind("bind_queue", self.export, self) if is_own else self.export
+        return bind("bind_queue", self.export, self)
 
     def _start_threads(self) -> None:
         # All of them now: while the interpreter exits, none can be started.

@@ -93,8 +93,7 @@ class ResilientExporter:
     @property
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
-        is_own = type(self).export is ResilientExporter.export
-        return fast_export_of(self._queue) if is_own else self.export
+        return fast_export_of(self._queue)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send all records exported so far, or write them to disk.

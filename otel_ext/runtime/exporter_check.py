@@ -43,7 +43,8 @@ def fast_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
     """Return the compiled `export` of an exporter whose class has one, else its `export`.
 
     The class decides: an exporter that wraps another one and delegates unknown attributes
-    to it would return the inner one's, and skip its own steps.
+    to it would return the inner one's, and skip its own steps. So would one whose class has
+    an `export` of its own, and derives from a class with a compiled one.
 
     >>> from otel_ext.exporters import ConsoleExporter
     >>> mine = ConsoleExporter()
@@ -51,8 +52,11 @@ def fast_export_of(exporter: RecordExporter) -> Callable[[Record], None]:
     True
     """
     export: Callable[[Record], None] = exporter.export
-    if hasattr(type(exporter), "fast_export"):
-        export = getattr(exporter, "fast_export", export)
+    for kind in type(exporter).__mro__:
+        if "fast_export" in vars(kind):
+            return getattr(exporter, "fast_export", export)
+        if "export" in vars(kind):
+            break
     return export
 
 

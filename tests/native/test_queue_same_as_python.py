@@ -15,6 +15,7 @@ from otel_ext.exporters.fanout import FanOut
 from otel_ext.record.model import Link, PlainAttributes, Process, Record, SpanEvent
 from otel_ext.record.sanitise.sanitiser import sanitised
 from otel_ext.runtime.counters import COUNTERS
+from otel_ext.runtime.exporter_check import fast_export_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -176,7 +177,7 @@ def test_a_queue_with_a_circuit_breaker_has_it_too(monkeypatch: pytest.MonkeyPat
     exporter = ResilientExporter(queue, folder=None, shutdown_seconds=0.0)
     for number in (2, 3):  # the first one starts the threads
         exporter.fast_export(sanitised(END._replace(seq=number)))
-    Own(queue, folder=None, shutdown_seconds=0.0).fast_export(sanitised(END))
+    fast_export_of(Own(queue, folder=None, shutdown_seconds=0.0))(sanitised(END))
     assert len(queue.queue.finals) == 2
     exporter.shutdown()
 
@@ -235,7 +236,7 @@ def test_an_export_of_ones_own_is_called() -> None:
             """Export nothing."""
 
     last = Failing()
-    Own(last).fast_export(SPAN)
+    fast_export_of(Own(last))(SPAN)
     assert last.seen == []
 
 
