@@ -376,9 +376,9 @@ PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), KEYWORDS)
     static const char *const names[] = {
         "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
         "remember", "unknown_call_site", "call_site_from_attributes", "scope_of", "links_of",
-        "events_of", "status_of", "context_of", "no_state", "local", "current_thread", "task_info", "time_ns", "kinds",
-        "kind_names", "unset_code", "unset_status", "empty", "names", "code_keys", "identify",
-        "here", "span_types",
+        "events_of", "status_of", "context_of", "no_state", "local", "current_thread",
+        "task_info", "time_ns", "kinds", "kind_names", "unset_code", "unset_status", "empty",
+        "names", "code_keys", "identify", "here", "span_types",
     };
     CaptureConfig fresh;
     if (TAKE_KEYWORDS(names, &fresh) < 0 || !is_sound(&fresh))

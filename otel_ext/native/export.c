@@ -12,7 +12,7 @@
  * what counts a record as accepted, and the journal. */
 enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
-static PyObject *s_fast_path, *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
+static PyObject *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
 static Slot of_store, of_id;
 
@@ -81,9 +81,8 @@ PyObject *speed_export_parts(PyObject *Py_UNUSED(module), KEYWORDS)
 /* The parts, if the exporter has written the record's `process.start`; else NULL. */
 static PyObject *parts_of(PyObject *exporter, PyObject *record)
 {
-    PyObject *parts = check_process() < 0 ? NULL : PyObject_GetAttr(exporter, s_fast_path);
-    if (parts != NULL && PyTuple_CheckExact(parts) && PyTuple_GET_SIZE(parts) == E_COUNT
-        && is_record(record)
+    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(exporter, E_COUNT);
+    if (parts != NULL && is_record(record)
         && is_introduced(PyTuple_GET_ITEM(parts, E_INTRODUCED),
                          PyTuple_GET_ITEM(record, F_PROCESS)))
         return parts;
@@ -246,7 +245,7 @@ PyObject *speed_count_lines(PyObject *Py_UNUSED(module), PyObject *lines)
 int speed_init_export(void)
 {
     static const Name names[] = {
-        {&s_fast_path, "_fast_path"}, {&s_append, "append"}, {&s_export, "export"},
+        {&s_append, "append"}, {&s_export, "export"},
         {&s_export_reduced, "export_reduced"}, {&s_note_unwritten, "note_unwritten"},
         {&s_store, "_store"}, {&s_elsewhere, "_append_elsewhere"},
     };

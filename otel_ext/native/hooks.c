@@ -19,7 +19,7 @@ enum { P_RESOURCE, P_PROCESS, P_NEXT_SEQ, P_RECORD_ONLY, P_EXPORT, P_CHECK, P_MA
 /* A span that starts, its key, and the task that is running, or None. */
 typedef struct { PyObject *span, *key, *task; } Started;
 
-static PyObject *s_fast_path, *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
+static PyObject *s_watch, *s_owner, *s_record, *s_born, *s_key, *s_has_tasks;
 static PyObject *s_pop;
 static Slot of_record, of_born, of_owner, of_key, of_has_tasks;
 
@@ -52,16 +52,6 @@ PyObject *speed_hook_parts(PyObject *Py_UNUSED(module), KEYWORDS)
         return speed_tuple(parts, P_COUNT);
     PyErr_SetString(PyExc_TypeError, "opened: a dict");
     return NULL;
-}
-
-/* The parts of the processor, which Python replaces when one of them changes. NULL if there are
- * none at the moment. */
-static PyObject *parts_of(PyObject *processor)
-{
-    PyObject *parts = PyObject_GetAttr(processor, s_fast_path);
-    if (parts != NULL && (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != P_COUNT))
-        Py_CLEAR(parts);
-    return parts;
 }
 
 /* As `time.monotonic_ns`, without the call on systems whose clock for it is known. */
@@ -216,7 +206,7 @@ PyObject *speed_begin_span(PyObject *Py_UNUSED(module), PyObject *const *args, P
     }
     if (check_process() < 0 || need(hooks.begin) < 0)
         return NULL;
-    PyObject *parts = parts_of(args[0]);
+    PyObject *parts = fast_path_of(args[0], P_COUNT);
     Started of = {args[1], parts == NULL ? NULL : key_of(parts, args[1]), NULL};
     if (of.key != NULL && of.key != Py_None)
         of.task = speed_current_task();
@@ -277,7 +267,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
     }
     if (check_process() < 0 || need(hooks.end) < 0)
         return NULL;
-    PyObject *parts = parts_of(args[0]), *start = NULL, *done;
+    PyObject *parts = fast_path_of(args[0], P_COUNT), *start = NULL, *done;
     PyObject *key = parts == NULL ? NULL : key_of(parts, args[1]);
     if (key != NULL && key != Py_None)
         start = take_start(parts, key);
@@ -296,7 +286,7 @@ PyObject *speed_end_span(PyObject *Py_UNUSED(module), PyObject *const *args, Py_
 int speed_init_hooks(void)
 {
     static const Name names[] = {
-        {&s_fast_path, "_fast_path"}, {&s_watch, "_watch"}, {&s_owner, "owner"},
+        {&s_watch, "_watch"}, {&s_owner, "owner"},
         {&s_record, "record"}, {&s_born, "born"}, {&s_key, "key"}, {&s_has_tasks, "has_tasks"},
         {&s_pop, "pop"},
     };

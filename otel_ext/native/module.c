@@ -3,7 +3,7 @@
 #include "speed.h"
 
 Config config;
-PyObject *s_fragment, *s_id;
+PyObject *s_fragment, *s_id, *s_fast_path;
 
 static PyObject *configure(PyObject *Py_UNUSED(module), KEYWORDS)
 {
@@ -98,8 +98,9 @@ static int set_up(PyObject *Py_UNUSED(module))
         return claimed < 0 ? -1 : 0;
     s_fragment = PyUnicode_InternFromString("fragment");
     s_id = PyUnicode_InternFromString("id");
-    return s_fragment == NULL || s_id == NULL || speed_init_ids() < 0 || speed_init_capture() < 0
-                   || speed_init_context() < 0
+    s_fast_path = PyUnicode_InternFromString("_fast_path");
+    return s_fragment == NULL || s_id == NULL || s_fast_path == NULL || speed_init_ids() < 0
+                   || speed_init_capture() < 0 || speed_init_context() < 0
                    || speed_init_threads() < 0 || speed_init_tasks() < 0 || speed_init_hooks() < 0
                    || speed_init_export() < 0 || speed_init_sanitise() < 0
                    || speed_init_cursor() < 0 || speed_init_encode() < 0

@@ -133,17 +133,23 @@ static int put_items(Wire *wire, PyObject *items, int depth)
     return wire_end(wire, begin);
 }
 
+/* Writes the value of a pair, whose key is written. */
+static int end_pair(Wire *wire, Py_ssize_t pair, PyObject *value, int depth)
+{
+    Py_ssize_t begin = wire_begin(wire, FIELD_VALUE);
+    return begin < 0 || put_value(wire, value, depth) < 0 || wire_end(wire, begin) < 0
+                   || wire_end(wire, pair) < 0
+               ? -1 : 0;
+}
+
 static int put_pairs(Wire *wire, char tag, PyObject *mapping, int depth)
 {
     Py_ssize_t at = 0;
     PyObject *key, *value;
     while (PyDict_Next(mapping, &at, &key, &value)) {
         Py_ssize_t pair = wire_take(wire, SMALL) < 0 ? -1 : wire_begin(wire, tag);
-        if (pair < 0 || wire_text(wire, FIELD_KEY, key) < 0)
-            return -1;
-        Py_ssize_t begin = wire_begin(wire, FIELD_VALUE);
-        if (begin < 0 || put_value(wire, value, depth) < 0 || wire_end(wire, begin) < 0
-            || wire_end(wire, pair) < 0)
+        if (pair < 0 || wire_text(wire, FIELD_KEY, key) < 0
+            || end_pair(wire, pair, value, depth) < 0)
             return -1;
     }
     return 0;
@@ -207,8 +213,5 @@ int wire_attribute(Wire *wire, char tag, const char *key, PyObject *value)
     Py_ssize_t pair = wire_take(wire, SMALL) < 0 ? -1 : wire_begin(wire, tag);
     if (pair < 0 || put_sized(wire, FIELD_KEY, key, size) < 0)
         return -1;
-    Py_ssize_t begin = wire_begin(wire, FIELD_VALUE);
-    return begin < 0 || put_value(wire, value, 0) < 0 || wire_end(wire, begin) < 0
-                   || wire_end(wire, pair) < 0
-               ? -1 : 0;
+    return end_pair(wire, pair, value, 0);
 }

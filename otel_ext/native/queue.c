@@ -18,18 +18,9 @@ enum { F_EXPORTS, F_NAMES, FAN_COUNT };
  * wakes its thread. */
 enum { Q_PROVISIONAL, Q_FINALS, Q_WAKE_AT, QUEUE_COUNT };
 
-static PyObject *s_fast_path, *s_export, *s_note_loss, *s_append, *s_items, *s_size, *s_held;
+static PyObject *s_export, *s_note_loss, *s_append, *s_items, *s_size, *s_held;
 static PyObject *s_held_size, *s_limits, *s_nested, *s_start, *s_end, *s_span;
 static Slot of_items, of_size, of_held, of_held_size, of_limits, of_nested, of_attributes_size;
-
-/* The tuple `_fast_path` of `holder`; NULL, mostly without an error, for anything else. */
-static PyObject *parts_of(PyObject *holder, Py_ssize_t count)
-{
-    PyObject *parts = PyObject_GetAttr(holder, s_fast_path);
-    if (parts != NULL && (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != count))
-        Py_CLEAR(parts);
-    return parts;
-}
 
 static PyObject *call_python(PyObject *holder, PyObject *record)
 {
@@ -39,7 +30,7 @@ static PyObject *call_python(PyObject *holder, PyObject *record)
 /* Passes the record to each; the exception of one is reported, and the next ones still get it. */
 static PyObject *export_to_each(PyObject *fan_out, PyObject *record)
 {
-    PyObject *parts = parts_of(fan_out, FAN_COUNT);
+    PyObject *parts = fast_path_of(fan_out, FAN_COUNT);
     if (parts == NULL)
         return call_python(fan_out, record);
     PyObject *exports = PyTuple_GET_ITEM(parts, F_EXPORTS);
@@ -167,7 +158,7 @@ static int queue_usual(PyObject *parts, PyObject *record)
 
 static PyObject *queue_one(PyObject *queue, PyObject *record)
 {
-    PyObject *parts = check_process() < 0 ? NULL : parts_of(queue, QUEUE_COUNT);
+    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(queue, QUEUE_COUNT);
     int queued = parts == NULL ? 0 : queue_usual(parts, record);
     Py_XDECREF(parts);
     if (queued == 1)
@@ -185,7 +176,7 @@ PyObject *speed_bind_queue(PyObject *Py_UNUSED(module), PyObject *queue)
 int speed_init_queue(void)
 {
     static const Name names[] = {
-        {&s_fast_path, "_fast_path"}, {&s_export, "export"}, {&s_note_loss, "note_loss"},
+        {&s_export, "export"}, {&s_note_loss, "note_loss"},
         {&s_append, "append"}, {&s_items, "items"}, {&s_size, "size"}, {&s_held, "held"},
         {&s_held_size, "held_size"}, {&s_limits, "limits"}, {&s_nested, "nested"},
         {&s_start, "start"}, {&s_end, "end"}, {&s_span, "span"},

@@ -62,6 +62,14 @@ PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count)
     return tuple;
 }
 
+PyObject *fast_path_of(PyObject *holder, Py_ssize_t count)
+{
+    PyObject *parts = PyObject_GetAttr(holder, s_fast_path);
+    if (parts != NULL && (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != count))
+        Py_CLEAR(parts);
+    return parts;
+}
+
 int speed_intern(const Name *names, size_t count)
 {
     for (size_t i = 0; i < count; i++)

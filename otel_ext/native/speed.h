@@ -39,7 +39,7 @@ typedef struct {
 } Config;
 
 extern Config config;
-extern PyObject *s_fragment, *s_id;
+extern PyObject *s_fragment, *s_id, *s_fast_path;
 
 /* What capture.py passes: its own functions, and its knowledge of the SDK. */
 typedef struct {
@@ -199,6 +199,10 @@ void speed_see(Seen *seen, size_t size, PyObject *what, PyObject *by);
 typedef struct { PyObject **variable; const char *text; } Name;
 
 int speed_intern(const Name *names, size_t count);
+
+/* What the compiled steps of an object need, which it keeps as `_fast_path`, and replaces when any
+ * of it changes: `count` parts. NULL, mostly without an error, if it has none at the moment. */
+PyObject *fast_path_of(PyObject *holder, Py_ssize_t count);
 
 /* The parameters of a function that takes keyword arguments. */
 #define KEYWORDS PyObject *const *args, Py_ssize_t count, PyObject *keywords
