@@ -232,7 +232,8 @@ def _without_stock_otlp() -> AbstractContextManager[None]:
     if not otlp.enabled or otlp.spans != "replace":
         return nullcontext()
     names = [name.strip() for name in os.environ.get(_EXPORTERS, "").split(",")]
-    return _variable(_EXPORTERS, ",".join(set(names) - _STOCK_OTLP) or "none")
+    others = [name for name in names if name not in _STOCK_OTLP]
+    return _variable(_EXPORTERS, ",".join(others) or "none")
 
 
 def _has_own_distro() -> bool:

@@ -32,7 +32,8 @@ int put_status(Buffer *b, PyObject *status)
 static int put_event(Buffer *b, PyObject *event)
 {
     long long time_ns;
-    if (!is_tuple_of(event, EVENT_COUNT) || PyObject_IsTrue(PyTuple_GET_ITEM(event, E_DROPPED)) != 0)
+    if (!is_tuple_of(event, EVENT_COUNT) || !PyLong_CheckExact(PyTuple_GET_ITEM(event, E_DROPPED))
+        || PyObject_IsTrue(PyTuple_GET_ITEM(event, E_DROPPED)))
         return 0;
     PyObject *attributes = PyTuple_GET_ITEM(event, E_ATTRIBUTES);
     if (PUT(b, "{\"name\":") < 0 || put_event_name(b, PyTuple_GET_ITEM(event, E_NAME)) < 0

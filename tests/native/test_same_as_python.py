@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from otel_ext._accel import load_speed
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record import capture, codec
-from otel_ext.record.model import Process, Record
+from otel_ext.record.model import Process, Record, SpanEvent
 from otel_ext.record.sanitise.sanitiser import PLAIN
 from tests.processors.spans import Recorder
 
@@ -41,6 +41,13 @@ class Number:
         return 7
 
 
+class Faulty:
+    """An object that raises when it is asked whether it is true."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("broken on purpose")
+
+
 ODD: list[dict[str, object]] = [
     {"links": None},
     {"links": []},
@@ -48,6 +55,8 @@ ODD: list[dict[str, object]] = [
     {"links": 5},
     {"phase": "end", "events": None},
     {"phase": "end", "events": []},
+    {"phase": "end", "events": (SpanEvent("e", 1, {}, cast("int", Faulty())),)},
+    {"phase": "end", "events": (SpanEvent("e", 1, {}, cast("int", "3")),)},
     {"parent_span_id": None},
     {"parent_span_id": 2**80},
     {"parent_span_id": b""},

@@ -39,7 +39,7 @@ ROWS: Final[tuple[Row, ...]] = (*TOKEN_ROWS, *CONTEXT_ROWS)
 _ENCODED: Final = ("%3d", "%3a", "u0022", *(f"{level}3" for level in LEVELS[1:]))
 _NAMES: Final = (*STEMS, *SHORT_STEMS)
 # What may stand between two words of a name, and how much of the first one a literal has: so
-# `raise KeyError` is not taken for the begin of a `license key`.
+# `raise KeyError` is not taken for a `license key`.
 _BETWEEN: Final = ("", *APART)
 _KEPT: Final = 3
 
