@@ -46,6 +46,8 @@ class FanOut:
 
     never_waits = True
 
+    __slots__ = ("__dict__", "__weakref__", "_fast_path")  # read at its offset
+
     def __init__(self, *exporters: RecordExporter, shutdown_seconds: float = EXIT_SECONDS) -> None:
         for one in exporters:
             check_exporter("FanOut", one)

@@ -105,7 +105,7 @@ class JsonlExporter:
     _begun: bool
     _reported_open: bool
     _first_line: tuple[Process, Encoding, bytes] | None
-    _fast_path: object | None
+    __slots__ = ("__dict__", "__weakref__", "_fast_path")  # read at its offset
 
     def __init__(
         self,

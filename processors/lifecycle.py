@@ -91,7 +91,7 @@ class LifecycleSpanProcessor(SpanProcessor):
     >>> provider.add_span_processor(LifecycleSpanProcessor(ConsoleExporter()))
     """
 
-    _begun: bool
+    __slots__ = ("_fast_path",)  # the compiled part reads it at its offset
     _known: tuple[Resource | None, Process]
     _next_seq: Callable[[], int]
     _fast_path: object | None

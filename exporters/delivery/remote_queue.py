@@ -79,6 +79,7 @@ class RemoteQueue:
     never_starts_spans = True
     never_waits = True
     queue: PriorityQueue
+    __slots__ = ("__dict__", "__weakref__", "_fast_path")  # read at its offset
     _fast_path: tuple[Priority, Priority, int] | None
     # Holds the ticket of a flush that has not begun.
     _latest_flush: Ticket | None

@@ -14,11 +14,13 @@ from functools import partial
 from threading import get_ident
 from time import monotonic_ns, time_ns
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 
+from otel_ext._accel import configure
 from otel_ext.inflight.owners import Owners
 from otel_ext.inflight.settings import InflightSettings
-from otel_ext.record.model import EMPTY
+from otel_ext.record.decode import decode_attributes
+from otel_ext.record.model import EMPTY, PlainAttributes, Record
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanContext
 
     from otel_ext.inflight.owners import Owner
-    from otel_ext.record.model import CallSite, Record, TaskInfo, ThreadInfo
+    from otel_ext.record.model import CallSite, TaskInfo, ThreadInfo
 
 __all__ = [
     "Entry",
@@ -54,17 +56,52 @@ def span_key(context: SpanContext) -> Key:
     return context.trace_id, context.span_id
 
 
-class Entry(weakref.ref["Span"]):
-    """One open span: a weak reference to it, with its start record and owner.
+class StartLine(Protocol):
+    """The start of an open span as its line, from which the record can be made."""
 
-    `born` is when it started by the monotonic clock, so that ages stay right when the
-    wall clock is set or the user passed a start time.
+    @property
+    def name(self) -> str:
+        """The span's name when it started."""
+        ...
+
+    def record(self) -> Record:
+        """Return the start record."""
+        ...
+
+
+class Entry(weakref.ref["Span"]):
+    """One open span: a weak reference to it, with what is kept of its start, and its owner.
+
+    Attributes:
+        born: When it started by the monotonic clock, so that ages stay right when the wall
+            clock is set or the user passed a start time.
+        kept: Its start record or, from the compiled hooks, the line of that.
     """
 
-    __slots__ = ("born", "owner", "record")
+    __slots__ = ("born", "kept", "owner")
     born: int
+    kept: Record | StartLine
     owner: Owner
-    record: Record
+
+    @property
+    def record(self) -> Record:
+        """The start record; made from the line if nothing asked for it before."""
+        kept = self.kept
+        if not isinstance(kept, Record):
+            self.kept = kept = kept.record()
+        return kept
+
+    @property
+    def name(self) -> str:
+        """The span's name when it started."""
+        return self.kept.name
+
+
+def _attributes_of(line: bytes, size: int) -> PlainAttributes:
+    """Return the attributes in a start's line, of which `size` is the mark."""
+    attributes = PlainAttributes(decode_attributes(line))
+    attributes.size = size
+    return attributes
 
 
 @dataclass(frozen=True)
@@ -149,7 +186,7 @@ class InflightTable:
         if key is None:
             key = span_key(span.get_span_context())
         entry = Entry(span, self._note_collected)
-        entry.record = record
+        entry.kept = record
         entry.born = monotonic_ns()
         if record.task is None:
             try:
@@ -321,3 +358,6 @@ def open_spans() -> tuple[OpenSpan, ...]:
             for key, span in table.open_spans():
                 found.setdefault(key, span)
     return tuple(sorted(found.values(), key=lambda span: -span.age_ns))
+
+
+configure("configure_start_lines", _attributes_of)

@@ -78,7 +78,7 @@ class Watchdog:
             age = now - entry.born
             if age < self._smallest or len(due) >= _MAX_AT_ONCE:
                 break  # the others are younger, or wait for the next run
-            if age >= stalled.get(key, 0) and age >= self.threshold_of(entry.record.name):
+            if age >= stalled.get(key, 0) and age >= self.threshold_of(entry.name):
                 stalled[key] = age * 2
                 due.append((key, entry, age))
         if due:

@@ -12,7 +12,7 @@ PyObject *speed_parent_id_of(PyObject *parent)
         PyErr_SetString(PyExc_TypeError, "another kind of span context");
         return NULL;
     }
-    return speed_hex(PyTuple_GET_ITEM(parent, 1), 8);
+    return Py_NewRef(PyTuple_GET_ITEM(parent, 1));
 }
 
 PyObject *speed_context_facts(PyObject *context, PyObject *parent)

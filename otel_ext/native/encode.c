@@ -1,6 +1,6 @@
 /* Encodes a span's or a log's record as one line of JSON, with the same bytes as
  * otel_ext.record.codec. */
-#include "speed.h"
+#include "span.h"
 
 #define SECOND 1000000000LL
 #define FIRST_SECOND (-62135596800LL)   /* 0001-01-01T00:00:00Z */
@@ -66,23 +66,21 @@ int put_time(Buffer *buffer, long long time_ns)
     return put(buffer, text, sizeof text);
 }
 
-static int put_process(Buffer *buffer, PyObject *record)
+static int put_process(Buffer *buffer, Fields of)
 {
     static Slot known;
-    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_PROCESS), s_id, &known);
+    return put_attribute(buffer, of[F_PROCESS], s_id, &known);
 }
 
-static int put_call_site(Buffer *buffer, PyObject *record)
+static int put_call_site(Buffer *buffer, Fields of)
 {
     static Slot known;
-    return put_attribute(buffer, PyTuple_GET_ITEM(record, F_CALL_SITE), s_fragment, &known);
+    return put_attribute(buffer, of[F_CALL_SITE], s_fragment, &known);
 }
 
-static int put_time_field(Buffer *buffer, PyObject *record, int field, long long *time_ns)
+static int put_time_field(Buffer *buffer, PyObject *field, long long *time_ns)
 {
-    if (get_int64(PyTuple_GET_ITEM(record, field), time_ns) < 0)
-        return -1;
-    return put_time(buffer, *time_ns);
+    return get_int64(field, time_ns) < 0 ? -1 : put_time(buffer, *time_ns);
 }
 
 int put_event_name(Buffer *buffer, PyObject *name)
@@ -94,29 +92,34 @@ int put_event_name(Buffer *buffer, PyObject *name)
     return put(buffer, (const char *)PyUnicode_1BYTE_DATA(name), PyUnicode_GET_LENGTH(name));
 }
 
-static int put_head(Buffer *b, PyObject *record, PyObject *phase, long long *time_ns)
+/* The beginning of the line: when, and what. */
+static int put_opening(Buffer *b, Fields of, PyObject *phase, long long *time_ns)
 {
-    int provisional = phase != s_end;
-    if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
-        || put_time_field(b, record, F_TIME_NS, time_ns) < 0 || PUT(b, "\",\"event\":") < 0
-        || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, ".") < 0
-        || put_str(b, phase) < 0 || PUT(b, "\",\"trace_id\":\"") < 0
-        || put_str(b, PyTuple_GET_ITEM(record, F_TRACE_ID)) < 0 || PUT(b, "\",\"span_id\":\"") < 0
-        || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0
-        || put_call_site(b, record) < 0)
-        return -1;
-    if (provisional && PUT(b, ",\"provisional\":true") < 0)
-        return -1;
-    if (PUT(b, ",\"version\":2,\"kind\":\"span\",\"phase\":\"") < 0 || put_str(b, phase) < 0
-        || PUT(b, "\",\"seq\":") < 0)
-        return -1;
+    return PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
+           || put_time_field(b, of[F_TIME_NS], time_ns) < 0 || PUT(b, "\",\"event\":") < 0
+           || put_event_name(b, of[F_NAME]) < 0 || PUT(b, ".") < 0
+           || put_str(b, phase) < 0 || PUT(b, "\",") < 0 ? -1 : 0;
+}
+
+/* Which span, and where it was opened. */
+static int put_identity(Buffer *b, Fields of)
+{
+    return PUT(b, "\"trace_id\":\"") < 0 || put_id(b, of[F_TRACE_ID], 16) < 0
+           || PUT(b, "\",\"span_id\":\"") < 0 || put_id(b, of[F_SPAN_ID], 8) < 0
+           || PUT(b, "\",") < 0 || put_call_site(b, of) < 0 ? -1 : 0;
+}
+
+/* The place of the record among those of its process. */
+static int put_place(Buffer *b, Fields of, PyObject *phase)
+{
     long long seq;
-    if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
+    if (phase != s_end && PUT(b, ",\"provisional\":true") < 0)
         return -1;
-    if (put_number(b, seq) < 0 || PUT(b, ",\"process\":\"") < 0
-        || put_process(b, record) < 0)
-        return -1;
-    return PUT(b, "\"");
+    return PUT(b, ",\"version\":2,\"kind\":\"span\",\"phase\":\"") < 0
+           || put_str(b, phase) < 0 || PUT(b, "\",\"seq\":") < 0
+           || get_int64(of[F_SEQ], &seq) < 0 || put_number(b, seq) < 0
+           || PUT(b, ",\"process\":\"") < 0 || put_process(b, of) < 0 || PUT(b, "\"") < 0
+               ? -1 : 0;
 }
 
 /* The difference, clamped to 64 bits and symmetric as in the Python codec. */
@@ -130,14 +133,14 @@ static long long duration_of(long long start_ns, long long time_ns)
     return duration < -MAX_NS ? -MAX_NS : duration;
 }
 
-static int put_end(Buffer *b, PyObject *record, long long time_ns)
+static int put_end(Buffer *b, Fields of, long long time_ns)
 {
     long long start_ns;
-    PyObject *abandoned = PyTuple_GET_ITEM(record, F_ABANDONED);
-    if (PUT(b, ",\"start\":\"") < 0 || put_time_field(b, record, F_START_NS, &start_ns) < 0
+    PyObject *abandoned = of[F_ABANDONED];
+    if (PUT(b, ",\"start\":\"") < 0 || put_time_field(b, of[F_START_NS], &start_ns) < 0
         || PUT(b, "\",\"duration_ns\":") < 0 || put_number(b, duration_of(start_ns, time_ns)) < 0
-        || put_status(b, PyTuple_GET_ITEM(record, F_STATUS)) < 0
-        || put_events(b, PyTuple_GET_ITEM(record, F_EVENTS)) < 0)
+        || put_status(b, of[F_STATUS]) < 0
+        || put_events(b, of[F_EVENTS]) < 0)
         return -1;
     if (abandoned != Py_None
         && (PUT(b, ",\"abandoned\":\"") < 0 || put_str(b, abandoned) < 0 || PUT(b, "\"") < 0))
@@ -162,38 +165,29 @@ static int put_any_object(Buffer *b, PyObject *attributes)
     return result;
 }
 
+/* Ends the metadata, and writes the attributes after them. */
 static int put_attributes(Buffer *b, PyObject *attributes)
 {
-    if (PyDict_GET_SIZE(attributes) == 0)
-        return PUT(b, "}}\n");
-    if (PUT(b, "},") < 0)
-        return -1;
-    Py_ssize_t begin = b->size;
-    int plain = put_plain_object(b, attributes);
+    int plain = PUT(b, "}") < 0 ? -1 : put_plain_rest(b, attributes, 0);
     if (plain < 0)
         return -1;
-    if (plain) {
-        /* Remove the opening brace: its keys continue the enclosing object. */
-        b->size--;
-        memmove(b->data + begin, b->data + begin + 1, (size_t)(b->size - begin));
-    }
-    else if (put_any_object(b, attributes) < 0)
-        return -1;
-    return PUT(b, "\n");
+    if (plain)
+        return PUT(b, "}\n");
+    return PUT(b, ",") < 0 || put_any_object(b, attributes) < 0 ? -1 : PUT(b, "\n");
 }
 
 /* Metadata that only this kind of record has. */
-static int put_extra(Buffer *b, PyObject *record)
+static int put_extra(Buffer *b, Fields of)
 {
-    PyObject *extra = PyTuple_GET_ITEM(record, F_EXTRA);
+    PyObject *extra = of[F_EXTRA];
     Py_ssize_t size = extra == capture.empty ? 0 : PyObject_Size(extra);
     if (size <= 0)
         return (int)size;
     Py_ssize_t begin = b->size;
     int plain = put_plain_object(b, extra);
     if (plain == 0)
-        return put_called(b, config.encode_extra, record);
-    if (plain < 0)
+        PyErr_SetString(PyExc_ValueError, "further metadata are not plain");
+    if (plain != 1)
         return -1;
     /* Its keys continue the enclosing object, so it has no braces of its own. */
     b->data[begin] = ',';
@@ -218,19 +212,32 @@ static PyObject *known_phase(PyObject *phase)
     return NULL;
 }
 
-static int put_span(Buffer *b, PyObject *record)
+int put_metadata(Buffer *b, Fields of, const Shared *known, Shared *made)
 {
-    PyObject *phase = known_phase(PyTuple_GET_ITEM(record, F_PHASE));
+    PyObject *phase = known_phase(of[F_PHASE]);
     long long time_ns;
-    if (phase == NULL)
+    if (phase == NULL || put_opening(b, of, phase, &time_ns) < 0)
         return -1;
-    if (put_head(b, record, phase, &time_ns) < 0 || put_relations(b, record) < 0)
+    made->identity.begin = b->size;
+    if (known != NULL ? put_part(b, known->line, known->identity) < 0 : put_identity(b, of) < 0)
         return -1;
-    if (phase == s_end && put_end(b, record, time_ns) < 0)
+    made->identity.end = b->size;
+    if (put_place(b, of, phase) < 0)
         return -1;
-    if (put_extra(b, record) < 0)
+    made->relations.begin = b->size;
+    if (known != NULL && PyTuple_GET_SIZE(of[F_LINKS]) == 0
+            ? put_part(b, known->line, known->relations) < 0
+            : put_relations(b, of) < 0)
         return -1;
-    return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
+    made->relations.end = b->size;
+    return phase == s_end ? put_end(b, of, time_ns) : 0;
+}
+
+static int put_span(Buffer *b, Fields of)
+{
+    Shared made;
+    return put_metadata(b, of, NULL, &made) < 0 || put_extra(b, of) < 0
+           || put_attributes(b, of[F_ATTRIBUTES]) < 0 ? -1 : 0;
 }
 
 /* Writes `key`, which includes quotes and brackets, then `text`, unless that is empty. */
@@ -244,13 +251,13 @@ static int put_text_field(Buffer *b, const char *key, PyObject *text)
     return PUT(b, "\"");
 }
 
-static int put_log_head(Buffer *b, PyObject *record, PyObject *kind)
+static int put_log_head(Buffer *b, Fields of, PyObject *kind)
 {
     long long time_ns;
-    PyObject *trace_id = PyTuple_GET_ITEM(record, F_TRACE_ID);
+    PyObject *trace_id = of[F_TRACE_ID];
     if (PUT(b, "{\"__tracer_meta__\":{\"timestamp\":\"") < 0
-        || put_time_field(b, record, F_TIME_NS, &time_ns) < 0 || PUT(b, "\",\"event\":") < 0
-        || put_event_name(b, PyTuple_GET_ITEM(record, F_NAME)) < 0 || PUT(b, "\",") < 0)
+        || put_time_field(b, of[F_TIME_NS], &time_ns) < 0 || PUT(b, "\",\"event\":") < 0
+        || put_event_name(b, of[F_NAME]) < 0 || PUT(b, "\",") < 0)
         return -1;
     int has_span = has_text(trace_id);
     if (has_span < 0)
@@ -258,32 +265,32 @@ static int put_log_head(Buffer *b, PyObject *record, PyObject *kind)
     if (has_span
         && (PUT(b, "\"trace_id\":\"") < 0 || put_str(b, trace_id) < 0
             || PUT(b, "\",\"span_id\":\"") < 0
-            || put_str(b, PyTuple_GET_ITEM(record, F_SPAN_ID)) < 0 || PUT(b, "\",") < 0))
+            || put_str(b, of[F_SPAN_ID]) < 0 || PUT(b, "\",") < 0))
         return -1;
     long long seq;
-    if (get_int64(PyTuple_GET_ITEM(record, F_SEQ), &seq) < 0)
+    if (get_int64(of[F_SEQ], &seq) < 0)
         return -1;
-    if (put_call_site(b, record) < 0
+    if (put_call_site(b, of) < 0
         || PUT(b, ",\"version\":2,\"kind\":\"") < 0 || put_str(b, kind) < 0
         || PUT(b, "\",\"seq\":") < 0 || put_number(b, seq) < 0
         || PUT(b, ",\"process\":\"") < 0
-        || put_process(b, record) < 0)
+        || put_process(b, of) < 0)
         return -1;
     return PUT(b, "\"");
 }
 
-static int put_log(Buffer *b, PyObject *record, PyObject *kind)
+static int put_log(Buffer *b, Fields of, PyObject *kind)
 {
-    if (put_log_head(b, record, kind) < 0
-        || put_fragment(b, ",\"thread\":", PyTuple_GET_ITEM(record, F_THREAD)) < 0
-        || put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK)) < 0)
+    if (put_log_head(b, of, kind) < 0
+        || put_fragment(b, ",\"thread\":", of[F_THREAD]) < 0
+        || put_fragment(b, ",\"task\":", of[F_TASK]) < 0)
         return -1;
-    if (put_text_field(b, ",\"level\":", PyTuple_GET_ITEM(record, F_LEVEL)) < 0
-        || put_text_field(b, ",\"logger\":", PyTuple_GET_ITEM(record, F_LOGGER)) < 0)
+    if (put_text_field(b, ",\"level\":", of[F_LEVEL]) < 0
+        || put_text_field(b, ",\"logger\":", of[F_LOGGER]) < 0)
         return -1;
-    if (put_extra(b, record) < 0)
+    if (put_extra(b, of) < 0)
         return -1;
-    return put_attributes(b, PyTuple_GET_ITEM(record, F_ATTRIBUTES));
+    return put_attributes(b, of[F_ATTRIBUTES]);
 }
 
 /* Were the record's values made safe? Else Python does that first. */
@@ -298,12 +305,15 @@ static int is_sanitised(PyObject *attributes)
 
 int speed_encode_into(Buffer *buffer, PyObject *record)
 {
-    if (!is_record(record) || !is_sanitised(PyTuple_GET_ITEM(record, F_ATTRIBUTES)))
+    if (!is_record(record))
         return 0;
-    PyObject *kind = PyTuple_GET_ITEM(record, F_KIND);
-    int failed = is_text(kind, s_span)      ? put_span(buffer, record)
-                 : is_text(kind, s_log)     ? put_log(buffer, record, s_log)
-                 : is_text(kind, s_process) ? put_log(buffer, record, s_process)
+    Fields of = fields_of(record);
+    PyObject *kind = of[F_KIND];
+    if (!is_sanitised(of[F_ATTRIBUTES]))
+        return 0;
+    int failed = is_text(kind, s_span)      ? put_span(buffer, of)
+                 : is_text(kind, s_log)     ? put_log(buffer, of, s_log)
+                 : is_text(kind, s_process) ? put_log(buffer, of, s_process)
                                             : 1;
     if (failed >= 0)
         return !failed;

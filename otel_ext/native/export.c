@@ -4,7 +4,7 @@
  * Each function is bound to the Python object whose steps it takes, and calls that object's own
  * method in every case but the common one.
  */
-#include "speed.h"
+#include "span.h"
 
 #define INTRODUCED 8
 
@@ -14,7 +14,7 @@ enum { E_INTRODUCED, E_ACCEPT, E_JOURNAL, E_COUNT };
 
 static PyObject *s_append, *s_export, *s_export_reduced, *s_note_unwritten;
 static PyObject *s_store, *s_elsewhere;
-static Slot of_store, of_id;
+static Slot of_store, of_id, of_exporter, of_append;
 
 static PyObject *append(PyObject *ring, PyObject *line)
 {
@@ -78,16 +78,13 @@ PyObject *speed_export_parts(PyObject *Py_UNUSED(module), KEYWORDS)
     return NULL;
 }
 
-/* The parts, if the exporter has written the record's `process.start`; else NULL. */
-static PyObject *parts_of(PyObject *exporter, PyObject *record)
+/* The parts, if the exporter has written the `process.start` of the process; else NULL. */
+static PyObject *parts_for(PyObject *exporter, PyObject *process)
 {
-    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(exporter, E_COUNT);
-    if (parts != NULL && is_record(record)
-        && is_introduced(PyTuple_GET_ITEM(parts, E_INTRODUCED),
-                         PyTuple_GET_ITEM(record, F_PROCESS)))
-        return parts;
-    Py_XDECREF(parts);
-    return NULL;
+    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(exporter, &of_exporter, E_COUNT);
+    if (parts != NULL && !is_introduced(PyTuple_GET_ITEM(parts, E_INTRODUCED), process))
+        Py_CLEAR(parts);
+    return parts;
 }
 
 PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
@@ -112,7 +109,7 @@ PyObject *note_loss(PyObject *holder, PyObject *method, PyObject *what)
 static PyObject *append_encoded(PyObject *exporter, PyObject *parts, const Buffer *buffer,
                                 PyObject *line)
 {
-    PyObject *append_line = PyObject_GetAttr(PyTuple_GET_ITEM(parts, E_JOURNAL), s_append);
+    PyObject *append_line = get_slot(PyTuple_GET_ITEM(parts, E_JOURNAL), s_append, &of_append);
     int stored = append_line == NULL ? -1 : buffer != NULL ? is_stored(append_line, buffer) : 0;
     PyObject *taken = stored == 1 ? Py_NewRef(Py_None) : NULL;
     if (stored == 0 && (line = buffer == NULL ? Py_NewRef(line) : PyBytes_FromStringAndSize(
@@ -121,16 +118,28 @@ static PyObject *append_encoded(PyObject *exporter, PyObject *parts, const Buffe
         Py_DECREF(line);
     }
     Py_XDECREF(append_line);
-    return taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
+    PyObject *done = taken == NULL ? note_loss(exporter, s_note_unwritten, NULL) : taken;
+    if (done != NULL)
+        Py_SETREF(done, Py_NewRef(Py_None));
+    return done;
+}
+
+/* Counts a record as accepted; 0, or -1 with an error. */
+static int accept(PyObject *parts)
+{
+    PyObject *accepted = step(PyTuple_GET_ITEM(parts, E_ACCEPT));
+    Py_XDECREF(accepted);
+    return accepted == NULL ? -1 : 0;
+}
+
+PyObject *speed_write_line(PyObject *exporter, PyObject *parts, const Buffer *line)
+{
+    return accept(parts) < 0 ? NULL : append_encoded(exporter, parts, line, NULL);
 }
 
 static PyObject *take(PyObject *exporter, PyObject *parts, PyObject *record)
 {
-    if (need(config.encode_line) < 0)
-        return NULL;
-    PyObject *accepted = step(PyTuple_GET_ITEM(parts, E_ACCEPT));
-    Py_XDECREF(accepted);
-    if (accepted == NULL)
+    if (need(config.encode_line) < 0 || accept(parts) < 0)
         return NULL;
     char room[LINE_ROOM];
     Buffer buffer = {room, 0, LINE_ROOM, NULL};
@@ -142,15 +151,13 @@ static PyObject *take(PyObject *exporter, PyObject *parts, PyObject *record)
                          : append_encoded(exporter, parts, line == NULL ? &buffer : NULL, line);
     Py_XDECREF(line);
     PyMem_Free(buffer.heap);
-    if (done == NULL)
-        return NULL;
-    Py_DECREF(done);
-    Py_RETURN_NONE;
+    return done;
 }
 
 static PyObject *export(PyObject *exporter, PyObject *record)
 {
-    PyObject *parts = parts_of(exporter, record), *done;
+    PyObject *parts = is_record(record) ? parts_for(exporter, fields_of(record)[F_PROCESS]) : NULL;
+    PyObject *done;
     if (parts != NULL)
         done = take(exporter, parts, record);
     else
@@ -170,7 +177,8 @@ PyObject *speed_bind_export(PyObject *Py_UNUSED(module), PyObject *exporter)
  * fails. If the condition only reads an attribute, its holder and its name; else None. */
 enum { C_ASK, C_NO, C_YES, C_HOLDER, C_NAME, C_COUNT, C_PASSED = C_HOLDER };
 
-static PyObject *choose(PyObject *parts, PyObject *argument)
+/* The callable that the condition chooses, borrowed; NULL with an error that is the program's. */
+static PyObject *chosen(PyObject *parts)
 {
     static Slot of_switch;
     PyObject *name = PyTuple_GET_ITEM(parts, C_NAME);
@@ -179,12 +187,33 @@ static PyObject *choose(PyObject *parts, PyObject *argument)
                            : get_slot(PyTuple_GET_ITEM(parts, C_HOLDER), name, &of_switch);
     Py_ssize_t which = answer == Py_False ? C_NO : C_YES;
     Py_XDECREF(answer);
-    if (answer == NULL && pass_over() < 0)
-        return NULL;
-    return call_one(PyTuple_GET_ITEM(parts, which), argument);
+    return answer == NULL && pass_over() < 0 ? NULL : PyTuple_GET_ITEM(parts, which);
+}
+
+static PyObject *choose(PyObject *parts, PyObject *argument)
+{
+    PyObject *callable = chosen(parts);
+    return callable == NULL ? NULL : call_one(callable, argument);
 }
 
 static PyMethodDef choose_method = {"export", choose, METH_O, "Pass one record on."};
+
+PyObject *speed_writer_of(PyObject *export_one, PyObject *process, PyObject **parts)
+{
+    PyObject *callable = export_one;
+    while (callable != NULL && PyCFunction_CheckExact(callable)
+           && PyCFunction_GET_FUNCTION(callable) == choose) {
+        PyObject *choice = PyCFunction_GET_SELF(callable);
+        /* Another condition may be the program's own function, which is called once a record. */
+        callable = PyTuple_GET_ITEM(choice, C_NAME) == Py_None ? NULL : chosen(choice);
+    }
+    if (callable == NULL || !PyCFunction_CheckExact(callable)
+        || PyCFunction_GET_FUNCTION(callable) != export)
+        return NULL;
+    PyObject *exporter = PyCFunction_GET_SELF(callable);
+    *parts = parts_for(exporter, process);
+    return *parts == NULL ? NULL : exporter;
+}
 
 /* The arguments, if `ask` is `functools.partial(getattr, holder, name)`; else NULL, perhaps with
  * an error. */

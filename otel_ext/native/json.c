@@ -235,13 +235,11 @@ static int put_key(Buffer *buffer, char separator, PyObject *key)
     return 0;
 }
 
-static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, int depth)
+/* Writes the items of a mapping from `position` on, each with a separator in front. */
+static int put_plain_items(Buffer *buffer, PyObject *mapping, Py_ssize_t position, char separator,
+                           Py_ssize_t end, int depth)
 {
-    Py_ssize_t position = 0;
     PyObject *key, *value;
-    char separator = '{';
-    if (depth > MAX_DEPTH)
-        return 0;
     while (PyDict_Next(mapping, &position, &key, &value)) {
         if (!is_plain_key(key))
             return 0;
@@ -254,9 +252,26 @@ static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, 
             return 0;
         separator = ',';
     }
-    if (separator == '{' && PUT(buffer, "{") < 0)
-        return -1;
-    return PUT(buffer, "}") < 0 ? -1 : 1;
+    return 1;
+}
+
+static int put_plain_mapping(Buffer *buffer, PyObject *mapping, Py_ssize_t end, int depth)
+{
+    if (depth > MAX_DEPTH)
+        return 0;
+    if (PyDict_GET_SIZE(mapping) == 0)
+        return PUT(buffer, "{}") < 0 ? -1 : 1;
+    int result = put_plain_items(buffer, mapping, 0, '{', end, depth);
+    return result == 1 && PUT(buffer, "}") < 0 ? -1 : result;
+}
+
+int put_plain_rest(Buffer *buffer, PyObject *mapping, Py_ssize_t position)
+{
+    Py_ssize_t begin = buffer->size;
+    int result = put_plain_items(buffer, mapping, position, ',', begin + MAX_PLAIN_OBJECT, 0);
+    if (result == 0)
+        buffer->size = begin;
+    return result;
 }
 
 int put_plain_object(Buffer *buffer, PyObject *mapping)

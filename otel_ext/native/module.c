@@ -1,6 +1,6 @@
 /* otel_ext._speed: the hot path, compiled. It is optional: the Python code is the reference and
  * always present, and tests hold both to the same bytes. */
-#include "speed.h"
+#include "span.h"
 
 Config config;
 PyObject *s_fragment, *s_id, *s_fast_path;
@@ -9,7 +9,7 @@ static PyObject *configure(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[] = {
         "record_type", "attributes_type", "encode_line", "encode_object", "name_fragment",
-        "encode_status", "encode_links", "encode_events", "encode_extra", "meta_key",
+        "encode_status", "encode_links", "encode_events", "meta_key",
         "unset_status",
     };
     Config fresh;
@@ -45,6 +45,8 @@ static PyMethodDef methods[] = {
      "Return the final record of a span."},
     {"here", speed_here, METH_O, "Return call site, thread and task of the code that logs."},
     {"configure_hooks", NAMED(speed_configure_hooks), "Take what the processor's hooks need."},
+    {"configure_start_lines", speed_configure_start_lines, METH_O,
+     "Take what reads the attributes in a start's line."},
     {"begin_span", (PyCFunction)(void (*)(void))speed_begin_span, METH_FASTCALL,
      "Do what a processor does when a span starts."},
     {"end_span", (PyCFunction)(void (*)(void))speed_end_span, METH_FASTCALL,
@@ -100,11 +102,11 @@ static int set_up(PyObject *Py_UNUSED(module))
     s_id = PyUnicode_InternFromString("id");
     s_fast_path = PyUnicode_InternFromString("_fast_path");
     return s_fragment == NULL || s_id == NULL || s_fast_path == NULL || speed_init_ids() < 0
-                   || speed_init_capture() < 0 || speed_init_context() < 0
+                   || speed_init_span_fields() < 0 || speed_init_context() < 0
                    || speed_init_threads() < 0 || speed_init_tasks() < 0 || speed_init_hooks() < 0
                    || speed_init_export() < 0 || speed_init_sanitise() < 0
                    || speed_init_cursor() < 0 || speed_init_encode() < 0
-                   || speed_init_otlp() < 0 || speed_init_queue() < 0
+                   || speed_init_otlp() < 0 || speed_init_queue() < 0 || speed_init_start_line() < 0
                ? -1 : 0;
 }
 

@@ -20,6 +20,7 @@ enum { Q_PROVISIONAL, Q_FINALS, Q_WAKE_AT, QUEUE_COUNT };
 
 static PyObject *s_export, *s_note_loss, *s_append, *s_items, *s_size, *s_held;
 static PyObject *s_held_size, *s_limits, *s_nested, *s_start, *s_end, *s_span;
+static Slot of_each, of_queue;
 static Slot of_items, of_size, of_held, of_held_size, of_limits, of_nested, of_attributes_size;
 
 static PyObject *call_python(PyObject *holder, PyObject *record)
@@ -30,7 +31,7 @@ static PyObject *call_python(PyObject *holder, PyObject *record)
 /* Passes the record to each; the exception of one is reported, and the next ones still get it. */
 static PyObject *export_to_each(PyObject *fan_out, PyObject *record)
 {
-    PyObject *parts = fast_path_of(fan_out, FAN_COUNT);
+    PyObject *parts = fast_path_of(fan_out, &of_each, FAN_COUNT);
     if (parts == NULL)
         return call_python(fan_out, record);
     PyObject *exports = PyTuple_GET_ITEM(parts, F_EXPORTS);
@@ -158,7 +159,7 @@ static int queue_usual(PyObject *parts, PyObject *record)
 
 static PyObject *queue_one(PyObject *queue, PyObject *record)
 {
-    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(queue, QUEUE_COUNT);
+    PyObject *parts = check_process() < 0 ? NULL : fast_path_of(queue, &of_queue, QUEUE_COUNT);
     int queued = parts == NULL ? 0 : queue_usual(parts, record);
     Py_XDECREF(parts);
     if (queued == 1)

@@ -94,18 +94,26 @@ static int put_together(Buffer *b, PyObject *kind, PyObject *scope, PyObject *th
     return 0;
 }
 
-int put_relations(Buffer *b, PyObject *record)
+static int put_parent(Buffer *b, PyObject *parent)
 {
-    PyObject *kind = PyTuple_GET_ITEM(record, F_SPAN_KIND);
-    PyObject *scope = PyTuple_GET_ITEM(record, F_SCOPE);
-    PyObject *links = PyTuple_GET_ITEM(record, F_LINKS);
-    PyObject *thread = PyTuple_GET_ITEM(record, F_THREAD);
+    int there = PyLong_CheckExact(parent) ? 1 : has_text(parent);
+    if (there <= 0)
+        return there;
+    return PUT(b, ",\"parent_span_id\":\"") < 0 || put_id(b, parent, 8) < 0 || PUT(b, "\"") < 0
+               ? -1 : 0;
+}
+
+int put_relations(Buffer *b, Fields of)
+{
+    PyObject *kind = of[F_SPAN_KIND];
+    PyObject *scope = of[F_SCOPE];
+    PyObject *links = of[F_LINKS];
+    PyObject *thread = of[F_THREAD];
     if (!PyTuple_CheckExact(links)) {
         PyErr_SetString(PyExc_TypeError, "the links of a record are a tuple");
         return -1;
     }
-    if (put_text_in_quotes(b, ",\"parent_span_id\":\"",
-                           PyTuple_GET_ITEM(record, F_PARENT_SPAN_ID)) < 0)
+    if (put_parent(b, of[F_PARENT_SPAN_ID]) < 0)
         return -1;
     if (PyTuple_GET_SIZE(links) == 0) {
         if (put_together(b, kind, scope, thread) < 0)
@@ -116,8 +124,8 @@ int put_relations(Buffer *b, PyObject *record)
              || put_called(b, config.encode_links, links) < 0
              || put_fragment(b, ",\"thread\":", thread) < 0)
         return -1;
-    if (put_fragment(b, ",\"task\":", PyTuple_GET_ITEM(record, F_TASK)) < 0)
+    if (put_fragment(b, ",\"task\":", of[F_TASK]) < 0)
         return -1;
-    return put_fragment(b, ",", PyTuple_GET_ITEM(record, F_CONTEXT));
+    return put_fragment(b, ",", of[F_CONTEXT]);
 }
 

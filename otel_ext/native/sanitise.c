@@ -4,7 +4,7 @@
  * It answers "safe as it is" or "Python must check"; it changes nothing but the mark of the
  * attributes.
  */
-#include "speed.h"
+#include "span.h"
 
 #define SEEN 256
 #define LONGEST_SEEN 512
@@ -19,8 +19,8 @@
 enum { S_PROCESSES, S_KEYS, S_CLEAN_KEY, S_TEXTS, S_IS_SUSPICIOUS, S_SEARCH, S_SHORTEST, S_LONGEST,
        S_MOST, S_IS_SAFE, S_COUNT };
 
-/* What of one record was searched: texts, and characters. */
-typedef struct { Py_ssize_t texts, characters; } Searched;
+/* May Python be asked about a text of this record? How much of it was searched? */
+typedef struct { int may_ask; Py_ssize_t texts, characters; } Searched;
 
 static PyObject *s_name, *s_description, *s_size;
 static Slot of_call_site, of_context, of_thread, of_task, of_id, of_size;
@@ -95,6 +95,8 @@ static int is_clean_text(PyObject *parts, PyObject *text, Searched *searched)
     if (size > limit(parts, S_LONGEST))
         return is_known(parts, text);
     int clean = speed_is_harmless(text) ? 1 : is_known(parts, text);
+    if (clean == 0 && searched != NULL && !searched->may_ask)
+        return 0;
     if (clean == 0 && (searched == NULL || !PyUnicode_IS_COMPACT_ASCII(text)))
         clean = is_not_suspicious(parts, text);
     if (clean == 0 && searched != NULL)
@@ -155,21 +157,20 @@ static int is_clean_key(PyObject *parts, PyObject *key)
     PyObject *verdicts = PyTuple_GET_ITEM(parts, S_KEYS);
     if (is_seen(keys, SEEN, key, verdicts))
         return 1;
-    if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(parts, S_CLEAN_KEY))
-        return PyErr_Occurred() ? -1 : 0;
     if (!PyUnicode_CheckExact(key))
         return 0;
+    if (PyDict_GetItemWithError(verdicts, key) != PyTuple_GET_ITEM(parts, S_CLEAN_KEY))
+        return PyErr_Occurred() ? -1 : 0;
     if (PyUnicode_GET_LENGTH(key) <= LONGEST_SEEN)
         speed_see(keys, SEEN, key, verdicts);
     return 1;
 }
 
-/* Marks the attributes if they are safe, and adds their size to `total`. */
-static int are_safe(PyObject *parts, PyObject *attributes, Py_ssize_t *total, Searched *searched)
+/* Of the items from `position` on; adds their size to that of the others. */
+static int are_safe_items(PyObject *parts, PyObject *attributes, Py_ssize_t position,
+                          Py_ssize_t *total, Searched *searched)
 {
-    Py_ssize_t position = 0, size = 0;
-    if (!Py_IS_TYPE(attributes, (PyTypeObject *)capture.attributes_type))
-        return 0;
+    Py_ssize_t size = *total;
     PyObject *key, *value;
     int safe = 1;
     /* Searching a text runs Python code, during which another thread may change the dict: the
@@ -187,8 +188,18 @@ static int are_safe(PyObject *parts, PyObject *attributes, Py_ssize_t *total, Se
         if (safe == 1 && PyDict_GET_SIZE(attributes) != items)
             safe = 0;
     }
-    if (safe != 1 || size > limit(parts, S_LONGEST))
-        return safe == 1 ? 0 : safe;
+    *total = size;
+    return safe == 1 ? size <= limit(parts, S_LONGEST) : safe;
+}
+
+/* Marks the attributes if they are safe, and adds their size to `total`. */
+static int are_safe(PyObject *parts, PyObject *attributes, Py_ssize_t *total, Searched *searched)
+{
+    Py_ssize_t size = 0;
+    int safe = Py_IS_TYPE(attributes, (PyTypeObject *)capture.attributes_type)
+                   ? are_safe_items(parts, attributes, 0, &size, searched) : 0;
+    if (safe != 1)
+        return safe;
     PyObject *number = PyLong_FromSsize_t(size);
     int marked = number == NULL ? -1 : set_slot(attributes, s_size, number, &of_size);
     Py_XDECREF(number);
@@ -262,8 +273,6 @@ static int is_empty(PyObject *container)
     return size < 0 ? -1 : size == 0;
 }
 
-#define FIELD(name) PyTuple_GET_ITEM(record, F_##name)
-
 /* A name beside the user's data, for a sanitiser that does not redact. */
 static int is_plain_name(PyObject *name)
 {
@@ -278,41 +287,61 @@ static int is_empty_or_known(PyObject *parts, PyObject *name)
            && (PyUnicode_GET_LENGTH(name) == 0 || is_known(parts, name) == 1);
 }
 
-static int has_safe_names(PyObject *parts, PyObject *record)
+static int has_safe_names(PyObject *parts, Fields of)
 {
     if (!redacts(parts))
-        return is_plain_name(FIELD(NAME)) && is_plain_name(FIELD(LOGGER))
-               && is_plain_name(FIELD(LEVEL));
-    return PyUnicode_CheckExact(FIELD(NAME)) && utf8_size(FIELD(NAME)) >= 0
-           && is_clean_text(parts, FIELD(NAME), NULL) == 1
-           && is_clean_held(parts, FIELD(CALL_SITE), s_fragment, &of_call_site, 1) == 1
-           && is_clean_held(parts, FIELD(THREAD), s_name, &of_thread, 1) == 1
-           && is_clean_held(parts, FIELD(TASK), s_name, &of_task, 0) == 1
-           && is_clean_held(parts, FIELD(CONTEXT), s_fragment, &of_context, 0) == 1
-           && is_empty_or_known(parts, FIELD(LOGGER)) && is_empty_or_known(parts, FIELD(LEVEL))
-           && is_clean_process(parts, FIELD(PROCESS)) == 1;
+        return is_plain_name(of[F_NAME]) && is_plain_name(of[F_LOGGER])
+               && is_plain_name(of[F_LEVEL]);
+    return PyUnicode_CheckExact(of[F_NAME]) && utf8_size(of[F_NAME]) >= 0
+           && is_clean_text(parts, of[F_NAME], NULL) == 1
+           && is_clean_held(parts, of[F_CALL_SITE], s_fragment, &of_call_site, 1) == 1
+           && is_clean_held(parts, of[F_THREAD], s_name, &of_thread, 1) == 1
+           && is_clean_held(parts, of[F_TASK], s_name, &of_task, 0) == 1
+           && is_clean_held(parts, of[F_CONTEXT], s_fragment, &of_context, 0) == 1
+           && is_empty_or_known(parts, of[F_LOGGER]) && is_empty_or_known(parts, of[F_LEVEL])
+           && is_clean_process(parts, of[F_PROCESS]) == 1;
 }
 
-static int is_safe(PyObject *parts, PyObject *record)
+static int is_safe_beside_attributes(PyObject *parts, Fields of, Searched *searched)
 {
-    Searched searched = {0, 0};
-    Py_ssize_t size = 0;
-    return is_record(record) && is_empty(FIELD(EXTRA)) == 1 && has_safe_names(parts, record)
-           && is_clean_status(parts, FIELD(STATUS), &searched) == 1
-           && are_safe_parts(parts, FIELD(EVENTS), 1, &searched) == 1
-           && are_safe_parts(parts, FIELD(LINKS), 0, &searched) == 1
-           && are_safe(parts, FIELD(ATTRIBUTES), &size, &searched) == 1;    /* last: marks them */
+    return is_empty(of[F_EXTRA]) == 1 && has_safe_names(parts, of)
+           && is_clean_status(parts, of[F_STATUS], searched) == 1
+           && are_safe_parts(parts, of[F_EVENTS], 1, searched) == 1
+           && are_safe_parts(parts, of[F_LINKS], 0, searched) == 1;
 }
 
 static PyObject *check(PyObject *parts, PyObject *record)
 {
-    int safe = is_safe(parts, record);
+    Searched searched = {1, 0, 0};
+    Py_ssize_t size = 0;
+    int safe = is_record(record)
+               && is_safe_beside_attributes(parts, fields_of(record), &searched)
+               && are_safe(parts, fields_of(record)[F_ATTRIBUTES], &size, &searched) == 1;
     if (pass_over() < 0)
         return NULL;
     if (safe)
         Py_RETURN_TRUE;
     /* Python may know more, and remembers what it finds. */
     return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, S_IS_SAFE), record);
+}
+
+static int is_check(PyObject *callable)
+{
+    return PyCFunction_CheckExact(callable) && PyCFunction_GET_FUNCTION(callable) == check;
+}
+
+int speed_is_safe_beside_attributes(PyObject *check, Fields of)
+{
+    Searched searched = {1, 0, 0};
+    return is_check(check)
+           && is_safe_beside_attributes(PyCFunction_GET_SELF(check), of, &searched);
+}
+
+int speed_has_safe_attributes(PyObject *check, PyObject *attributes, Py_ssize_t position,
+                              Py_ssize_t *size)
+{
+    Searched nothing = {0, 0, 0};
+    return are_safe_items(PyCFunction_GET_SELF(check), attributes, position, size, &nothing) == 1;
 }
 
 static PyMethodDef check_method = {"check", check, METH_O, "Is a record safe as it is?"};

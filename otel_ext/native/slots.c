@@ -62,9 +62,9 @@ PyObject *speed_tuple(PyObject *const *values, Py_ssize_t count)
     return tuple;
 }
 
-PyObject *fast_path_of(PyObject *holder, Py_ssize_t count)
+PyObject *fast_path_of(PyObject *holder, Slot *known, Py_ssize_t count)
 {
-    PyObject *parts = PyObject_GetAttr(holder, s_fast_path);
+    PyObject *parts = get_slot(holder, s_fast_path, known);
     if (parts != NULL && (!PyTuple_CheckExact(parts) || PyTuple_GET_SIZE(parts) != count))
         Py_CLEAR(parts);
     return parts;

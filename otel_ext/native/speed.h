@@ -33,7 +33,6 @@ typedef struct {
     PyObject *encode_status;
     PyObject *encode_links;
     PyObject *encode_events;
-    PyObject *encode_extra;
     PyObject *meta_key;
     PyObject *unset_status;
 } Config;
@@ -109,6 +108,14 @@ static inline int is_record(PyObject *record)
            && PyTuple_GET_SIZE(record) == F_COUNT;
 }
 
+/* The fields of a record, or those that were read for one. */
+typedef PyObject *const *Fields;
+
+static inline Fields fields_of(PyObject *record)
+{
+    return ((PyTupleObject *)record)->ob_item;
+}
+
 typedef struct {
     char *data;
     Py_ssize_t size, room;
@@ -120,8 +127,9 @@ typedef struct {
  * docs/adr/0002-hooks-catch-exception-only.md. */
 static inline int pass_over(void)
 {
-    if (PyErr_Occurred()
-        && (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError)))
+    if (!PyErr_Occurred())
+        return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception) || PyErr_ExceptionMatches(PyExc_MemoryError))
         return -1;
     PyErr_Clear();
     return 0;
@@ -202,7 +210,7 @@ int speed_intern(const Name *names, size_t count);
 
 /* What the compiled steps of an object need, which it keeps as `_fast_path`, and replaces when any
  * of it changes: `count` parts. NULL, mostly without an error, if it has none at the moment. */
-PyObject *fast_path_of(PyObject *holder, Py_ssize_t count);
+PyObject *fast_path_of(PyObject *holder, Slot *known, Py_ssize_t count);
 
 /* The parameters of a function that takes keyword arguments. */
 #define KEYWORDS PyObject *const *args, Py_ssize_t count, PyObject *keywords
@@ -229,8 +237,11 @@ static inline int get_int64(PyObject *number, long long *value)
         PyErr_SetString(PyExc_TypeError, "a field that must be a whole number is not");
         return -1;
     }
-    *value = PyLong_AsLongLong(number);
-    return *value == -1 && PyErr_Occurred() ? -1 : 0;
+    int overflow;    /* the call that raises an error takes three times as long */
+    *value = PyLong_AsLongLongAndOverflow(number, &overflow);
+    if (overflow)
+        PyErr_SetString(PyExc_OverflowError, "a number has more than 64 bits");
+    return overflow ? -1 : 0;
 }
 
 /* Advances a counter, which is an iterator or a callable. */
@@ -272,32 +283,31 @@ int put_fragment(Buffer *buffer, const char *key, PyObject *holder);
 int put_event_name(Buffer *buffer, PyObject *name);
 int put_status(Buffer *buffer, PyObject *status);
 int put_events(Buffer *buffer, PyObject *events);
-int put_relations(Buffer *buffer, PyObject *record);
+int put_relations(Buffer *buffer, Fields of);
 int put_number(Buffer *buffer, long long number);
 int put_time(Buffer *buffer, long long time_ns);
 /* 1: written in quotes, 0: Python has to, nothing written, -1: error. */
 int put_text(Buffer *buffer, PyObject *text);
 /* 1: written, 0: not plain, nothing written, -1: error. */
 int put_plain_object(Buffer *buffer, PyObject *mapping);
+/* The same for the items of a dict from `position` on, as `PyDict_Next` has it: each with a comma
+ * in front, and without braces. Runs no Python code. */
+int put_plain_rest(Buffer *buffer, PyObject *mapping, Py_ssize_t position);
 int is_plain_text(PyObject *text);
 
 PyObject *speed_identify(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* An identifier of `size` bytes as hex digits. */
 PyObject *speed_hex(PyObject *number, Py_ssize_t size);
+/* Writes the hex digits of an identifier: a number, or already a text. */
+int put_id(Buffer *buffer, PyObject *id, Py_ssize_t size);
 int speed_init_ids(void);
 
-/* Both return NULL, also without an error, if Python must handle the span. `ids`: a tuple that
- * begins with the trace id and the span id; `task`: the running task, or None. The span must be
- * of the usual kind for the first one. */
-PyObject *speed_start_record(PyObject *span, PyObject *ids, PyObject *process, PyObject *seq,
-                             PyObject *task);
-PyObject *speed_end_record(PyObject *span, PyObject *process, PyObject *seq, PyObject *start);
 int speed_has_resource(PyObject *span, PyObject *resource);
 PyObject *speed_capture_start(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_capture_end(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *speed_configure_capture(PyObject *module, KEYWORDS);
-int speed_init_capture(void);
-/* The span id of the parent, which may be None. */
+int speed_init_span_fields(void);
+/* The span id of the parent, which may be None, as a number; an empty text for None. */
 PyObject *speed_parent_id_of(PyObject *parent);
 /* What a context has beside its ids, as a record has it; None if that is the usual. */
 PyObject *speed_context_facts(PyObject *context, PyObject *parent);

@@ -200,7 +200,6 @@ configure(
     encode_status=_encode_status,
     encode_links=_encode_links,
     encode_events=_encode_events,
-    encode_extra=_extra_meta,
     meta_key=META_KEY,
     unset_status=UNSET_STATUS,
 )

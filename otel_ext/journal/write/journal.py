@@ -78,6 +78,9 @@ class Journal:
     ['{"n":1}\\n']
     """
 
+    __slots__ = ("__dict__", "__weakref__", "append")  # `append` is read at its offset
+    append: Callable[[bytes], bool]
+
     def __init__(
         self,
         path: Path,
@@ -117,7 +120,7 @@ class Journal:
         self._closing = self._finished = self._drained = self._unfinished = False
         self._housekeeper = Housekeeper(self.settings)
         self._last = LastLines(self._last_lines)
-        self.append: Callable[[bytes], bool] = self._append_first
+        self.append = self._append_first
 
     def _after_fork(self) -> None:
         # The child must not change what belongs to its parent; only objects are swapped.
