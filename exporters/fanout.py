@@ -10,14 +10,15 @@ from otel_ext._accel import bind
 from otel_ext.record.sanitise.sanitiser import sanitised
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.deadline import EXIT_SECONDS, has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
+from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line, tell
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated import IsolatedThread
 from otel_ext.runtime.isolated_exporter import isolate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
+    from otel_ext.inflight.table import InflightTable
     from otel_ext.protocols import RecordExporter
     from otel_ext.record.model import Process, Record
 
@@ -83,6 +84,16 @@ class FanOut:
         """Count and report a record that one exporter could not take."""
         COUNTERS.add("fanout.failed")
         report_problem(f"{name}: a record is lost", error)
+
+    def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
+        """Let the exporters that write files ask for the open spans; see `JsonlExporter`."""
+        for exporter in self._exporters:
+            tell(exporter, "learn_open_records", open_records)
+
+    def learn_open_spans(self, table: InflightTable) -> None:
+        """Let the exporters that send records get starts from `table`; see `RemoteQueue`."""
+        for exporter in self._exporters:
+            tell(exporter, "learn_open_spans", table)
 
     def prepare_first_line(self, process: Process) -> None:
         """Let the exporters that write files prepare their first lines."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from otel_ext.runtime.deadline import has_room, shutdown_by
-from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line
+from otel_ext.runtime.exporter_check import check_exporter, prepare_first_line, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -45,9 +45,8 @@ class ExporterWrapper:
 
     def learn_open_records(self, open_records: Callable[[], Iterable[Record]]) -> None:
         """Let `inner` ask for the start records of the open spans; see `JsonlExporter`."""
-        learn = getattr(type(self._inner), "learn_open_records", None)
-        if learn is not None and self._is_own_export:
-            learn(self._inner, open_records)
+        if self._is_own_export:
+            tell(self._inner, "learn_open_records", open_records)
 
     def prepare_first_line(self, process: Process, encoding: Encoding | None = None) -> None:
         """Let `inner` prepare the first line of its file; see `JsonlExporter`."""

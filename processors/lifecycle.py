@@ -32,7 +32,7 @@ from otel_ext.runtime.deadline import (
     shut_down_at_exit,
     shutdown_by,
 )
-from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line
+from otel_ext.runtime.exporter_check import check_exporter, fast_export_of, prepare_first_line, tell
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.isolated_exporter import isolate
@@ -119,11 +119,8 @@ class LifecycleSpanProcessor(SpanProcessor):
         self.tracker.emit_safe = partial(self._emit, is_safe=True)
         self._exporter = exporter = isolate(exporter)
         self._table = self.tracker.table
-        # The class decides: an exporter that delegates unknown attributes to an inner one
-        # may change the records before they reach it.
-        learn = getattr(type(exporter), "learn_open_records", None)
-        if learn is not None:
-            learn(exporter, self.tracker.open_records)
+        tell(exporter, "learn_open_records", self.tracker.open_records)
+        tell(exporter, "learn_open_spans", self._table)
         never_starts_spans = getattr(exporter, "never_starts_spans", False) is True
         self._only_export = fast_export_of(exporter) if never_starts_spans else self._export_watched
         self._closed = False

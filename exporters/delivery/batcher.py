@@ -2,7 +2,8 @@
 
 Only the queue's thread uses it. A start waits for `grace` and is dropped if its end
 arrives first, unless a record below its span is sent: then the starts of all ancestors
-are sent too, so that no tree lacks a parent.
+are sent too, so that no tree lacks a parent. Starts that were not queued come from the
+tables of open spans.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from otel_ext.exporters.delivery.open_starts import OpenStarts
 from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.guard import report_problem
 from otel_ext.runtime.process.records import process_end_record, process_start_record
@@ -71,6 +74,7 @@ class Batcher:
         is_wanted: Returns whether to send a record that the batcher itself adds.
         signals: The signals of the destination, the most important first.
         signal_of: Returns the signal of a record.
+        open_starts: Where the starts are that were not queued.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class Batcher:
         is_wanted: Callable[[Record], bool] = lambda _: True,
         signals: Sequence[str] = ("",),
         signal_of: Callable[[Record], str] = lambda _: "",
+        open_starts: OpenStarts | None = None,
     ) -> None:
         self._queue = queue
         self._grace = grace
@@ -89,6 +94,7 @@ class Batcher:
         self._ready = {signal: _Ready() for signal in signals}
         self._first = self._ready[signals[0]]
         self._signal_of = signal_of
+        self._open_starts = open_starts or OpenStarts()
         # Starts within their grace, the oldest first, with the end of the grace.
         self._in_grace: dict[_Key, tuple[Item, float]] = {}
         self._undecided: list[Item] = []
@@ -100,6 +106,11 @@ class Batcher:
             len(one.finals) + len(one.logs) + len(one.provisional) for one in self._ready.values()
         ]
         return len(self._in_grace) + len(self._undecided) + sum(ready)
+
+    @property
+    def _may_have_starts(self) -> bool:
+        """Whether starts may wait for their end."""
+        return bool(self._in_grace) or self._open_starts.is_used
 
     def _ready_for(self, record: Record) -> _Ready:
         """Return where the records of the signal that carries `record` are."""
@@ -157,11 +168,13 @@ class Batcher:
                 in_grace[key] = (item, min(max(started_at, oldest), now) + grace)
             else:
                 self._drop_waiting(key)  # an update contains all of the start
+                self._open_starts.leave_out(record)
                 self._promote(record.trace_id, record.parent_span_id)
                 self._ready_for(record).provisional[key] = item
 
     def _take_finals(self, items: Iterable[Item], now: float) -> None:
         in_grace, ready = self._in_grace, list(self._ready.values())
+        grace_ns = self._grace * 1e9 if self._open_starts.is_used else inf
         gone: list[Item] = []
         overtaken = 0
         for item in items:
@@ -172,14 +185,20 @@ class Batcher:
                 gone.append(start[0])
                 overtaken += start[1] <= now
             else:
-                for one in ready:
-                    if one.provisional and key in one.provisional:
-                        gone.append(one.provisional.pop(key))
-                        overtaken += 1
+                waiting = [one for one in ready if one.provisional and key in one.provisional]
+                gone += [one.provisional.pop(key) for one in waiting]
+                if waiting or (
+                    record.time_ns - record.start_ns > grace_ns and self._was_due(record)
+                ):
+                    overtaken += 1
             self._ready_for(record).finals.append(item)
         if overtaken:
             COUNTERS.add("remote.overtaken_starts", overtaken)
         self._queue.provisional.release(gone)
+
+    def _was_due(self, end: Record) -> bool:
+        """Return whether the start of a long span should have been taken, and was not."""
+        return not self._open_starts.was_taken(end) and self._is_wanted(end._replace(phase="start"))
 
     def _take_logs(self, items: Iterable[Item]) -> None:
         """Take over logs; the starts of the spans around them become ready."""
@@ -188,7 +207,7 @@ class Batcher:
             if record.phase == "end":
                 self._drop_waiting(record.key)  # a made-up end contains all of the start
                 self._promote(record.trace_id, record.parent_span_id)
-            elif self._in_grace and record.span_id:
+            elif record.span_id and self._may_have_starts:
                 self._promote(record.trace_id, record.span_id)
             self._ready_for(record).logs.append(item)
 
@@ -249,7 +268,7 @@ class Batcher:
             signal: Their signal.
         """
         taken = _take(self._ready[signal].finals, limit)
-        if self._in_grace:
+        if self._may_have_starts:
             for record, _ in taken:
                 self._promote(record.trace_id, record.parent_span_id)
         return Batch(taken, is_final=True, signal=signal)
@@ -291,6 +310,17 @@ class Batcher:
                 record = waiting[0][0]
                 self._promote(record.trace_id, record.parent_span_id)
                 self._ready_for(record).provisional[key] = waiting[0]
+        if self._open_starts.is_used:
+            born_before = (now - self._grace) * 1e9
+            self._add_open(self._open_starts.due(born_before, self._queue.provisional))
+
+    def _add_open(self, starts: list[Item]) -> None:
+        """Make starts of open spans ready, those of their ancestors before them."""
+        for item in self._allowed(starts):
+            record = item[0]
+            self._note_process(record.process)
+            self._promote(record.trace_id, record.parent_span_id)
+            self._ready_for(record).provisional[record.key] = item
 
     def _promote(self, trace_id: str, span_id: str) -> None:
         """Make the starts of a span and its ancestors ready, the topmost first."""
@@ -298,12 +328,26 @@ class Batcher:
         while span_id:
             key = (trace_id, span_id)
             waiting = self._in_grace.pop(key, None)
-            if waiting is None:
+            item = self._open_start(trace_id, span_id) if waiting is None else waiting[0]
+            if item is None:
                 break  # sent, ended, or of another process; so are its ancestors
-            ancestors.append((key, waiting[0]))
-            span_id = waiting[0][0].parent_span_id
+            ancestors.append((key, item))
+            span_id = item[0].parent_span_id
         for key, item in reversed(ancestors):
             self._ready_for(item[0]).provisional[key] = item
+
+    def _open_start(self, trace_id: str, span_id: str) -> Item | None:
+        """Take the start of an open span that was neither queued nor sent."""
+        item = self._open_starts.take(trace_id, span_id, self._queue.provisional)
+        return None if item is None else next(iter(self._allowed([item])), None)
+
+    def _allowed(self, starts: list[Item]) -> list[Item]:
+        """Return those of the starts, which were not queued, that may be sent."""
+        allowed = list(self._sampled(starts))
+        if not_wanted := [item for item in allowed if not self._is_wanted(item[0])]:
+            self._queue.provisional.release(not_wanted)
+            return [item for item in allowed if item not in not_wanted]
+        return allowed
 
     def put_back(self, batch: Batch) -> None:
         """Take back a batch that failed, for a retry."""

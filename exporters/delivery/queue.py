@@ -90,6 +90,17 @@ class Priority:
         self.size = max(self.size - size, 0) if self.items else 0
         return taken
 
+    def hold(self, record: Record) -> Item | None:
+        """Count a record as taken that did not wait here; None if there is no room for it."""
+        record = sanitised(record)
+        size = size_of(record)
+        records, max_size = self.limits
+        if len(self) >= records or self.size + self.held_size + size > max_size:
+            return None
+        self.held += 1
+        self.held_size += size
+        return record, size
+
     def release(self, items: Sequence[Item]) -> None:
         """Free the space of `items`, which were taken and then sent or given up."""
         self.held -= len(items)

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 from otel_ext._accel import bind
 from otel_ext.exporters.delivery.batcher import Batcher
 from otel_ext.exporters.delivery.metrics import observe_queue, wants_metrics
-from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
+from otel_ext.exporters.delivery.open_starts import OpenStarts
 from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_worker import REMOTE_WORKER_NAME, remote_worker
 from otel_ext.exporters.delivery.scheduler import BATCH_SIZE, Scheduler
-from otel_ext.exporters.delivery.sender import Sender
+from otel_ext.exporters.delivery.sender import make_senders
 from otel_ext.exporters.delivery.settings import RemoteSettings
 from otel_ext.exporters.otlp.settings import OtlpSettings
 from otel_ext.runtime.counters import COUNTERS, Counters
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from otel_ext.exporters.delivery.batcher import Batch
     from otel_ext.exporters.delivery.queue import Priority
+    from otel_ext.inflight.table import InflightTable
     from otel_ext.protocols import RequestSender, SampleDecision
     from otel_ext.record.model import Record
     from otel_ext.runtime.isolated import Ticket
@@ -56,8 +57,9 @@ class RemoteQueue:
     """Queues records and sends them in batches on a background thread.
 
     The start of a span that ends within `grace` is not sent, unless a record below it
-    is: then the starts of all ancestors are sent too. When the queue is full, starts
-    are refused before final records.
+    is: then the starts of all ancestors are sent too. Starts come from the table of open
+    spans, if a processor has told its own. When the queue is full, starts are refused
+    before final records.
 
     A batch that fails and may succeed later is retried at growing intervals; meanwhile
     the queue fills up, and records that no longer fit are dropped and counted.
@@ -80,7 +82,7 @@ class RemoteQueue:
     never_waits = True
     queue: PriorityQueue
     __slots__ = ("__dict__", "__weakref__", "_fast_path")  # read at its offset
-    _fast_path: tuple[Priority, Priority, int] | None
+    _fast_path: tuple[Priority, Priority, int, bool] | None
     # Holds the ticket of a flush that has not begun.
     _latest_flush: Ticket | None
     # Signals of which a batch was put back in this round.
@@ -111,7 +113,8 @@ class RemoteQueue:
         # Counts of this queue alone, by signal; for its metrics.
         self.counts = Counters()
         self._on_disk = self._closed = self._stopped = self._accepts_after_shutdown = False
-        self.senders = self._make_senders(name, None, RemoteSettings())
+        self._open_starts = OpenStarts()
+        self.senders = make_senders(sender, self, name, None, RemoteSettings())
         self._reset()
         self._worker = worker or remote_worker()
         self._owns_worker = False
@@ -134,26 +137,10 @@ class RemoteQueue:
         self._job.cancel()
         self._on_disk = folder is not None
         self._shutdown_seconds = shutdown_seconds
-        self.senders = self._make_senders(name, folder, settings)
+        self.senders = make_senders(self.sender, self, name, folder, settings)
         self._worker = Worker(f"{REMOTE_WORKER_NAME} {name}")
         self._owns_worker = True
         self._job = self._worker.every(_INTERVAL, self.run, self.name)
-
-    def _make_senders(
-        self, name: str, folder: Path | None, settings: RemoteSettings
-    ) -> dict[str, Sender]:
-        """Return a sender for each signal; the first one has the destination's plain name."""
-        made: dict[str, Sender] = {}
-        for signal in self.sender.signals:
-            full_name = f"{name} {signal}" if made else name
-            store: PersistentQueue | None = None
-            if folder is not None:
-                size = settings.persistent_queue_size
-                store = PersistentQueue(self.sender, full_name, folder, size)
-            made[signal] = Sender(
-                self.sender, signal, self, name=full_name, store=store, settings=settings
-            )
-        return made
 
     @property
     def is_filling(self) -> bool:
@@ -174,6 +161,15 @@ class RemoteQueue:
         self._wants = wants
         self._fast_path = None
 
+    def learn_open_spans(self, table: InflightTable) -> None:
+        """Get the starts of spans in `table` from there when they are due, and do not queue them.
+
+        Args:
+            table: The open spans of a processor that exports here; several may do so.
+        """
+        self._open_starts.add_table(table)
+        self._choose_path()
+
     def _is_wanted(self, record: Record) -> bool:
         wants = self._wants
         return wants is None or wants(record)
@@ -186,6 +182,8 @@ class RemoteQueue:
             return
         if self._wants is not None and not self._wants(record):
             COUNTERS.add("remote.not_wanted")
+            return
+        if record.phase == "start" and self._open_starts.has(record):
             return
         priority = self.queue.priority_of(record)
         if not priority.put(record):
@@ -209,8 +207,14 @@ class RemoteQueue:
         if not self._closed:
             for sender in self.senders.values():
                 sender.thread.ensure()
-            if self._is_running and self._wants is None:
-                self._fast_path = (self.queue.provisional, self.queue.finals, BATCH_SIZE)
+            self._choose_path()
+
+    def _choose_path(self) -> None:
+        """Let the compiled `export` serve, if its steps are the ones to take."""
+        if self._is_running and self._wants is None and not self._closed:
+            needs_starts = not self._open_starts.is_used
+            queue = self.queue
+            self._fast_path = (queue.provisional, queue.finals, BATCH_SIZE, needs_starts)
 
     def _note_full(self, priority: Priority) -> None:
         queue = self.queue
@@ -374,8 +378,9 @@ class RemoteQueue:
         self.counts.reset()
         self.queue = PriorityQueue(self._limits)
         sender = self.sender
-        signals = sender.signals, sender.signal_of
-        self._batcher = Batcher(self.queue, self._grace, self._defer, self._is_wanted, *signals)
+        self._open_starts.reset()
+        rest = sender.signals, sender.signal_of, self._open_starts
+        self._batcher = Batcher(self.queue, self._grace, self._defer, self._is_wanted, *rest)
         self._scheduler = Scheduler(self._batcher, sender.signals)
         for one in self.senders.values():
             one.reset()

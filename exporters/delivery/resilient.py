@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from otel_ext.exporters.delivery.retry import CircuitState
+    from otel_ext.inflight.table import InflightTable
     from otel_ext.record.model import Record
 
 __all__ = ["ResilientExporter"]
@@ -94,6 +95,10 @@ class ResilientExporter:
     def fast_export(self) -> Callable[[Record], None]:
         """`export`, compiled if the extension was built; it behaves as the method does."""
         return fast_export_of(self._queue)
+
+    def learn_open_spans(self, table: InflightTable) -> None:
+        """Get starts from `table`; see `RemoteQueue`."""
+        self._queue.learn_open_spans(table)
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Send all records exported so far, or write them to disk.

@@ -22,6 +22,7 @@ from math import inf
 from time import monotonic
 from typing import TYPE_CHECKING, Final, Protocol
 
+from otel_ext.exporters.delivery.persistent.queue import PersistentQueue
 from otel_ext.exporters.delivery.retry import CircuitBreaker
 from otel_ext.exporters.delivery.splitting import Delivery, Refused, deliver
 from otel_ext.protocols import SendResult
@@ -31,15 +32,16 @@ from otel_ext.runtime.isolated import IsolatedThread, Ticket
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from otel_ext.exporters.delivery.batcher import Batch
-    from otel_ext.exporters.delivery.persistent.queue import PersistentQueue, WaitingRequest
+    from otel_ext.exporters.delivery.persistent.queue import WaitingRequest
     from otel_ext.exporters.delivery.settings import RemoteSettings
     from otel_ext.protocols import Request, RequestSender
     from otel_ext.runtime.counters import Counters
     from otel_ext.runtime.health import HealthCell
 
-__all__ = ["BatchSource", "Sender"]
+__all__ = ["BatchSource", "Sender", "make_senders"]
 
 # Seconds to wait for an answer; then later batches go to disk. If the queue fills up
 # meanwhile, as in a busy program, the wait ends sooner.
@@ -352,3 +354,29 @@ class Sender:
         self._source.health.degraded(f"{refused} records were refused: {reason}")
         if delivery.rejected or self.store is None:
             report_problem(f"{self.name}: records were refused", reason)
+
+
+def make_senders(
+    inner: RequestSender,
+    source: BatchSource,
+    name: str,
+    folder: Path | None,
+    settings: RemoteSettings,
+) -> dict[str, Sender]:
+    """Return a sender for each signal; the first one has the destination's plain name.
+
+    Args:
+        inner: The destination.
+        source: Where the batches come from.
+        name: The destination in `health()` and in files.
+        folder: Where what cannot be sent is kept; None keeps nothing.
+        settings: When the destination counts as down, and how it is retried.
+    """
+    made: dict[str, Sender] = {}
+    for signal in inner.signals:
+        full_name = f"{name} {signal}" if made else name
+        store: PersistentQueue | None = None
+        if folder is not None:
+            store = PersistentQueue(inner, full_name, folder, settings.persistent_queue_size)
+        made[signal] = Sender(inner, signal, source, name=full_name, store=store, settings=settings)
+    return made

@@ -48,7 +48,7 @@ class OtlpSettings:
         name="otlp-ends-only",
     )
     grace: float = declare(
-        Duration(0.001, HOUR, zero="to send every start"),
+        Duration(0.001, HOUR, zero="to send starts without a wait"),
         "How long a start waits before it is sent. If the span ends meanwhile, only the end is"
         " sent, unless a record of a span below it was sent before.",
         default=0.5,

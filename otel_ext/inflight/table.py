@@ -25,7 +25,7 @@ from otel_ext.runtime.counters import COUNTERS
 from otel_ext.runtime.fork import after_fork_in_child, check_process
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from opentelemetry.sdk.trace import Span
     from opentelemetry.trace import SpanContext
@@ -261,6 +261,21 @@ class InflightTable:
             own = get_ident()
             records += [record for thread, record in list(self.ending.values()) if thread != own]
         return records
+
+    def starts_before(
+        self, born_before: float, known: Container[Key]
+    ) -> Iterator[tuple[Key, Record]]:
+        """Yield the start records of spans that are open for long, oldest first, with their keys.
+
+        Args:
+            born_before: When the youngest of them opened, in nanoseconds of the monotonic clock.
+            known: Spans to leave out; those that have an abandoned end are left out, too.
+        """
+        for key, entry in self.entries():
+            if entry.born > born_before:
+                return  # the others are younger
+            if key not in known and key not in self.reported:
+                yield key, entry.record
 
     def remove(self, key: Key, entry: Entry) -> bool:
         """Remove `entry`, for the reaper; False when the span has ended meanwhile."""

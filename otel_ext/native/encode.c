@@ -281,9 +281,10 @@ static int put_log_head(Buffer *b, Fields of, PyObject *kind)
 
 static int put_log(Buffer *b, Fields of, PyObject *kind)
 {
+    static Slot of_thread, of_task;
     if (put_log_head(b, of, kind) < 0
-        || put_fragment(b, ",\"thread\":", of[F_THREAD]) < 0
-        || put_fragment(b, ",\"task\":", of[F_TASK]) < 0)
+        || put_fragment(b, ",\"thread\":", of[F_THREAD], &of_thread) < 0
+        || put_fragment(b, ",\"task\":", of[F_TASK], &of_task) < 0)
         return -1;
     if (put_text_field(b, ",\"level\":", of[F_LEVEL]) < 0
         || put_text_field(b, ",\"logger\":", of[F_LOGGER]) < 0)

@@ -195,8 +195,10 @@ static PyObject *began(PyObject *self, PyObject *parts, const Started *of, PyObj
     if (seq == NULL)
         return NULL;
     PyObject *process = PyTuple_GET_ITEM(parts, P_PROCESS), *fields[F_COUNT], *kept = NULL;
-    PyObject *writer_parts = NULL, *done = NULL;
-    PyObject *writer = speed_writer_of(PyTuple_GET_ITEM(parts, P_EXPORT), process, &writer_parts);
+    PyObject *writer_parts = NULL, *writer = NULL, *done = NULL;
+    PyObject *only = speed_only_one_for_starts(PyTuple_GET_ITEM(parts, P_EXPORT));
+    if (only != NULL)
+        writer = speed_writer_of(only, process, &writer_parts);
     int is_read = pass_over() == 0 && speed_read_start(fields, of, process, seq);
     if (is_read && writer != NULL)
         kept = speed_start_line(PyTuple_GET_ITEM(parts, P_CHECK), fields);
@@ -205,6 +207,7 @@ static PyObject *began(PyObject *self, PyObject *parts, const Started *of, PyObj
     if (kept != NULL && add_entry(parts, kept, of, key) == 0 && watch(self, seq) == 0)
         done = is_start_line(kept) ? write_start(writer, writer_parts, kept)    /* runs once */
                                    : call_one(PyTuple_GET_ITEM(parts, P_EXPORT), kept);
+    Py_XDECREF(only);
     Py_XDECREF(writer_parts);
     Py_DECREF(seq);
     Py_XDECREF(kept);

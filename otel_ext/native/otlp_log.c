@@ -10,6 +10,7 @@ enum {
 
 #define SAMPLED "\x45\x01\x00\x00\x00"    /* 8: the trace flags */
 #define OURS "otel_ext."
+#define DEBUG 5
 #define INFO 9
 #define WARN 13
 #define LONGEST_LEVEL 9
@@ -20,7 +21,7 @@ static PyObject *s_file, *s_line, *s_function, *s_name;
 static int number_of(PyObject *level)
 {
     static const struct { const char *name; int number; } known[] = {
-        {"trace", 1}, {"debug", 5}, {"info", INFO}, {"warn", WARN}, {"warning", WARN},
+        {"trace", 1}, {"debug", DEBUG}, {"info", INFO}, {"warn", WARN}, {"warning", WARN},
         {"error", 17}, {"exception", 17}, {"critical", 21}, {"fatal", 21},
     };
     char lower[LONGEST_LEVEL + 1] = "";
@@ -39,8 +40,11 @@ static int put_severity(Wire *wire, PyObject *record)
     int there = has_text(level);
     if (there < 0)
         return -1;
-    int number = there ? number_of(level)
-                       : PyTuple_GET_ITEM(record, F_ABANDONED) == Py_None ? INFO : WARN;
+    int is_heartbeat = is_word(PyTuple_GET_ITEM(record, F_KIND), "process")
+                       && is_word(PyTuple_GET_ITEM(record, F_NAME), "process.heartbeat");
+    int number = there          ? number_of(level)
+                 : is_heartbeat ? DEBUG
+                 : PyTuple_GET_ITEM(record, F_ABANDONED) == Py_None ? INFO : WARN;
     return wire_varint(wire, SEVERITY, (uint64_t)number) < 0 || wire_text(wire, LEVEL, level) < 0
                ? -1 : 0;
 }

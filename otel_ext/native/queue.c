@@ -4,7 +4,7 @@
  * Each takes the steps of the common case; in every other one it calls the Python method before it
  * has changed anything.
  */
-#include "speed.h"
+#include "span.h"
 
 #define CHECK_EVERY 61    /* how many records pass until Python sees whether the threads live */
 #define BASE_SIZE 1024    /* as those of queue.py */
@@ -14,9 +14,9 @@
  * names that its failures are reported by. */
 enum { F_EXPORTS, F_NAMES, FAN_COUNT };
 
-/* The parts of a queue, likewise: two of its priorities, and at which number of final records it
- * wakes its thread. */
-enum { Q_PROVISIONAL, Q_FINALS, Q_WAKE_AT, QUEUE_COUNT };
+/* The parts of a queue, likewise: two of its priorities, at which number of final records it wakes
+ * its thread, and whether starts are queued. */
+enum { Q_PROVISIONAL, Q_FINALS, Q_WAKE_AT, Q_NEEDS_STARTS, QUEUE_COUNT };
 
 static PyObject *s_export, *s_note_loss, *s_append, *s_items, *s_size, *s_held;
 static PyObject *s_held_size, *s_limits, *s_nested, *s_start, *s_end, *s_span;
@@ -95,7 +95,8 @@ static PyObject *priority_of(PyObject *parts, PyObject *record)
     if (PyTuple_GET_ITEM(record, F_KIND) != s_span)
         return NULL;
     if (phase == s_start)
-        return PyTuple_GET_ITEM(parts, Q_PROVISIONAL);
+        return PyTuple_GET_ITEM(parts, Q_NEEDS_STARTS) == Py_True
+                   ? PyTuple_GET_ITEM(parts, Q_PROVISIONAL) : NULL;
     return phase == s_end && PyTuple_GET_ITEM(record, F_ABANDONED) == Py_None
                ? PyTuple_GET_ITEM(parts, Q_FINALS) : NULL;
 }
@@ -172,6 +173,33 @@ static PyMethodDef queue_method = {"export", queue_one, METH_O, "Queue one recor
 PyObject *speed_bind_queue(PyObject *Py_UNUSED(module), PyObject *queue)
 {
     return PyCFunction_New(&queue_method, queue);
+}
+
+/* Is that the `export` of a queue that gets the starts of open spans from their table? */
+static int needs_no_start(PyObject *export)
+{
+    if (!PyCFunction_CheckExact(export) || PyCFunction_GET_FUNCTION(export) != queue_one)
+        return 0;
+    PyObject *parts = fast_path_of(PyCFunction_GET_SELF(export), &of_queue, QUEUE_COUNT);
+    int needs_none = parts != NULL && PyTuple_GET_ITEM(parts, Q_NEEDS_STARTS) == Py_False;
+    Py_XDECREF(parts);
+    return needs_none;
+}
+
+PyObject *speed_only_one_for_starts(PyObject *export)
+{
+    if (!PyCFunction_CheckExact(export) || PyCFunction_GET_FUNCTION(export) != export_to_each)
+        return Py_NewRef(export);
+    PyObject *parts = fast_path_of(PyCFunction_GET_SELF(export), &of_each, FAN_COUNT), *one = NULL;
+    PyObject *exports = parts == NULL ? NULL : PyTuple_GET_ITEM(parts, F_EXPORTS);
+    int count = 0;
+    for (Py_ssize_t i = 0; exports != NULL && PyTuple_CheckExact(exports)
+                           && i < PyTuple_GET_SIZE(exports); i++)
+        if (!needs_no_start(PyTuple_GET_ITEM(exports, i)) && count++ == 0)
+            one = PyTuple_GET_ITEM(exports, i);
+    PyObject *found = count == 1 ? Py_NewRef(one) : NULL;
+    Py_XDECREF(parts);
+    return found;
 }
 
 int speed_init_queue(void)

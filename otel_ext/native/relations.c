@@ -1,6 +1,8 @@
 /* Writes a record's relations: parent, scope, thread, task. */
 #include "speed.h"
 
+static Slot of_scope, of_thread, of_task, of_context;
+
 #define TOGETHER 64
 #define LONGEST_TOGETHER 384
 
@@ -39,15 +41,13 @@ int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known)
     return put_owned(buffer, get_slot(holder, name, known));
 }
 
-/* Writes `key`, then the fragment of `holder`; for None, writes nothing. */
-int put_fragment(Buffer *b, const char *key, PyObject *holder)
+int put_fragment(Buffer *b, const char *key, PyObject *holder, Slot *known)
 {
-    static Slot known;
     if (holder == Py_None)
         return 0;
     if (put(b, key, (Py_ssize_t)strlen(key)) < 0)
         return -1;
-    return put_attribute(b, holder, s_fragment, &known);
+    return put_attribute(b, holder, s_fragment, known);
 }
 
 static int put_text_in_quotes(Buffer *b, const char *key, PyObject *text)
@@ -87,7 +87,8 @@ static int put_together(Buffer *b, PyObject *kind, PyObject *scope, PyObject *th
         return put(b, together[at].text, together[at].size);
     Py_ssize_t begin = b->size;
     if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
-        || put_fragment(b, ",\"scope\":", scope) < 0 || put_fragment(b, ",\"thread\":", thread) < 0)
+        || put_fragment(b, ",\"scope\":", scope, &of_scope) < 0
+        || put_fragment(b, ",\"thread\":", thread, &of_thread) < 0)
         return -1;
     if (b->size - begin <= LONGEST_TOGETHER)
         remember_together(at, kind, scope, thread, b->data + begin, b->size - begin);
@@ -120,12 +121,12 @@ int put_relations(Buffer *b, Fields of)
             return -1;
     }
     else if (put_text_in_quotes(b, ",\"span_kind\":\"", kind) < 0
-             || put_fragment(b, ",\"scope\":", scope) < 0 || PUT(b, ",\"links\":") < 0
+             || put_fragment(b, ",\"scope\":", scope, &of_scope) < 0 || PUT(b, ",\"links\":") < 0
              || put_called(b, config.encode_links, links) < 0
-             || put_fragment(b, ",\"thread\":", thread) < 0)
+             || put_fragment(b, ",\"thread\":", thread, &of_thread) < 0)
         return -1;
-    if (put_fragment(b, ",\"task\":", of[F_TASK]) < 0)
+    if (put_fragment(b, ",\"task\":", of[F_TASK], &of_task) < 0)
         return -1;
-    return put_fragment(b, ",", of[F_CONTEXT]);
+    return put_fragment(b, ",", of[F_CONTEXT], &of_context);
 }
 

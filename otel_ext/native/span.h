@@ -75,6 +75,9 @@ int speed_is_safe_beside_attributes(PyObject *check, Fields of);
 int speed_has_safe_attributes(PyObject *check, PyObject *attributes, Py_ssize_t position,
                               Py_ssize_t *size);
 
+/* Of the exports of a fan-out, the only one that needs starts; for any other `export`, that. A new
+ * reference. NULL, perhaps with an error, if there are several, or none. */
+PyObject *speed_only_one_for_starts(PyObject *export);
 /* The exporter that writes the lines of this process, if `export` leads to nothing else and nothing
  * asks for records; with its parts, a new reference. NULL, perhaps with an error, if not. */
 PyObject *speed_writer_of(PyObject *export, PyObject *process, PyObject **parts);

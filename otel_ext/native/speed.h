@@ -278,7 +278,7 @@ int put_called(Buffer *buffer, PyObject *function, PyObject *argument);
 /* Writes the text of an attribute. */
 int put_attribute(Buffer *buffer, PyObject *holder, PyObject *name, Slot *known);
 /* Writes `key`, then the fragment of `holder`; for None, writes nothing. */
-int put_fragment(Buffer *buffer, const char *key, PyObject *holder);
+int put_fragment(Buffer *buffer, const char *key, PyObject *holder, Slot *known);
 /* The name of a span or event, without the closing quote. */
 int put_event_name(Buffer *buffer, PyObject *name);
 int put_status(Buffer *buffer, PyObject *status);

@@ -292,7 +292,7 @@ def _line(**attributes: Any) -> Callable[[Session], bytes]:  # noqa: ANN401 - as
 _OTLP = {"otlp": True}
 _QUICK = {"otlp": True, "otlp_grace": 0}
 _LIMITS = ("otel_ext.exporters.otlp.setup", "QueueLimits")
-_STORE = ("otel_ext.exporters.delivery.remote_queue", "PersistentQueue")
+_STORE = ("otel_ext.exporters.delivery.sender", "PersistentQueue")
 _WATCH = ("otel_ext.journal.recovery.housekeeping", "FolderWatch")
 _BREAKER = ("otel_ext.exporters.delivery.sender", "CircuitBreaker")
 _SECRET = {"password": "open sesame"}

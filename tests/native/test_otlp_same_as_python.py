@@ -95,6 +95,7 @@ def outcome(encode: Callable[..., bytes], *arguments: Any) -> object:  # noqa: A
 @given(RECORDS)
 @example(PLAIN)
 @example(PLAIN._replace(attributes={}, events=(), links=(), abandoned="shutdown"))
+@example(PLAIN._replace(kind="process", name="process.heartbeat", events=(), links=()))
 def test_any_record_is_encoded_as_by_python(record: Record) -> None:
     """As a span and as a log record, whatever its values, ids, texts and times."""
     safe = sanitised(record)
