@@ -9,84 +9,76 @@
 
 #define MOST_LITERALS 1024
 #define ROOM 8192
+#define HASH_BITS 13
+#define HASHES (1 << HASH_BITS)
 
-enum { INSIDE = 1, DIGIT = 2, GAP = 4 };
+enum { INSIDE = 1, DIGIT = 2, GAP = 4, SHORT = 8 };    /* SHORT: a short one begins so */
 
 typedef struct {
-    const char *rest;             /* the literal after its first two characters */
-    unsigned char second;         /* 0 if it has only one */
-    unsigned char length;         /* of the rest */
+    const char *text;
+    unsigned char length;
     unsigned char at_border;      /* may no letter or digit precede it? */
     unsigned short index;         /* index in the table of literals */
+    short next;                   /* the next one of its list; -1: none */
 } Literal;
 
 static unsigned char kinds[256], lower[256];
-static unsigned char pairs[128][16];    /* the pairs of characters that begin a literal */
-static unsigned char thirds[1024];      /* a hash of their first three characters */
+static unsigned char begins[HASHES / 8];    /* may a literal begin with three characters of a hash? */
 static Literal literals[MOST_LITERALS];
-static short begins[129];               /* the literals by their first character */
+static short heads[HASHES];             /* lists of literals by their first three characters; */
+static short short_ones;                /* of those that have fewer */
 static char room[ROOM];
 static long least_digits;               /* of a card number; 0: no table yet */
 
-static int matches(const Literal *literal, const unsigned char *at, const unsigned char *text,
-                   const unsigned char *end)
-{
-    if (literal->at_border && at > text && kinds[at[-1]] & INSIDE)
-        return 0;
-    if (literal->second == 0)
-        return 1;
-    if (end - at < literal->length + 2 || lower[at[1]] != literal->second)
-        return 0;
-    for (int i = 0; i < literal->length; i++)
-        if (lower[at[i + 2]] != (unsigned char)literal->rest[i])
-            return 0;
-    return 1;
-}
-
 static inline unsigned hash_of(unsigned char first, unsigned char second, unsigned char third)
 {
-    return (first * 961u ^ second * 31u ^ third) % (8 * sizeof thirds);
+    return ((unsigned)first << 16 | (unsigned)second << 8 | third) * 2654435761u >> (32 - HASH_BITS);
+}
+
+/* The text ends with a zero, so at[1] exists for the last character too, and at[2] for that before
+ * it: no literal has a zero. */
+static inline unsigned hash_at(const unsigned char *at)
+{
+    unsigned char second = lower[at[1]];
+    return hash_of(lower[*at], second, second == 0 ? 0 : lower[at[2]]);
 }
 
 static inline int may_begin(const unsigned char *at)
 {
-    /* The text ends with a zero, so at[1] exists for the last character too, and at[2] for that
-     * before it: no literal has a zero. */
-    unsigned char first = lower[*at], second = lower[at[1]];
-    if (!(pairs[first][second >> 3] & 1 << (second & 7)))
+    unsigned hash = hash_at(at);
+    return begins[hash >> 3] & 1 << (hash & 7) || kinds[lower[*at]] & SHORT;
+}
+
+static int matches(const Literal *literal, const unsigned char *at, const unsigned char *text,
+                   const unsigned char *end)
+{
+    if (end - at < literal->length || (literal->at_border && at > text && kinds[at[-1]] & INSIDE))
         return 0;
-    unsigned hash = hash_of(first, second, second == 0 ? 0 : lower[at[2]]);
-    return thirds[hash >> 3] & 1 << (hash & 7);
+    for (int i = 0; i < literal->length; i++)
+        if (lower[at[i]] != (unsigned char)literal->text[i])
+            return 0;
+    return 1;
 }
 
-/* Marks what the first three characters of a literal may be; `size` of them are known. */
-static void mark_thirds(const char *literal, Py_ssize_t size)
+/* Does a literal of a list begin at `at`? With `found`, marks the index of each one that does. */
+static int is_among(short i, const unsigned char *at, const unsigned char *text,
+                    const unsigned char *end, unsigned char *found)
 {
-    unsigned char first = (unsigned char)literal[0];
-    for (int second = 0; second < 256; second++) {
-        if (size > 1 && second != (unsigned char)literal[1])
-            continue;
-        for (int third = 0; third < 256; third++) {
-            if (size > 2 && third != (unsigned char)literal[2])
-                continue;
-            unsigned hash = hash_of(first, (unsigned char)second, (unsigned char)third);
-            thirds[hash >> 3] |= (unsigned char)(1 << (hash & 7));
-        }
-    }
-}
-
-/* Does a literal begin at `at`? With `found`, marks the index of each one that does. */
-static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
-                    unsigned char *found)
-{
-    unsigned char first = lower[*at];
-    for (int i = begins[first]; i < begins[first + 1]; i++)
+    for (; i >= 0; i = literals[i].next)
         if (matches(&literals[i], at, text, end)) {
             if (found == NULL)
                 return 1;
             found[literals[i].index] = 1;
         }
     return 0;
+}
+
+static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
+                    unsigned char *found)
+{
+    if (is_among(heads[hash_at(at)], at, text, end, found))
+        return 1;
+    return kinds[lower[*at]] & SHORT ? is_among(short_ones, at, text, end, found) : 0;
 }
 
 int speed_is_harmless(PyObject *text)
@@ -142,38 +134,44 @@ static void mark(const char *characters, unsigned char kind)
         kinds[(unsigned char)*characters] |= kind;
 }
 
-/* Adds the literals that begin with `first`; returns the new count, -1 on error. */
-static int add_literals(PyObject *triggers, int first, int count, Py_ssize_t *used)
+/* Puts a literal into the list of those that begin like it. */
+static void list_literal(short number)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(triggers); i++) {
-        PyObject *trigger = PyTuple_GET_ITEM(triggers, i);
-        if (!PyUnicode_CheckExact(trigger) || !PyUnicode_IS_COMPACT_ASCII(trigger))
-            continue;    /* only ASCII texts are searched */
-        Py_ssize_t size;
-        const char *literal = PyUnicode_AsUTF8AndSize(trigger, &size);
-        int at_border = size > 1 && literal[0] == '^';
-        literal += at_border;
-        size -= at_border;
-        if (size == 0 || (unsigned char)literal[0] != first)
-            continue;
-        if (count == MOST_LITERALS || i >= MOST_LITERALS || size > 64 || *used + size > ROOM) {
-            PyErr_SetString(PyExc_ValueError, "learn_triggers: too many, or one too long");
-            return -1;
-        }
-        Py_ssize_t length = size > 2 ? size - 2 : 0;
-        memcpy(room + *used, literal + size - length, (size_t)length);
-        literals[count++] = (Literal){room + *used, size > 1 ? (unsigned char)literal[1] : 0,
-                                      (unsigned char)length, (unsigned char)at_border,
-                                      (unsigned short)i};
-        *used += length;
-        mark_thirds(literal, size);
-        if (size == 1)
-            memset(pairs[first], 0xff, sizeof(pairs[first]));
-        else
-            pairs[first][(unsigned char)literal[1] >> 3] |=
-                (unsigned char)(1 << ((unsigned char)literal[1] & 7));
+    Literal *literal = &literals[number];
+    const unsigned char *text = (const unsigned char *)literal->text;
+    short *list = &short_ones;
+    if (literal->length > 2) {
+        unsigned hash = hash_of(text[0], text[1], text[2]);
+        begins[hash >> 3] |= (unsigned char)(1 << (hash & 7));
+        list = &heads[hash];
+    } else {
+        kinds[*text] |= SHORT;
     }
-    return count;
+    literal->next = *list;
+    *list = number;
+}
+
+/* Adds the trigger with an index, unless it is not ASCII: only ASCII texts are searched. */
+static int add_literal(PyObject *trigger, Py_ssize_t index, short *count, Py_ssize_t *used)
+{
+    if (!PyUnicode_CheckExact(trigger) || !PyUnicode_IS_COMPACT_ASCII(trigger))
+        return 0;
+    Py_ssize_t size;
+    const char *text = PyUnicode_AsUTF8AndSize(trigger, &size);
+    int at_border = size > 1 && text[0] == '^';
+    size -= at_border;
+    if (size == 0)
+        return 0;
+    if (*count == MOST_LITERALS || index >= MOST_LITERALS || size > 64 || *used + size > ROOM) {
+        PyErr_SetString(PyExc_ValueError, "learn_triggers: too many, or one too long");
+        return -1;
+    }
+    memcpy(room + *used, text + at_border, (size_t)size);
+    literals[*count] = (Literal){room + *used, (unsigned char)size, (unsigned char)at_border,
+                                 (unsigned short)index, -1};
+    *used += size;
+    list_literal((*count)++);
+    return 0;
 }
 
 PyObject *speed_learn_triggers(PyObject *Py_UNUSED(module), PyObject *args)
@@ -191,16 +189,14 @@ PyObject *speed_learn_triggers(PyObject *Py_UNUSED(module), PyObject *args)
     mark("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", INSIDE);
     mark("0123456789", DIGIT);
     mark(gaps, GAP);
-    int count = 0;
+    short count = 0;
     Py_ssize_t used = 0;
-    memset(pairs, 0, sizeof(pairs));
-    for (int first = 0; first < 128; first++) {
-        begins[first] = (short)count;
-        count = add_literals(triggers, first, count, &used);
-        if (count < 0)
+    short_ones = -1;
+    memset(heads, 0xff, sizeof heads);
+    memset(begins, 0, sizeof begins);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(triggers); i++)
+        if (add_literal(PyTuple_GET_ITEM(triggers, i), i, &count, &used) < 0)
             return NULL;
-    }
-    begins[128] = (short)count;
     least_digits = digits;
     Py_RETURN_NONE;
 }
