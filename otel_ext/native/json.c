@@ -107,6 +107,20 @@ static int put_escape(Buffer *buffer, unsigned char byte)
     return put(buffer, text, 2);
 }
 
+/* The next character that needs an escape, or the end; passes over whole words that need none. */
+static const unsigned char *next_escaped(const unsigned char *at, const unsigned char *end)
+{
+    uint64_t word;
+    for (; end - at >= (Py_ssize_t)sizeof word; at += sizeof word) {
+        memcpy(&word, at, sizeof word);
+        if (needs_escape(word))
+            break;
+    }
+    while (at < end && *at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f)
+        at++;
+    return at;
+}
+
 /* 1: written, 0: not ASCII or too long, nothing written, -1: error. */
 int put_text(Buffer *buffer, PyObject *text)
 {
@@ -119,12 +133,10 @@ int put_text(Buffer *buffer, PyObject *text)
     const unsigned char *end = at + PyUnicode_GET_LENGTH(text);
     if (PUT(buffer, "\"") < 0)
         return -1;
-    for (; at < end; at++) {
-        if (*at >= 0x20 && *at != '"' && *at != '\\' && *at != 0x7f)
-            continue;
+    while ((at = next_escaped(at, end)) < end) {
         if (put(buffer, (const char *)plain, at - plain) < 0 || put_escape(buffer, *at) < 0)
             return -1;
-        plain = at + 1;
+        plain = ++at;
     }
     return put(buffer, (const char *)plain, end - plain) < 0 || PUT(buffer, "\"") < 0 ? -1 : 1;
 }

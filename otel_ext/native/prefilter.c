@@ -23,30 +23,28 @@ typedef struct {
 } Literal;
 
 static unsigned char kinds[256], lower[256];
-static unsigned char begins[HASHES / 8];    /* may a literal begin with three characters of a hash? */
+static unsigned char begins[HASHES / 8];    /* has a literal that hash of its beginning? */
 static Literal literals[MOST_LITERALS];
 static short heads[HASHES];             /* lists of literals by their first three characters; */
 static short short_ones;                /* of those that have fewer */
 static char room[ROOM];
 static long least_digits;               /* of a card number; 0: no table yet */
 
-static inline unsigned hash_of(unsigned char first, unsigned char second, unsigned char third)
+/* Three characters as a number, moved on by one. A text ends with a zero, which no literal has. */
+static inline unsigned moved_on(unsigned three, const unsigned char *at, const unsigned char *end)
 {
-    return ((unsigned)first << 16 | (unsigned)second << 8 | third) * 2654435761u >> (32 - HASH_BITS);
+    return (three << 8 | (end - at < 2 ? 0u : lower[at[2]])) & 0xffffff;
 }
 
-/* The text ends with a zero, so at[1] exists for the last character too, and at[2] for that before
- * it: no literal has a zero. */
-static inline unsigned hash_at(const unsigned char *at)
+static inline unsigned hash_of(unsigned three)
 {
-    unsigned char second = lower[at[1]];
-    return hash_of(lower[*at], second, second == 0 ? 0 : lower[at[2]]);
+    return three * 2654435761u >> (32 - HASH_BITS);
 }
 
-static inline int may_begin(const unsigned char *at)
+static inline int may_begin(unsigned char kind, unsigned three)
 {
-    unsigned hash = hash_at(at);
-    return begins[hash >> 3] & 1 << (hash & 7) || kinds[lower[*at]] & SHORT;
+    unsigned hash = hash_of(three);
+    return begins[hash >> 3] & 1 << (hash & 7) || kind & SHORT;
 }
 
 static int matches(const Literal *literal, const unsigned char *at, const unsigned char *text,
@@ -73,12 +71,18 @@ static int is_among(short i, const unsigned char *at, const unsigned char *text,
     return 0;
 }
 
-static int is_begun(const unsigned char *at, const unsigned char *text, const unsigned char *end,
-                    unsigned char *found)
+static int is_begun(unsigned three, const unsigned char *at, const unsigned char *text,
+                    const unsigned char *end, unsigned char *found)
 {
-    if (is_among(heads[hash_at(at)], at, text, end, found))
+    if (is_among(heads[hash_of(three)], at, text, end, found))
         return 1;
-    return kinds[lower[*at]] & SHORT ? is_among(short_ones, at, text, end, found) : 0;
+    return kinds[*at] & SHORT ? is_among(short_ones, at, text, end, found) : 0;
+}
+
+/* The first two characters of a text as a number. */
+static unsigned beginning_of(const unsigned char *text, const unsigned char *end)
+{
+    return text == end ? 0 : (unsigned)lower[text[0]] << 8 | lower[text[1]];
 }
 
 int speed_is_harmless(PyObject *text)
@@ -87,6 +91,7 @@ int speed_is_harmless(PyObject *text)
         return 0;
     const unsigned char *begin = PyUnicode_1BYTE_DATA(text);
     const unsigned char *end = begin + PyUnicode_GET_LENGTH(text);
+    unsigned three = beginning_of(begin, end);
     long digits = 0;
     for (const unsigned char *at = begin; at < end; at++) {
         unsigned char kind = kinds[*at];
@@ -96,7 +101,8 @@ int speed_is_harmless(PyObject *text)
         } else {
             digits = 0;
         }
-        if (may_begin(at) && is_begun(at, begin, end, NULL))
+        three = moved_on(three, at, end);
+        if (may_begin(kind, three) && is_begun(three, at, begin, end, NULL))
             return 0;
     }
     return 1;
@@ -115,9 +121,12 @@ PyObject *speed_find_triggers(PyObject *Py_UNUSED(module), PyObject *text)
     unsigned char found[MOST_LITERALS] = {0};
     const unsigned char *begin = PyUnicode_1BYTE_DATA(text);
     const unsigned char *end = begin + PyUnicode_GET_LENGTH(text);
-    for (const unsigned char *at = begin; at < end; at++)
-        if (may_begin(at))
-            is_begun(at, begin, end, found);
+    unsigned three = beginning_of(begin, end);
+    for (const unsigned char *at = begin; at < end; at++) {
+        three = moved_on(three, at, end);
+        if (may_begin(kinds[*at], three))
+            is_begun(three, at, begin, end, found);
+    }
     PyObject *indexes = PyList_New(0);
     for (long i = 0; indexes != NULL && i < MOST_LITERALS; i++) {
         PyObject *index = found[i] ? PyLong_FromLong(i) : NULL;
@@ -141,11 +150,13 @@ static void list_literal(short number)
     const unsigned char *text = (const unsigned char *)literal->text;
     short *list = &short_ones;
     if (literal->length > 2) {
-        unsigned hash = hash_of(text[0], text[1], text[2]);
+        unsigned hash = hash_of((unsigned)text[0] << 16 | (unsigned)text[1] << 8 | text[2]);
         begins[hash >> 3] |= (unsigned char)(1 << (hash & 7));
         list = &heads[hash];
     } else {
         kinds[*text] |= SHORT;
+        if (*text >= 'a' && *text <= 'z')
+            kinds[*text & ~0x20] |= SHORT;    /* the same letter as a capital */
     }
     literal->next = *list;
     *list = number;

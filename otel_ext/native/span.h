@@ -10,6 +10,27 @@
 #pragma GCC visibility push(hidden)
 #endif
 
+/* Positions in the tuple of names that capture.py passes: the SDK's attributes. */
+enum {
+    N_NAME, N_CONTEXT, N_PARENT, N_ATTRIBUTES, N_LINKS, N_KIND, N_START_TIME, N_END_TIME,
+    N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE,
+    N_DESCRIPTION, N_TIMESTAMP, N_COUNT
+};
+
+static inline PyObject *field(PyObject *holder, int name)
+{
+    return PyObject_GetAttr(holder, PyTuple_GET_ITEM(capture.names, name));
+}
+
+/* A field must be of exactly this type; for any other the Python code is called. Takes the
+ * reference. */
+PyObject *exactly(PyTypeObject *type, PyObject *value);
+/* The name of a member of an enumeration; NULL with an error for anything else. */
+PyObject *name_of_member(PyObject *member, PyObject *members, PyObject *names);
+/* The status of an ended span, and its events, of which there are some. */
+PyObject *speed_status_of(PyObject *span);
+PyObject *speed_events_of(PyObject *events);
+
 /* A span that starts, its context, and the task that is running, or None. */
 typedef struct { PyObject *span, *context, *task; } Started;
 

@@ -11,20 +11,9 @@
 CaptureConfig capture;
 PyTypeObject *sdk_types[SDK_TYPES];
 
-/* Positions in the tuple of names that capture.py passes. */
-enum {
-    N_NAME, N_CONTEXT, N_PARENT, N_ATTRIBUTES, N_LINKS, N_KIND, N_START_TIME, N_END_TIME,
-    N_EVENTS, N_STATUS, N_SCOPE, N_STATUS_CODE, N_COPY, N_DICT, N_DEQUE, N_RESOURCE, N_COUNT
-};
-
 static PyObject *s_span, *s_start, *s_end, *s_empty, *s_server;
 static PyObject *zero, *no_items;
 static struct { PyObject *scope, *made; } scopes[SCOPES];
-
-static PyObject *field(PyObject *span, int name)
-{
-    return PyObject_GetAttr(span, PyTuple_GET_ITEM(capture.names, name));
-}
 
 /* Called at the first span, not before: a program that only logs need not import the SDK. */
 int speed_find_sdk_types(void)
@@ -65,20 +54,23 @@ static PyObject *scope_for(PyObject *span)
     return made;
 }
 
+PyObject *name_of_member(PyObject *member, PyObject *members, PyObject *names)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(members); i++)
+        if (PyTuple_GET_ITEM(members, i) == member)
+            return Py_NewRef(PyTuple_GET_ITEM(names, i));
+    PyErr_SetString(PyExc_ValueError, "not a member of the enumeration");
+    return NULL;
+}
+
 static PyObject *kind_for(PyObject *span)
 {
     PyObject *kind = field(span, N_KIND);
     if (kind == NULL)
         return NULL;
-    Py_DECREF(kind);    /* the enumeration keeps its members */
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(capture.kinds); i++)
-        if (PyTuple_GET_ITEM(capture.kinds, i) == kind) {
-            PyObject *name = PyTuple_GET_ITEM(capture.kind_names, i);
-            Py_INCREF(name);
-            return name;
-        }
-    PyErr_SetString(PyExc_ValueError, "an unknown kind of span");
-    return NULL;
+    PyObject *name = name_of_member(kind, capture.kinds, capture.kind_names);
+    Py_DECREF(kind);
+    return name;
 }
 
 /* The length of one of the SDK's lists, from its inner container, without calling its methods. */
@@ -107,7 +99,7 @@ static PyObject *part_for(PyObject *span, int name, int is_whole)
     return part;
 }
 
-/* The links or events of a span; `convert` is called if there are any. */
+/* The links of a span, for which `convert` is called if there are any; without it, the events. */
 static PyObject *items_for(PyObject *span, int name, PyObject *convert, int is_whole)
 {
     PyObject *items = part_for(span, name, is_whole);
@@ -120,13 +112,12 @@ static PyObject *items_for(PyObject *span, int name, PyObject *convert, int is_w
         Py_INCREF(converted);
     }
     else if (size > 0)
-        converted = PyObject_CallOneArg(convert, items);
+        converted = convert == NULL ? speed_events_of(items) : PyObject_CallOneArg(convert, items);
     Py_DECREF(items);
     return converted;
 }
 
-/* A field must be of exactly this type; for any other the Python code is called. */
-static PyObject *exactly(PyTypeObject *type, PyObject *value)
+PyObject *exactly(PyTypeObject *type, PyObject *value)
 {
     if (value != NULL && !Py_IS_TYPE(value, type)) {
         Py_CLEAR(value);
@@ -234,19 +225,6 @@ int speed_read_start(PyObject **of, const Started *started, PyObject *process, P
     return completed(of, is_complete);
 }
 
-static PyObject *status_for(PyObject *span)
-{
-    PyObject *status = field(span, N_STATUS);
-    PyObject *code = status == NULL ? NULL : field(status, N_STATUS_CODE);
-    Py_XDECREF(status);
-    if (code == NULL)
-        return NULL;
-    Py_DECREF(code);    /* the enumeration keeps its members */
-    if (code == capture.unset_code)
-        return Py_NewRef(capture.unset_status);
-    return PyObject_CallOneArg(capture.status_of, span);
-}
-
 int speed_read_end(PyObject **of, PyObject *span, PyObject *process, PyObject *seq, Fields start)
 {
     static const int kept[] = {F_CALL_SITE, F_TRACE_ID, F_SPAN_ID, F_PARENT_SPAN_ID,
@@ -264,8 +242,8 @@ int speed_read_end(PyObject **of, PyObject *span, PyObject *process, PyObject *s
             && (of[F_TIME_NS] = time_for(span, N_END_TIME)) != NULL
             && (of[F_ATTRIBUTES] = attributes_for(span, 1)) != NULL
             && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of, 1)) != NULL
-            && (of[F_STATUS] = status_for(span)) != NULL
-            && (of[F_EVENTS] = items_for(span, N_EVENTS, capture.events_of, 1)) != NULL);
+            && (of[F_STATUS] = speed_status_of(span)) != NULL
+            && (of[F_EVENTS] = items_for(span, N_EVENTS, NULL, 1)) != NULL);
 }
 
 PyObject *speed_context_of(PyObject *span)
@@ -309,22 +287,36 @@ int speed_has_resource(PyObject *span, PyObject *resource)
     return found == NULL ? -1 : found == resource;
 }
 
+static int is_class_of(PyObject *type, unsigned long flag)
+{
+    return PyType_Check(type) && PyType_FastSubclass((PyTypeObject *)type, flag);
+}
+
+static int are_pairs(PyObject *members, PyObject *names)
+{
+    return PyTuple_CheckExact(members) && PyTuple_CheckExact(names)
+           && PyTuple_GET_SIZE(members) == PyTuple_GET_SIZE(names);
+}
+
 /* Checks once the values that are used for each span without a check. */
 static int is_sound(const CaptureConfig *fresh)
 {
-    PyObject *names = fresh->names, *kinds = fresh->kinds, *kind_names = fresh->kind_names;
-    if (!PyType_Check(fresh->attributes_type)
-        || !PyType_FastSubclass((PyTypeObject *)fresh->attributes_type,
-                                Py_TPFLAGS_DICT_SUBCLASS))
+    PyObject *names = fresh->names;
+    if (!is_class_of(fresh->attributes_type, Py_TPFLAGS_DICT_SUBCLASS))
         PyErr_SetString(PyExc_TypeError, "attributes_type: a class of dicts");
-    else if (!PyType_Check(fresh->record_type)
-        || !PyType_FastSubclass((PyTypeObject *)fresh->record_type, Py_TPFLAGS_TUPLE_SUBCLASS))
-        PyErr_SetString(PyExc_TypeError, "record_type: a class of tuples");
+    else if (!is_class_of(fresh->record_type, Py_TPFLAGS_TUPLE_SUBCLASS)
+             || !is_class_of(fresh->event_type, Py_TPFLAGS_TUPLE_SUBCLASS)
+             || !is_class_of(fresh->status_type, Py_TPFLAGS_TUPLE_SUBCLASS)
+             || !Py_IS_TYPE(fresh->unset_status, (PyTypeObject *)fresh->status_type)
+             || PyTuple_GET_SIZE(fresh->unset_status) == 0)
+        PyErr_SetString(PyExc_TypeError, "record_type, event_type, status_type: classes of tuples;"
+                                         " unset_status: of that");
     else if (!PyTuple_CheckExact(names) || PyTuple_GET_SIZE(names) != N_COUNT)
         PyErr_SetString(PyExc_ValueError, "names: one for each field, in their order");
-    else if (!PyTuple_CheckExact(kinds) || !PyTuple_CheckExact(kind_names)
-             || PyTuple_GET_SIZE(kinds) != PyTuple_GET_SIZE(kind_names))
-        PyErr_SetString(PyExc_ValueError, "kinds, kind_names: two tuples of one length");
+    else if (!are_pairs(fresh->kinds, fresh->kind_names)
+             || !are_pairs(fresh->codes, fresh->code_names))
+        PyErr_SetString(PyExc_ValueError, "kinds, kind_names, codes, code_names: tuples, each with"
+                                          " a name for every member");
     else if (!PyTuple_CheckExact(fresh->code_keys) || !PyDict_CheckExact(fresh->judged))
         PyErr_SetString(PyExc_TypeError, "code_keys: a tuple; judged: a dict");
     else
@@ -335,11 +327,12 @@ static int is_sound(const CaptureConfig *fresh)
 PyObject *speed_configure_capture(PyObject *Py_UNUSED(module), KEYWORDS)
 {
     static const char *const names[] = {
-        "capture_start", "capture_end", "record_type", "attributes_type", "judge", "judged",
-        "remember", "unknown_call_site", "call_site_from_attributes", "scope_of", "links_of",
-        "events_of", "status_of", "context_of", "no_state", "local", "current_thread",
-        "task_info", "time_ns", "kinds", "kind_names", "unset_code", "unset_status", "empty",
-        "names", "code_keys", "identify", "here", "span_types",
+        "capture_start", "capture_end", "record_type", "attributes_type", "event_type",
+        "status_type", "judge", "judged", "remember", "unknown_call_site",
+        "call_site_from_attributes", "scope_of", "links_of", "events_of", "status_of",
+        "context_of", "no_state", "local", "current_thread", "task_info", "time_ns", "kinds",
+        "kind_names", "codes", "code_names", "unset_status", "empty", "names", "code_keys",
+        "identify", "here", "span_types",
     };
     CaptureConfig fresh;
     if (TAKE_KEYWORDS(names, &fresh) < 0 || !is_sound(&fresh))

@@ -42,11 +42,12 @@ extern PyObject *s_fragment, *s_id, *s_fast_path;
 
 /* What capture.py passes: its own functions, and its knowledge of the SDK. */
 typedef struct {
-    PyObject *capture_start, *capture_end, *record_type, *attributes_type;
+    PyObject *capture_start, *capture_end;
+    PyObject *record_type, *attributes_type, *event_type, *status_type;
     PyObject *judge, *judged, *remember, *unknown_call_site, *call_site_from_attributes;
     PyObject *scope_of, *links_of, *events_of, *status_of, *context_of, *no_state;
     PyObject *local, *current_thread, *task_info, *time_ns;
-    PyObject *kinds, *kind_names, *unset_code, *unset_status, *empty;
+    PyObject *kinds, *kind_names, *codes, *code_names, *unset_status, *empty;
     PyObject *names, *code_keys, *identify, *here, *span_types;
 } CaptureConfig;
 
@@ -70,9 +71,9 @@ static inline void adopt(void *in_force, void *fresh, size_t size)
     memcpy(in_force, fresh, size);
 }
 
-/* The SDK's classes of a running span, an ended span and a span context. Objects of any other
- * class, derived ones too, may return other values in public than they store. */
-enum { RUNNING, ENDED, CONTEXT, SDK_TYPES };
+/* The SDK's classes of a running span, an ended span, a span context, a status and an event.
+ * Objects of other classes, derived ones too, may return other values in public than they store. */
+enum { RUNNING, ENDED, CONTEXT, OF_STATUS, OF_EVENT, SDK_TYPES };
 
 extern PyTypeObject *sdk_types[SDK_TYPES];
 

@@ -13,6 +13,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from opentelemetry.trace import SpanContext, SpanKind, StatusCode
+from opentelemetry.trace import Status as SdkStatus
 
 from otel_ext._accel import choose, configure
 from otel_ext.record import call_site, own_code, untyped
@@ -68,7 +69,7 @@ SAMPLED: Final = 0x01
 _SPAN_FIELDS: Final = (
     *("_name", "_context", "_parent", "_attributes", "_links", "_kind", "_start_time"),
     *("_end_time", "_events", "_status", "_instrumentation_scope", "_status_code"),
-    *("copy", "_dict", "_dq", "_resource"),
+    *("copy", "_dict", "_dq", "_resource", "_description", "_timestamp"),
 )
 T = TypeVar("T")
 _MAX_SCOPES: Final = 4_096
@@ -169,8 +170,8 @@ def _links_of(links: Sequence[trace.Link]) -> tuple[Link, ...]:
 def _events_of(events: Sequence[Event]) -> tuple[SpanEvent, ...]:
     return tuple(
         SpanEvent(
-            _exact_name(event.name),
-            _exact_time(event.timestamp),
+            _exactly(str, event.name),
+            _exactly(int, event.timestamp),
             _attributes_of(event),
             dropped_in(event),
         )
@@ -186,19 +187,13 @@ def _status_of(span: ReadableSpan) -> Status:
     if type(code) is not StatusCode:
         raise NotAsExpectedError
     description = status.description or ""
-    return Status(STATUS_CODES[code.value], _exact_name(description))
+    return Status(STATUS_CODES[code.value], _exactly(str, description))
 
 
-def _exact_name(name: object) -> str:
-    if type(name) is not str:
+def _exactly(kind: type[T], value: object) -> T:
+    if type(value) is not kind:
         raise NotAsExpectedError
-    return name
-
-
-def _exact_time(time_ns: object) -> int:
-    if type(time_ns) is not int:
-        raise NotAsExpectedError
-    return time_ns
+    return value
 
 
 def _kind_of(span: ReadableSpan) -> str:
@@ -267,8 +262,8 @@ def _start_of(span: ReadableSpan, process: Process, seq: int) -> Record:
         (
             "span",
             "start",
-            _exact_name(span.name),
-            _exact_time(span.start_time) or time_ns(),
+            _exactly(str, span.name),
+            _exactly(int, span.start_time) or time_ns(),
             seq,
             process,
             _call_site(attributes, kind),
@@ -324,8 +319,8 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
         (
             "span",
             "end",
-            _exact_name(span.name),
-            _exact_time(span.end_time) or time_ns(),
+            _exactly(str, span.name),
+            _exactly(int, span.end_time) or time_ns(),
             seq,
             process,
             start.call_site,
@@ -350,11 +345,11 @@ def _end_of(span: ReadableSpan, process: Process, seq: int, start: Record) -> Re
     )
 
 
-def _span_types() -> tuple[type, type, type]:
-    """Return the SDK's classes of running spans, ended spans and span contexts."""
+def _span_types() -> tuple[type, ...]:
+    """Return the SDK's classes: of running and ended spans, contexts, statuses and events."""
     from opentelemetry.sdk import trace as sdk  # noqa: PLC0415 - not for programs that only log
 
-    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext
+    return getattr(sdk, "_Span", sdk.Span), sdk.ReadableSpan, SpanContext, SdkStatus, sdk.Event
 
 
 configure(
@@ -363,6 +358,8 @@ configure(
     capture_end=capture_end_python,
     record_type=Record,
     attributes_type=PlainAttributes,
+    event_type=SpanEvent,
+    status_type=Status,
     judge=own_code.judge,
     judged=own_code.JUDGED,
     remember=call_site.remember,
@@ -380,7 +377,8 @@ configure(
     time_ns=time_ns,
     kinds=tuple(SpanKind),
     kind_names=SPAN_KINDS,
-    unset_code=StatusCode.UNSET,
+    codes=tuple(StatusCode),
+    code_names=STATUS_CODES,
     unset_status=UNSET_STATUS,
     empty=EMPTY,
     names=_SPAN_FIELDS,
