@@ -169,8 +169,7 @@ class Batcher:
             else:
                 self._drop_waiting(key)  # an update contains all of the start
                 self._open_starts.leave_out(record)
-                self._promote(record.trace_id, record.parent_span_id)
-                self._ready_for(record).provisional[key] = item
+                self._make_ready(item)
 
     def _take_finals(self, items: Iterable[Item], now: float) -> None:
         in_grace, ready = self._in_grace, list(self._ready.values())
@@ -307,20 +306,18 @@ class Batcher:
         for key in due:
             waiting = self._in_grace.pop(key, None)  # None: promoted by an earlier one
             if waiting is not None:
-                record = waiting[0][0]
-                self._promote(record.trace_id, record.parent_span_id)
-                self._ready_for(record).provisional[key] = waiting[0]
+                self._make_ready(waiting[0])
         if self._open_starts.is_used:
             born_before = (now - self._grace) * 1e9
-            self._add_open(self._open_starts.due(born_before, self._queue.provisional))
+            starts = self._open_starts.due(born_before, self._queue.provisional)
+            for item in self._allowed(starts):
+                self._make_ready(item)
 
-    def _add_open(self, starts: list[Item]) -> None:
-        """Make starts of open spans ready, those of their ancestors before them."""
-        for item in self._allowed(starts):
-            record = item[0]
-            self._note_process(record.process)
-            self._promote(record.trace_id, record.parent_span_id)
-            self._ready_for(record).provisional[record.key] = item
+    def _make_ready(self, item: Item) -> None:
+        """Make a start or an update ready, the starts of its ancestors before it."""
+        record = item[0]
+        self._promote(record.trace_id, record.parent_span_id)
+        self._ready_for(record).provisional[record.key] = item
 
     def _promote(self, trace_id: str, span_id: str) -> None:
         """Make the starts of a span and its ancestors ready, the topmost first."""
@@ -343,6 +340,8 @@ class Batcher:
 
     def _allowed(self, starts: list[Item]) -> list[Item]:
         """Return those of the starts, which were not queued, that may be sent."""
+        for record, _ in starts:
+            self._note_process(record.process)
         allowed = list(self._sampled(starts))
         if not_wanted := [item for item in allowed if not self._is_wanted(item[0])]:
             self._queue.provisional.release(not_wanted)

@@ -7,6 +7,7 @@ from time import monotonic_ns, time_ns
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.trace import set_span_in_context
 
 from otel_ext._accel import load_speed
@@ -16,6 +17,7 @@ from otel_ext.exporters.delivery.queue import PriorityQueue, QueueLimits
 from otel_ext.exporters.delivery.remote_queue import RemoteQueue
 from otel_ext.inflight.settings import InflightSettings
 from otel_ext.inflight.table import span_key
+from otel_ext.journal.settings import JournalSettings
 from otel_ext.processors import LifecycleSpanProcessor
 from otel_ext.record.model import Record
 from otel_ext.runtime.counters import COUNTERS
@@ -257,3 +259,44 @@ def test_a_start_that_was_sent_is_not_counted(programs: list[Program]) -> None:
             span.end()
         assert program.events() == ["long.end"] * 2
     assert COUNTERS.value("remote.overtaken_starts") == before
+
+
+def test_the_next_file_begins_with_the_open_spans(programs: list[Program], tmp_path: Path) -> None:
+    """Behind a fan-out too, where the files' exporter got no record of the start."""
+
+    def wrap(queue: RemoteQueue) -> RecordExporter:
+        files = JsonlExporter(tmp_path, settings=JournalSettings(segment_size=65_536))
+        return FanOut(files, queue)
+
+    programs.append(program := Program(wrap))
+    program.start("long")
+    for _ in range(200):
+        program.start("short").end()
+    program.events()
+    program.start("last").end()
+    program.events()
+    files = sorted(tmp_path.glob("*.jsonl"), key=lambda path: path.stat().st_mtime_ns)
+    assert len(files) > 1
+    for file in files:
+        assert '"event":"long.start"' in file.read_text()
+
+
+def test_a_start_that_is_taken_introduces_its_process(programs: list[Program]) -> None:
+    """Also where only its end's trace leads to it: another process's id means nothing alone."""
+    programs.append(program := Program())
+    resource = Resource({"service.name": "other"})
+    other = LifecycleSpanProcessor(program.queue)
+    provider = provider_of(other, resource=resource)
+    parent = provider.get_tracer("t").start_span("parent")
+    program.start("child", context=set_span_in_context(parent)).end()
+    batcher = program.queue._batcher  # noqa: SLF001 - to see what is in one batch
+    batcher.take(0.0)
+    batcher.done(batcher.next_finals(10))
+    events = batcher.next_events(10, 0.0)
+    batcher.done(events)
+    shown = [(one.event, one.process.id) for one in events.records]
+    started = {process for event, process in shown if event == "process.start"}
+    assert [event for event, process in shown if process in started].count("parent.start") == 1
+    assert len(started) == 2
+    parent.end()
+    provider.shutdown()
