@@ -69,16 +69,23 @@ class Priority:
 
     def put(self, record: Record) -> bool:
         """Add one record; False if it is full."""
-        record = sanitised(record)
-        size = size_of(record)
-        records, max_size = self.limits
-        if len(self.items) + self.held >= records or self.size + self.held_size + size > max_size:
+        item = self._fitting(record)
+        if item is None:
             return False
         # Without a lock two threads at once may miscount, by one record, until this is
         # next found empty.
-        self.size += size
-        self.items.append((record, size))
+        self.size += item[1]
+        self.items.append(item)
         return True
+
+    def _fitting(self, record: Record) -> Item | None:
+        """Return a record with its size; None if there is no room for it."""
+        record = sanitised(record)
+        size = size_of(record)
+        records, max_size = self.limits
+        if len(self) >= records or self.size + self.held_size + size > max_size:
+            return None
+        return record, size
 
     def take(self, count: int) -> list[Item]:
         """Remove the oldest `count` records; called by the sending thread."""
@@ -92,14 +99,11 @@ class Priority:
 
     def hold(self, record: Record) -> Item | None:
         """Count a record as taken that did not wait here; None if there is no room for it."""
-        record = sanitised(record)
-        size = size_of(record)
-        records, max_size = self.limits
-        if len(self) >= records or self.size + self.held_size + size > max_size:
-            return None
-        self.held += 1
-        self.held_size += size
-        return record, size
+        item = self._fitting(record)
+        if item is not None:
+            self.held += 1
+            self.held_size += item[1]
+        return item
 
     def release(self, items: Sequence[Item]) -> None:
         """Free the space of `items`, which were taken and then sent or given up."""

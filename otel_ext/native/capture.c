@@ -14,33 +14,37 @@ static PyObject *id_text(PyObject *id, Py_ssize_t size)
     return text;
 }
 
-/* A copy of the attributes as a record has them; takes the reference. */
-static PyObject *copied(PyObject *attributes)
+PyObject *copied(PyObject *attributes)
 {
-    if (Py_IS_TYPE(attributes, (PyTypeObject *)capture.attributes_type))
+    if (attributes == NULL || Py_IS_TYPE(attributes, (PyTypeObject *)capture.attributes_type))
         return attributes;
     PyObject *copy = PyObject_CallOneArg(capture.attributes_type, attributes);
     Py_DECREF(attributes);
     return copy;
 }
 
-/* As `tuple.__new__(Record, fields)`. */
+PyObject *tuple_from(PyObject *type, PyObject **fields, Py_ssize_t count)
+{
+    int is_complete = 1;
+    for (Py_ssize_t i = 0; i < count; i++)
+        is_complete &= fields[i] != NULL;
+    PyTypeObject *made_type = (PyTypeObject *)type;
+    PyObject *made = is_complete ? made_type->tp_alloc(made_type, count) : NULL;
+    for (Py_ssize_t i = 0; i < count; i++)    /* runs no code, so all are there at once */
+        if (made == NULL)
+            Py_XDECREF(fields[i]);
+        else
+            PyTuple_SET_ITEM(made, i, fields[i]);
+    return made;
+}
+
 PyObject *speed_record_from(PyObject **of)
 {
-    PyTypeObject *type = (PyTypeObject *)capture.record_type;
-    PyObject *record = NULL;
     if ((of[F_ATTRIBUTES] = copied(of[F_ATTRIBUTES])) != NULL
         && (of[F_TRACE_ID] = id_text(of[F_TRACE_ID], 16)) != NULL
-        && (of[F_SPAN_ID] = id_text(of[F_SPAN_ID], 8)) != NULL
-        && (of[F_PARENT_SPAN_ID] = id_text(of[F_PARENT_SPAN_ID], 8)) != NULL)
-        record = type->tp_alloc(type, F_COUNT);
-    if (record == NULL) {
-        release_fields(of);
-        return NULL;
-    }
-    for (int i = 0; i < F_COUNT; i++)
-        PyTuple_SET_ITEM(record, i, of[i]);    /* runs no code, so all are there at once */
-    return record;
+        && (of[F_SPAN_ID] = id_text(of[F_SPAN_ID], 8)) != NULL)
+        of[F_PARENT_SPAN_ID] = id_text(of[F_PARENT_SPAN_ID], 8);
+    return tuple_from(capture.record_type, of, F_COUNT);
 }
 
 PyObject *speed_capture_start(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t count)

@@ -183,16 +183,10 @@ static int put_extra(Buffer *b, Fields of)
     Py_ssize_t size = extra == capture.empty ? 0 : PyObject_Size(extra);
     if (size <= 0)
         return (int)size;
-    Py_ssize_t begin = b->size;
-    int plain = put_plain_object(b, extra);
+    int plain = PyDict_Check(extra) ? put_plain_rest(b, extra, 0) : 0;
     if (plain == 0)
         PyErr_SetString(PyExc_ValueError, "further metadata are not plain");
-    if (plain != 1)
-        return -1;
-    /* Its keys continue the enclosing object, so it has no braces of its own. */
-    b->data[begin] = ',';
-    b->size--;
-    return 0;
+    return plain == 1 ? 0 : -1;
 }
 
 /* Is `text` equal to `known`? Mostly it is the same object. */

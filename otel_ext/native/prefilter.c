@@ -23,7 +23,7 @@ typedef struct {
 } Literal;
 
 static unsigned char kinds[256], lower[256];
-static unsigned char begins[HASHES / 8];    /* has a literal that hash of its beginning? */
+static unsigned char begins[HASHES / 8];    /* which lists there are; stays cached */
 static Literal literals[MOST_LITERALS];
 static short heads[HASHES];             /* lists of literals by their first three characters; */
 static short short_ones;                /* of those that have fewer */

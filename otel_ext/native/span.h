@@ -27,6 +27,9 @@ static inline PyObject *field(PyObject *holder, int name)
 PyObject *exactly(PyTypeObject *type, PyObject *value);
 /* The name of a member of an enumeration; NULL with an error for anything else. */
 PyObject *name_of_member(PyObject *member, PyObject *members, PyObject *names);
+/* The dict with the attributes of a span or event: its own one. With `is_whole`, an error if the
+ * SDK's limits left out any. */
+PyObject *attributes_for(PyObject *holder, int is_whole);
 /* The status of an ended span, and its events, of which there are some. */
 PyObject *speed_status_of(PyObject *span);
 PyObject *speed_events_of(PyObject *events);
@@ -39,6 +42,11 @@ typedef struct { PyObject *span, *context, *task; } Started;
 int speed_read_start(PyObject **of, const Started *started, PyObject *process, PyObject *seq);
 int speed_read_end(PyObject **of, PyObject *span, PyObject *process, PyObject *seq, Fields start);
 void release_fields(PyObject **of);
+/* A copy of the attributes as a record has them; takes the reference, which may be NULL. */
+PyObject *copied(PyObject *attributes);
+/* As `tuple.__new__(type, fields)`; takes the references, also if that fails. If one is NULL, it is
+ * NULL, too, perhaps without an error. */
+PyObject *tuple_from(PyObject *type, PyObject **fields, Py_ssize_t count);
 /* The record that has these fields; takes their references, also if that fails. */
 PyObject *speed_record_from(PyObject **of);
 /* The context of a span of the usual kind. NULL, perhaps with an error, for other spans. */

@@ -1,23 +1,6 @@
 /* Reads the status and the events of ended spans. For anything unusual it calls the Python code. */
 #include "span.h"
 
-/* A tuple of a class of ours, as `tuple.__new__(type, fields)`; takes the references, of which some
- * may be NULL: then there is an error, perhaps without an exception, and NULL is returned. */
-static PyObject *tuple_from(PyObject *type, PyObject **fields, Py_ssize_t count)
-{
-    int is_complete = 1;
-    for (Py_ssize_t i = 0; i < count; i++)
-        is_complete &= fields[i] != NULL;
-    PyTypeObject *made_type = (PyTypeObject *)type;
-    PyObject *made = is_complete ? made_type->tp_alloc(made_type, count) : NULL;
-    for (Py_ssize_t i = 0; i < count; i++)
-        if (made == NULL)
-            Py_XDECREF(fields[i]);
-        else
-            PyTuple_SET_ITEM(made, i, fields[i]);
-    return made;
-}
-
 static PyObject *usual_status(PyObject *status)
 {
     PyObject *code = field(status, N_STATUS_CODE);
@@ -48,20 +31,6 @@ PyObject *speed_status_of(PyObject *span)
     return found;
 }
 
-/* A copy of the attributes of an event, of which the SDK's limits left out none. */
-static PyObject *attributes_of(PyObject *event)
-{
-    PyObject *holder = field(event, N_ATTRIBUTES), *copy = NULL;
-    if (holder == NULL)
-        return NULL;
-    PyObject *kept = speed_has_dropped(holder) ? NULL : field(holder, N_DICT);
-    if (kept != NULL && PyDict_CheckExact(kept))
-        copy = PyObject_CallOneArg(capture.attributes_type, kept);
-    Py_XDECREF(kept);
-    Py_DECREF(holder);
-    return copy;
-}
-
 static PyObject *usual_event(PyObject *event)
 {
     if (!Py_IS_TYPE(event, sdk_types[OF_EVENT]))
@@ -69,7 +38,7 @@ static PyObject *usual_event(PyObject *event)
     PyObject *fields[EVENT_COUNT] = {NULL};
     if ((fields[E_NAME] = exactly(&PyUnicode_Type, field(event, N_NAME))) != NULL
         && (fields[E_TIME] = exactly(&PyLong_Type, field(event, N_TIMESTAMP))) != NULL
-        && (fields[E_ATTRIBUTES] = attributes_of(event)) != NULL)
+        && (fields[E_ATTRIBUTES] = copied(attributes_for(event, 1))) != NULL)
         fields[E_DROPPED] = PyLong_FromLong(0);
     return tuple_from(capture.event_type, fields, EVENT_COUNT);
 }

@@ -99,8 +99,14 @@ static PyObject *part_for(PyObject *span, int name, int is_whole)
     return part;
 }
 
-/* The links of a span, for which `convert` is called if there are any; without it, the events. */
-static PyObject *items_for(PyObject *span, int name, PyObject *convert, int is_whole)
+static PyObject *links_of(PyObject *links)
+{
+    return PyObject_CallOneArg(capture.links_of, links);
+}
+
+/* The links or events of a span; `convert` is called if there are any. */
+static PyObject *items_for(PyObject *span, int name, PyObject *(*convert)(PyObject *),
+                           int is_whole)
 {
     PyObject *items = part_for(span, name, is_whole);
     if (items == NULL)
@@ -112,7 +118,7 @@ static PyObject *items_for(PyObject *span, int name, PyObject *convert, int is_w
         Py_INCREF(converted);
     }
     else if (size > 0)
-        converted = convert == NULL ? speed_events_of(items) : PyObject_CallOneArg(convert, items);
+        converted = convert(items);
     Py_DECREF(items);
     return converted;
 }
@@ -140,16 +146,15 @@ static PyObject *time_for(PyObject *span, int name)
     return PyObject_CallNoArgs(capture.time_ns);
 }
 
-/* The dict with the attributes: the span's own one. */
-static PyObject *attributes_for(PyObject *span, int is_whole)
+PyObject *attributes_for(PyObject *holder, int is_whole)
 {
-    PyObject *holder = part_for(span, N_ATTRIBUTES, is_whole);
-    if (holder == NULL)
+    PyObject *attributes = part_for(holder, N_ATTRIBUTES, is_whole);
+    if (attributes == NULL)
         return NULL;
-    PyObject *kept = field(holder, N_DICT);
+    PyObject *kept = field(attributes, N_DICT);
     if (kept == NULL && pass_over() == 0)
-        kept = PyObject_CallMethodNoArgs(holder, PyTuple_GET_ITEM(capture.names, N_COPY));
-    Py_DECREF(holder);
+        kept = PyObject_CallMethodNoArgs(attributes, PyTuple_GET_ITEM(capture.names, N_COPY));
+    Py_DECREF(attributes);
     return exactly(&PyDict_Type, kept);
 }
 
@@ -218,7 +223,7 @@ int speed_read_start(PyObject **of, const Started *started, PyObject *process, P
         && (of[F_SPAN_KIND] = kind_for(span)) != NULL
         && (of[F_CALL_SITE] = call_site_for(of[F_ATTRIBUTES], of[F_SPAN_KIND])) != NULL
         && (of[F_SCOPE] = scope_for(span)) != NULL
-        && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of, 0)) != NULL
+        && (of[F_LINKS] = items_for(span, N_LINKS, links_of, 0)) != NULL
         && (of[F_THREAD] = speed_thread_info()) != NULL
         && (of[F_TASK] = speed_task_info(task)) != NULL;
     Py_XDECREF(parent);
@@ -241,9 +246,9 @@ int speed_read_end(PyObject **of, PyObject *span, PyObject *process, PyObject *s
         (of[F_NAME] = name_for(span)) != NULL
             && (of[F_TIME_NS] = time_for(span, N_END_TIME)) != NULL
             && (of[F_ATTRIBUTES] = attributes_for(span, 1)) != NULL
-            && (of[F_LINKS] = items_for(span, N_LINKS, capture.links_of, 1)) != NULL
+            && (of[F_LINKS] = items_for(span, N_LINKS, links_of, 1)) != NULL
             && (of[F_STATUS] = speed_status_of(span)) != NULL
-            && (of[F_EVENTS] = items_for(span, N_EVENTS, NULL, 1)) != NULL);
+            && (of[F_EVENTS] = items_for(span, N_EVENTS, speed_events_of, 1)) != NULL);
 }
 
 PyObject *speed_context_of(PyObject *span)
