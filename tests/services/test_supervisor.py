@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from _thread import interrupt_main
 from collections import Counter
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -107,6 +108,21 @@ def test_too_many_restarts_fail_upward(capfd: pytest.CaptureFixture[str]) -> Non
     assert otel_ext.health().part("supervisor outer") is None
     with pytest.raises(ConfigError, match="'inner' is a child of 'outer', which starts it"):
         inner.start()
+
+
+def test_a_start_that_is_interrupted_leaves_no_child_behind() -> None:
+    """Ctrl-C while the children start: the block has not begun, so it cannot end."""
+    supervisor = Supervisor("interrupted")
+
+    def never_ready(context: ChildContext) -> None:
+        interrupt_main()
+        context.stopping.wait()
+
+    supervisor.add("child", never_ready, ready=SOON)
+    with pytest.raises(KeyboardInterrupt), supervisor:
+        pytest.fail("it is never ready")
+    assert supervisor.wait(SOON)
+    assert supervisor.state == "stopped"
 
 
 def test_children_are_added_while_it_runs() -> None:

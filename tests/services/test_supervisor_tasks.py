@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from otel_ext.errors import ConfigError
 from otel_ext.services import StopSignal, Supervisor
 from otel_ext.services.supervision import SupervisorFailedError
 from tests.context.tracing import tracing
@@ -134,6 +135,36 @@ def test_an_interrupt_of_the_program_passes_through() -> None:
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
     assert supervisor.wait(SOON)
+
+
+def test_a_start_that_is_cancelled_leaves_no_child_behind() -> None:
+    """The block has not begun, so it cannot end; another start is refused, and stops nothing."""
+    supervisor = Supervisor("cancelled")
+    lives: list[str] = []
+
+    async def never_ready(context: ChildContext) -> None:
+        lives.append("+")
+        await context.stopping.wait_async()
+        lives.append("-")
+
+    async def enter() -> None:
+        async with supervisor:
+            pytest.fail("it is never ready")
+
+    async def main() -> None:
+        supervisor.add("child", never_ready, ready=SOON)
+        entering = asyncio.create_task(enter())
+        await until(lambda: lives)
+        with pytest.raises(ConfigError, match="is starting already"):
+            await enter()
+        assert lives == ["+"]
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+        await until(lambda: supervisor.state == "stopped")
+
+    asyncio.run(main())
+    assert lives == ["+", "-"]
 
 
 def test_a_task_that_ignores_the_signal_is_cancelled_and_then_left_behind() -> None:

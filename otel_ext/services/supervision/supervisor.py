@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from math import inf
 from typing import TYPE_CHECKING, Final
 
@@ -21,7 +22,7 @@ from otel_ext.settings.limits import check_limit
 from otel_ext.settings.short_repr import short_repr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self
@@ -248,10 +249,23 @@ class Supervisor:
             ConfigError: As for `start`.
             SupervisorFailedError: It has failed; the text is that of `error`.
         """
-        if not self.start() and self.error:
+        with self._entering():
+            has_started = self.start()
+        if not has_started and self.error:
             self.stop()
             raise SupervisorFailedError(self._failure())
         return self
+
+    @contextmanager
+    def _entering(self) -> Generator[None]:
+        """Let the children stop if the start is interrupted or cancelled: no block does that."""
+        try:
+            yield
+        except ConfigError:  # it runs already, for others
+            raise
+        except BaseException:
+            self._node.ask_to_stop(None)
+            raise
 
     def _failure(self) -> str:
         return f"supervisor {self.name!r} has not started: {self.error}"
@@ -267,7 +281,9 @@ class Supervisor:
 
     async def __aenter__(self) -> Self:
         """Start the children, as `start_async` does; raise as `with` does."""
-        if not await self.start_async() and self.error:
+        with self._entering():
+            has_started = await self.start_async()
+        if not has_started and self.error:
             await self.stop_async()
             raise SupervisorFailedError(self._failure())
         return self
