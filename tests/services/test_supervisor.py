@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from _thread import interrupt_main
 from collections import Counter
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -110,14 +109,22 @@ def test_too_many_restarts_fail_upward(capfd: pytest.CaptureFixture[str]) -> Non
         inner.start()
 
 
+class Interrupted(Supervisor):
+    """A supervisor during whose start Ctrl-C is pressed, when its children begin to run."""
+
+    def start(self, timeout: float = 0.0) -> bool:
+        """Raise instead of waiting for the children."""
+        super().start(timeout)
+        raise KeyboardInterrupt
+
+
 def test_a_start_that_is_interrupted_leaves_no_child_behind() -> None:
-    """Ctrl-C while the children start: the block has not begun, so it cannot end."""
-    supervisor = Supervisor("interrupted")
+    """The block has not begun, so it cannot end."""
 
     def never_ready(context: ChildContext) -> None:
-        interrupt_main()
         context.stopping.wait()
 
+    supervisor = Interrupted("interrupted")
     supervisor.add("child", never_ready, ready=SOON)
     with pytest.raises(KeyboardInterrupt), supervisor:
         pytest.fail("it is never ready")
